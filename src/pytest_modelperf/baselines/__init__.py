@@ -1,0 +1,1 @@
+"""Baselines: the file format, the store, and the name of a machine."""

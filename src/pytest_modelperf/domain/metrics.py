@@ -1,0 +1,52 @@
+"""The table of metrics: every figure of a Point by its path, with unit, direction and meaning.
+
+Attribute access (`point.latency.p50`), budgets (`"latency.p50"`), JSON keys and report columns all use these paths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import UsageError, nearest
+
+COUNTERS = "counters."
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row: `unit` is an SI unit (`"s"`, `"B"`, `"J"`, `"1/s"`, `""`), `higher_is_better` the direction."""
+
+    path: str
+    unit: str
+    meaning: str
+    higher_is_better: bool = False
+
+
+METRICS: dict[str, Metric] = {
+    metric.path: metric
+    for metric in (
+        Metric("latency.mean", "s", "mean time of a call"),
+        Metric("latency.p50", "s", "median time of a call"),
+        Metric("latency.p90", "s", "90th percentile of the time of a call"),
+        Metric("latency.p95", "s", "95th percentile of the time of a call"),
+        Metric("latency.p99", "s", "99th percentile of the time of a call"),
+        Metric("latency.min", "s", "shortest call"),
+        Metric("latency.max", "s", "longest call"),
+        Metric("throughput", "1/s", "samples per second: batch × calls over time", higher_is_better=True),
+        Metric("calls_per_second", "1/s", "calls per second, the QPS of serving", higher_is_better=True),
+        Metric("memory.peak", "B", "peak memory: the process's resident set on CPU, the allocator's peak on CUDA"),
+        Metric("memory.reserved", "B", "peak of what the device's allocator reserved"),
+        Metric("energy.per_sample", "J", "energy for one sample"),
+        Metric("cold_start.load", "s", "time to load the model onto the device"),
+        Metric("cold_start.first_call", "s", "time of the first call at these axis values"),
+    )
+}
+
+
+def metric(path: str) -> Metric:
+    """The metric at `path`; `counters.NAME` is a plain number. Raises UsageError naming the nearest path."""
+    if path in METRICS:
+        return METRICS[path]
+    if path.startswith(COUNTERS) and len(path) > len(COUNTERS):
+        return Metric(path, "", f"the counter {path[len(COUNTERS) :]!r}")
+    raise UsageError(f"there is no metric {path!r}; {nearest(path, [*METRICS, 'counters.NAME'])}")

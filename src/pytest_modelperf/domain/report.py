@@ -1,0 +1,58 @@
+"""Reports: everything a run found, as data. Reporters read it and compute nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .baseline import Run
+from .host import Host
+from .results import Sweep
+from .verdict import Breach, Verdict
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """What one marked test gave. It travels as one JSON string on the report of the test's call phase.
+
+    `verdicts` are by `Case.key`; `run` is what a baseline update would accept (None when nothing was measured);
+    `accepted` says why a slowdown did not fail the test ("" where it did not matter); `failure` is the text of the
+    failure the plugin raised ("" for none); `unmeasured` why the test, as a whole, gave no figures; `model` describes
+    the model and its runtime; `best` and `knee` are `Case.key`s ("" for none); `seconds` the time the sweep took in all.
+    """
+
+    __test__ = False
+
+    nodeid: str
+    sweep: Sweep
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    breaches: tuple[Breach, ...] = ()
+    run: Run | None = None
+    baseline: str = ""
+    accepted: str = ""
+    failure: str = ""
+    unmeasured: str = ""
+    model: str = ""
+    best: str = ""
+    knee: str = ""
+    tolerance: float = 0.0
+    seconds: float = 0.0
+    passed: bool = True
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole run: the results in the order of the tests, the machine, and what happened to files.
+
+    `machine` is the name of the baseline folder; `written` are the files that were written, each with what it is; `notes` are
+    lines for the reader (baselines left as they are and why, an interrupted run).
+    """
+
+    results: tuple[TestResult, ...]
+    host: Host
+    machine: str
+    created: str = ""
+    commit: str = ""
+    interrupted: bool = False
+    written: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,285 @@
+"""Points and Sweeps: what a test reads after measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, overload
+
+from ..errors import MetricUnavailable, UsageError
+from .axes import Case
+from .budget import Budget
+from .device import Device
+from .estimate import Estimate
+from .metrics import COUNTERS, METRICS, metric
+from .tensor import BATCH
+
+Status = Literal["ok", "out of memory", "failed"]
+
+# A batch whose throughput lies within this of the best is as good for serving, and answers sooner.
+KNEE = 0.05
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """What ran before the first round that counts: calls, seconds, and whether the call time became steady."""
+
+    calls: int
+    seconds: float
+    settled: bool
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The raw samples of one case, in nanoseconds.
+
+    `rounds_ns[r][i]` is the i-th timed call of round r. `pipelined` holds for each round `(calls, elapsed_ns)` of a block
+    that was queued and waited for once (asynchronous devices only). `yardstick_ns[r]` are the yardstick's calls in the
+    same round, empty where there was none. `settling_calls` at the start of each block were made and not timed.
+    """
+
+    rounds_ns: tuple[tuple[int, ...], ...]
+    pipelined: tuple[tuple[int, int], ...] = ()
+    yardstick: str = ""
+    yardstick_ns: tuple[tuple[int, ...], ...] = ()
+    settling_calls: int = 0
+    warmup: Warmup = Warmup(0, 0.0, True)
+    unit: Literal["ns"] = "ns"
+
+    @property
+    def calls(self) -> int:
+        """How many calls were timed one by one."""
+        return sum(map(len, self.rounds_ns))
+
+
+class _Figure:
+    """A figure of a Point as an attribute: reads `path`, an Estimate in SI units, or raises MetricUnavailable."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.__doc__ = f"{METRICS[path].meaning} [{METRICS[path].unit}]"
+
+    @overload
+    def __get__(self, group: None, owner: type) -> _Figure: ...
+    @overload
+    def __get__(self, group: Point | _Group, owner: type) -> Estimate: ...
+    def __get__(self, group: Point | _Group | None, owner: type) -> Estimate | _Figure:
+        if group is None:
+            return self
+        return (group.point if isinstance(group, _Group) else group).figure(self.path)
+
+
+@dataclass(frozen=True)
+class _Group:
+    point: Point
+
+
+class Latency(_Group):
+    """The time of a call in seconds, over all timed calls of a case."""
+
+    mean = _Figure("latency.mean")
+    p50 = _Figure("latency.p50")
+    p90 = _Figure("latency.p90")
+    p95 = _Figure("latency.p95")
+    p99 = _Figure("latency.p99")
+    min = _Figure("latency.min")
+    max = _Figure("latency.max")
+
+
+class Memory(_Group):
+    """Memory in bytes while the case ran: `peak`, and on accelerators what the allocator `reserved`."""
+
+    peak = _Figure("memory.peak")
+    reserved = _Figure("memory.reserved")
+
+
+class Energy(_Group):
+    """Energy in joules."""
+
+    per_sample = _Figure("energy.per_sample")
+
+
+class ColdStart(_Group):
+    """Seconds to load the model, and of the first call at these axis values."""
+
+    load = _Figure("cold_start.load")
+    first_call = _Figure("cold_start.first_call")
+
+
+class Counters(Mapping[str, float]):
+    """Figures that do not depend on the clock, by name; a name that was not counted raises MetricUnavailable."""
+
+    def __init__(self, counts: Mapping[str, float], where: str) -> None:
+        self._counts, self._where = counts, where
+
+    def __getitem__(self, name: str) -> float:
+        if name not in self._counts:
+            known = ", ".join(self._counts) or "none"
+            raise MetricUnavailable(f"counters.{name} was not counted for {self._where}; counted are: {known}")
+        return self._counts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._counts)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._counts
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __repr__(self) -> str:
+        return f"Counters({dict(self._counts)!r})"
+
+
+@dataclass(frozen=True)
+class Point:
+    """The result of one case. Figures are Estimates in SI units.
+
+    `figures` holds them by path (`"latency.p50"`), `unavailable` the reasons of those that could not be measured,
+    `counts` the counters, `reason` why the status is not `"ok"`, `notes` what a reader should know.
+    """
+
+    axes: Mapping[str, int]
+    device: str
+    status: Status = "ok"
+    reason: str = ""
+    samples_per_call: int = 1
+    figures: Mapping[str, Estimate] = field(default_factory=dict)
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    timing: Timing | None = field(default=None, repr=False)
+
+    throughput = _Figure("throughput")
+    calls_per_second = _Figure("calls_per_second")
+
+    @property
+    def case(self) -> Case:
+        return Case(self.device, self.axes)
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "ok"
+
+    @property
+    def latency(self) -> Latency:
+        """The time of a call: `.mean .p50 .p90 .p95 .p99 .min .max` in seconds."""
+        return Latency(self)
+
+    @property
+    def memory(self) -> Memory:
+        """Memory in bytes: `.peak`, `.reserved`."""
+        return Memory(self)
+
+    @property
+    def energy(self) -> Energy:
+        """Energy in joules: `.per_sample`."""
+        return Energy(self)
+
+    @property
+    def cold_start(self) -> ColdStart:
+        """Seconds: `.load`, `.first_call`."""
+        return ColdStart(self)
+
+    @property
+    def counters(self) -> Counters:
+        """Figures that do not depend on the clock, by name."""
+        return Counters(self.counts, self.case.key)
+
+    def figure(self, path: str) -> Estimate:
+        """The figure at `path`. Raises MetricUnavailable with the reason, UsageError for an unknown path."""
+        if path in self.figures:
+            return self.figures[path]
+        unit = metric(path).unit
+        if path.startswith(COUNTERS):
+            return Estimate(self.counters[path[len(COUNTERS) :]], unit=unit)
+        if not self.ok:
+            raise MetricUnavailable(f"{path} of {self.case.key}: {self.status}: {self.reason}")
+        reason = self.unavailable.get(path, "this version does not measure it")
+        raise MetricUnavailable(f"{path} of {self.case.key} is unavailable: {reason}")
+
+    def holds(self, budgets: Sequence[Budget]) -> bool:
+        """Whether it ran and breaks none of the budgets (a figure that is unavailable breaks its budget)."""
+        try:
+            return self.ok and not any(budget.broken_by(self.figure(budget.path)) for budget in budgets)
+        except MetricUnavailable:
+            return False
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """All cases of one test and their results, in the order of the sweep, device by device.
+
+    `skipped` holds the devices that are not there, each with the reason.
+    """
+
+    points: tuple[Point, ...]
+    budget: tuple[Budget, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Point]:
+        return iter(self.points)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def at(self, *, device: str | None = None, **axes: int) -> Point:
+        """The one point with these axis values (and on this device). Raises UsageError that lists the points there are."""
+        wanted = None if device is None else str(Device.parse(device))
+        found = [
+            point
+            for point in self.points
+            if wanted in (None, point.device) and all(point.axes.get(axis) == value for axis, value in axes.items())
+        ]
+        if len(found) == 1:
+            return found[0]
+        asked = ", ".join(
+            [f"{axis}={value}" for axis, value in axes.items()] + ([f"device={device!r}"] if device else [])
+        )
+        there = "; ".join(
+            [point.case.key for point in self.points] + [f"{d} skipped: {why}" for d, why in self.skipped.items()]
+        )
+        problem = "no point" if not found else f"{len(found)} points, not one,"
+        raise UsageError(f"{problem} at ({asked}); there are: {there}")
+
+    @property
+    def best(self) -> Point:
+        """The point with the highest throughput among those that ran and hold the budget.
+
+        Raises MetricUnavailable, with the state of every point, when there is none.
+        """
+        holding = [point for point in self.points if point.holds(self.budget)]
+        if holding:
+            return max(holding, key=lambda point: point.throughput)
+        states = "; ".join(f"{point.case.key}: {_state(point, self.budget)}" for point in self.points)
+        raise MetricUnavailable(f"no point ran and holds the budget: {states}")
+
+    @property
+    def knee(self) -> Point:
+        """On the best point's device, the smallest batch whose throughput is within 5% of the best, budget held."""
+        best = self.best
+        near = [
+            point
+            for point in self.points
+            if point.device == best.device
+            and point.holds(self.budget)
+            and point.throughput >= (1 - KNEE) * best.throughput
+            and all(value == best.axes[axis] for axis, value in point.axes.items() if axis != BATCH)
+        ]
+        return min(near, key=lambda point: point.samples_per_call)
+
+
+def _state(point: Point, budgets: Sequence[Budget]) -> str:
+    if not point.ok:
+        return f"{point.status} ({point.reason})"
+    broken = []
+    for budget in budgets:
+        try:
+            figure = point.figure(budget.path)
+        except MetricUnavailable as error:
+            broken.append(str(error))
+        else:
+            if budget.broken_by(figure):
+                broken.append(f"{budget.path} is {figure!r}, budget {budget}")
+    return "; ".join(broken)

@@ -1,0 +1,112 @@
+"""A Spec: the arguments of the marker `modelperf`, merged and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import UsageError, nearest
+from .axes import axis_values
+from .budget import Budget, parse_budgets
+from .device import Device
+from .tensor import Tensor, tensors
+from .units import parse_quantity
+
+# Accepted slowdown where neither marker nor option says otherwise (design.md).
+DEFAULT_TOLERANCE = 0.05
+# Measuring time for one case in seconds: what lets a median repeat within 1% on a quiet machine (facts.md).
+DEFAULT_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What one marked test asks for. `None` means: not said here.
+
+    `inputs` is a dict (keyword arguments) or a sequence (positional ones) in which Tensors nest; `sweep` maps axes to
+    values; `devices` are compute specs; `seconds` is the measuring time for one case; `tolerance` the accepted
+    slowdown as a fraction.
+    """
+
+    inputs: Mapping[str, Any] | Sequence[Any] | None = None
+    sweep: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    devices: tuple[Device, ...] | None = None
+    budget: tuple[Budget, ...] = ()
+    tolerance: float | None = None
+    allow_failed: bool = False
+    seconds: float | None = None
+
+    def override(self, arguments: Mapping[str, Any]) -> Spec:
+        """This spec with the marker's `arguments` over it, each checked. Raises UsageError."""
+        changes = {}
+        for name, value in arguments.items():
+            if name not in ARGUMENTS:
+                raise UsageError(f"the marker modelperf has no argument {name!r}; {nearest(name, ARGUMENTS)}")
+            changes[name] = ARGUMENTS[name](value)
+        return replace(self, **changes)
+
+
+def _inputs(value: object) -> object:
+    if isinstance(value, Tensor):
+        raise UsageError("inputs is one Tensor; write a list of positional inputs, [Tensor(…)], or a dict by name")
+    if value is None or isinstance(value, (Mapping, list, tuple)):
+        if isinstance(value, Mapping) and not all(isinstance(name, str) for name in value):
+            raise UsageError("inputs has a name that is no text; write a dict by parameter name, or a list")
+        list(tensors(value))
+        return value
+    raise UsageError(f"inputs is {value!r}; write a dict by name or a list of Tensors")
+
+
+def _sweep(value: object) -> dict[str, tuple[int, ...]]:
+    if not isinstance(value, Mapping):
+        raise UsageError(f'sweep is {value!r}; write a dict of axes and values, {{"batch": [1, 2, 4]}}')
+    return {axis: axis_values(axis, values) for axis, values in value.items()}
+
+
+def _devices(value: object) -> tuple[Device, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not texts:
+        raise UsageError(f'devices is {value!r}; write one or a list of "cpu", "cpu:threads=2", "cuda:0"')
+    return tuple(dict.fromkeys(Device.parse(text) for text in texts))
+
+
+def parse_tolerance(value: str | float) -> float:
+    """`0.05` or `"5%"` as a fraction. Raises UsageError for what is no fraction from 0 to below 10."""
+    tolerance = parse_quantity(float(value) if _plain(value) else value, "")
+    if not 0 <= tolerance < 10:
+        raise UsageError(f'tolerance {value!r} is no accepted slowdown; write 0.05 or "5%"')
+    return tolerance
+
+
+def parse_seconds(value: str | float) -> float:
+    """A measuring time, `3` or `"500 ms"`, in seconds. Raises UsageError unless it is above zero."""
+    seconds = parse_quantity(float(value) if _plain(value) else value, "s")
+    if seconds <= 0:
+        raise UsageError(f"seconds {value!r} is no measuring time; write a number above zero")
+    return seconds
+
+
+def _plain(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return isinstance(value, str)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"allow_failed is {value!r}; write True or False")
+    return value
+
+
+# The marker's arguments: name → what checks and converts its value.
+ARGUMENTS: dict[str, Callable[[Any], Any]] = {
+    "inputs": _inputs,
+    "sweep": _sweep,
+    "devices": _devices,
+    "budget": parse_budgets,
+    "tolerance": parse_tolerance,
+    "allow_failed": _flag,
+    "seconds": parse_seconds,
+}

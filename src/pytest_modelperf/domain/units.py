@@ -1,0 +1,116 @@
+"""Units: constants for users, quantities read from text, quantities written for people.
+
+All figures inside the project are floats in SI units: seconds, bytes, joules, watts, per second.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from ..errors import UsageError
+
+ns, us, ms, s = 1e-9, 1e-6, 1e-3, 1.0
+KiB, MiB, GiB = 1024.0, 1024.0**2, 1024.0**3
+
+# Unit name → (dimension, factor to SI). The dimension is the SI unit's own name; "" is a plain number.
+UNITS: dict[str, tuple[str, float]] = {
+    "ns": ("s", ns),
+    "us": ("s", us),
+    "µs": ("s", us),
+    "ms": ("s", ms),
+    "s": ("s", s),
+    "min": ("s", 60.0),
+    "B": ("B", 1.0),
+    "KB": ("B", 1e3),
+    "MB": ("B", 1e6),
+    "GB": ("B", 1e9),
+    "KiB": ("B", KiB),
+    "MiB": ("B", MiB),
+    "GiB": ("B", GiB),
+    "mJ": ("J", 1e-3),
+    "J": ("J", 1.0),
+    "W": ("W", 1.0),
+    "/s": ("1/s", 1.0),
+    "k/s": ("1/s", 1e3),
+    "%": ("", 0.01),
+    "": ("", 1.0),
+}
+
+# SI unit → the scaled units it is written in, largest first, each with its size.
+_WRITTEN: dict[str, tuple[tuple[str, float], ...]] = {
+    "s": (("s", s), ("ms", ms), ("µs", us), ("ns", ns)),
+    "B": (("GiB", GiB), ("MiB", MiB), ("KiB", KiB), ("B", 1.0)),
+    "J": (("J", 1.0), ("mJ", 1e-3), ("µJ", 1e-6)),
+    "W": (("W", 1.0), ("mW", 1e-3)),
+    "1/s": (("/s", 1.0),),
+    "": (("", 1.0),),
+}
+
+_QUANTITY = re.compile(r"^\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<unit>[A-Za-zµ/%]*)\s*$")
+
+
+def parse_quantity(value: str | float, dimension: str) -> float:
+    """The SI value of `"20 ms"`, `"300/s"`, `"2 GiB"`, `"5%"` or of a plain number (already SI).
+
+    `dimension` is the SI unit the value must have: `"s"`, `"B"`, `"J"`, `"W"`, `"1/s"` or `""`.
+    Raises UsageError when the text is no quantity or has another dimension.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise UsageError(f"{value!r} is no quantity; write a number or a text such as {_example(dimension)!r}")
+    if not isinstance(value, str):
+        return _finite(float(value), value, dimension)
+    match = _QUANTITY.match(value)
+    if match is None or match["unit"] not in UNITS:
+        raise UsageError(f"{value!r} is no quantity; write a number or a text such as {_example(dimension)!r}")
+    found, factor = UNITS[match["unit"]]
+    if match["unit"] and found != dimension:
+        raise UsageError(f"{value!r} is in {found or 'percent'}, where {_example(dimension)!r} would fit")
+    return _finite(float(match["number"]) * factor, value, dimension)
+
+
+def format_quantity(value: float, unit: str, digits: int = 3) -> str:
+    """`value` in the scaled unit that suits it, with `digits` significant digits: `"12.3 ms"`."""
+    name, size = scale_of(abs(value), unit)
+    number = significant(value / size, digits)
+    return number + name if name.startswith("/") else f"{number} {name}".rstrip()
+
+
+def scale_of(magnitude: float, unit: str) -> tuple[str, float]:
+    """The written unit that suits a value of this magnitude, and its size in SI."""
+    scales = _WRITTEN.get(unit, ((unit, 1.0),))
+    fitting = [scale for scale in scales if magnitude >= scale[1] * 0.9995]
+    if fitting:
+        return fitting[0]
+    return scales[-1] if magnitude > 0 else scales[0]
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`value` with `digits` significant digits and no exponent for everyday sizes."""
+    if math.isnan(value) or math.isinf(value):
+        return "?" if math.isnan(value) else ("∞" if value > 0 else "-∞")
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if exponent < -4 or exponent > 8:
+        return f"{value:.{digits - 1}e}"
+    rounded = round(value, digits - 1 - exponent)
+    exponent = math.floor(math.log10(abs(rounded)))
+    return f"{rounded:.{max(0, digits - 1 - exponent)}f}"
+
+
+def percent(ratio: float, digits: int = 1) -> str:
+    """A ratio as a signed change: `1.124` becomes `"+12.4%"`."""
+    if math.isinf(ratio):
+        return "+∞%"
+    return f"{(ratio - 1.0) * 100.0:+.{digits}f}%"
+
+
+def _finite(number: float, written: object, dimension: str) -> float:
+    if not math.isfinite(number):
+        raise UsageError(f"{written!r} is not finite; write something such as {_example(dimension)!r}")
+    return number
+
+
+def _example(dimension: str) -> str:
+    return {"s": "20 ms", "B": "2 GiB", "J": "3 mJ", "W": "250 W", "1/s": "300/s"}.get(dimension, "5%")

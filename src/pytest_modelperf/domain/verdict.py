@@ -1,0 +1,46 @@
+"""Verdicts: what the comparison with a baseline found, with its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .budget import Budget
+from .estimate import Estimate
+
+Word = Literal["same", "faster", "slower", "uncertain", "new", "other machine", "not measured"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The finding for one case.
+
+    `change` is the ratio of now to the baseline (1.1: 10% slower), with its interval at `level`, the chance of a false
+    alarm that was allowed; `tolerance` the accepted slowdown as a fraction; `detectable` the smallest slowdown, as a
+    fraction, that this comparison would have found in 80 of 100 runs; `runs` how many accepted runs it was compared
+    with; `scale` the yardstick that both sides were divided by, "" for none; `conditions` what differs between the
+    sides, `"torch 2.12.0 → 2.13.0"`; `notes` counters that changed and the like; `reason` why there is no ratio, or what
+    would help an uncertain one.
+    """
+
+    word: Word
+    case: str
+    change: Estimate | None = None
+    tolerance: float = 0.0
+    level: float = 0.0
+    detectable: float | None = None
+    runs: int = 0
+    scale: str = ""
+    conditions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A budget that a case breaks: the whole interval of `figure` lies beyond it (None: it could not be measured)."""
+
+    case: str
+    budget: Budget
+    figure: Estimate | None
+    reason: str = ""

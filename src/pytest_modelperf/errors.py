@@ -1,0 +1,72 @@
+"""The errors of pytest-modelperf. Each message names the thing and ends with what to do.
+
+```
+ModelPerfError
+├── UsageError           what was written cannot be: a marker, a Tensor, an option, a call of the fixture
+├── ModelError           the model cannot be recognised, read or called
+├── MissingLibrary       a framework that the test needs is not installed
+├── DeviceMissing        a device that is not there
+├── MetricUnavailable    a figure that this machine, or this run, could not measure
+├── NotMeasured          a case or a test that gave no figures to judge
+├── BaselineError        a baseline file that is damaged, too new, or cannot be written
+├── OutOfMemory          a case that does not fit on its device
+└── PeerLost             a process that was spoken to died, hung or answered nonsense
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ModelPerfError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class UsageError(ModelPerfError, ValueError):
+    """What the user wrote cannot be; the message says what to write instead."""
+
+
+class ModelError(ModelPerfError):
+    """A model that cannot be recognised, read or called."""
+
+
+class MissingLibrary(ModelError):
+    """A framework that the test needs is not installed; the message names the extra."""
+
+
+class DeviceMissing(ModelPerfError):
+    """A device that is not there; the message lists those that are."""
+
+
+class MetricUnavailable(ModelPerfError):
+    """A figure that this machine, or this run, could not measure."""
+
+
+class NotMeasured(ModelPerfError):
+    """A case or a test that gave no figures to judge: neither a pass nor slower."""
+
+
+class BaselineError(ModelPerfError):
+    """A baseline file that is damaged, too new for this version, or cannot be written."""
+
+
+class OutOfMemory(ModelPerfError):
+    """A case that does not fit into the memory of its device."""
+
+
+class PeerLost(ModelPerfError):
+    """A process that was spoken to died, hung or answered nonsense."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A sentence that names the known word closest to `word`, else all of them.
+
+    >>> nearest("sweeps", ["inputs", "sweep"])
+    "did you mean 'sweep'?"
+    """
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    close = get_close_matches(word, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(names)}"

@@ -1,0 +1,1 @@
+"""Judging: pure functions from results to figures, budgets and verdicts."""

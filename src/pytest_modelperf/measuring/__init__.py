@@ -1,0 +1,1 @@
+"""Measuring: contenders and their turns, warm-up, blocks, yardsticks, cold start, memory."""

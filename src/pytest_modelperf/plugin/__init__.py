@@ -1,0 +1,1 @@
+"""The pytest plugin: options, marker, fixture, coordinator and runner. pytest alone lives here."""

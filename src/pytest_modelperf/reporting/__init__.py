@@ -1,0 +1,1 @@
+"""Reporting: one file a format. Reporters get a finished report and compute nothing."""
