@@ -12,9 +12,9 @@ Kind = Literal["failed", "budget", "slower", "uncertain", "counters", "no baseli
 class Reason:
     """One kind of reason to fail, and the `Case.key`s it holds for; none where it holds for the test as a whole.
 
-    `"failed"`: the case raised or did not fit; `"budget"`: it breaks a budget; `"slower"`: than the baseline, and nobody
-    accepted it; `"uncertain"`: with `modelperf_uncertain = fail`; `"counters"`: a counter changed, with `modelperf_counters =
-    fail`; `"no baseline"`: with `--modelperf-require-baseline`; `"not measured"`: no figures to judge.
+    `"failed"`: the case raised or did not fit; `"budget"`: it breaks a budget; `"slower"`: than the baseline, and
+    nobody accepted it; `"uncertain"`: with `modelperf_uncertain = fail`; `"counters"`: a counter changed, with
+    `modelperf_counters = fail`; `"no baseline"`: with `--modelperf-require-baseline`; `"not measured"`: no figures.
     """
 
     kind: Kind
