@@ -15,9 +15,9 @@ class CaseRecord:
 
     `log_location` is the robust mean over rounds of the natural logarithm of the round's median call in seconds,
     `spread` the standard deviation between rounds of that logarithm, `rounds` their number. `yardstick` names the
-    yardstick and its version ("" for none); `scaled_location` and `scaled_spread` are the same statistics of the log ratio to
-    the yardstick of the same round. `hardware` is what the case's own device is. `figures` hold single readings by metric
-    path (`"memory.peak"`, `"cold_start.load"`), `counts` the counters.
+    yardstick and its version ("" for none); `scaled_location` and `scaled_spread` are the same statistics of the
+    log ratio to the yardstick of the same round. `hardware` is what the case's own device is. `figures` hold single
+    readings by metric path (`"memory.peak"`, `"cold_start.load"`), `counts` the counters.
     """
 
     hardware: str
@@ -41,7 +41,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The accepted runs of a test on a machine, oldest first, at most WINDOW, and the anchor: the window's first run."""
+    """The accepted runs of a test on a machine, oldest first, at most WINDOW; the anchor is the window's first run."""
 
     test: str
     machine: str

@@ -34,7 +34,7 @@ def from_bytes(data: bytes, noun: type[Noun]) -> Noun:
 
 
 def plain(value: object) -> Any:
-    """What JSON can hold of a value it does not know: an Estimate as a list, a numpy scalar as a number, else its text."""
+    """What JSON can hold of a value it does not know: an Estimate as a list, a numpy scalar as a number, else text."""
     if isinstance(value, Estimate):
         return [float(value), *(end if math.isfinite(end) else None for end in (value.low, value.high)), value.unit]
     if hasattr(value, "item") and getattr(value, "shape", None) == ():

@@ -13,7 +13,7 @@ _THREADS = re.compile(r"^cpu:threads=(?P<threads>\d+)$")
 
 @dataclass(frozen=True)
 class Device:
-    """A compute spec. `kind` is the framework's device type, `index` its number, `threads` the CPU threads (0: default)."""
+    """A compute spec: the framework's device type, its number, and how many threads of a CPU (0: the default)."""
 
     kind: str
     index: int = 0

@@ -18,7 +18,8 @@ class TestResult:
     `verdicts` are by `Case.key`; `run` is what a baseline update would accept (None when nothing was measured);
     `accepted` says why a slowdown did not fail the test ("" where it did not matter); `failure` is the text of the
     failure the plugin raised ("" for none); `unmeasured` why the test, as a whole, gave no figures; `model` describes
-    the model and its runtime; `best` and `knee` are `Case.key`s ("" for none); `seconds` the time the sweep took in all.
+    the model and its runtime; `best` and `knee` are `Case.key`s ("" for none); `seconds` the time that the whole
+    sweep took.
     """
 
     __test__ = False
@@ -44,8 +45,8 @@ class TestResult:
 class Report:
     """A whole run: the results in the order of the tests, the machine, and what happened to files.
 
-    `machine` is the name of the baseline folder; `written` are the files that were written, each with what it is; `notes` are
-    lines for the reader (baselines left as they are and why, an interrupted run).
+    `machine` is the name of the baseline folder; `written` are the files that were written, each with what it is;
+    `notes` are lines for the reader (baselines left as they are and why, an interrupted run).
     """
 
     results: tuple[TestResult, ...]

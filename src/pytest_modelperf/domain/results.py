@@ -33,9 +33,9 @@ class Warmup:
 class Timing:
     """The raw samples of one case, in nanoseconds.
 
-    `rounds_ns[r][i]` is the i-th timed call of round r. `pipelined` holds for each round `(calls, elapsed_ns)` of a block
-    that was queued and waited for once (asynchronous devices only). `yardstick_ns[r]` are the yardstick's calls in the
-    same round, empty where there was none. `settling_calls` at the start of each block were made and not timed.
+    `rounds_ns[r][i]` is the i-th timed call of round r. `pipelined` holds for each round `(calls, elapsed_ns)` of a
+    block that was queued and waited for once (asynchronous devices only). `yardstick_ns[r]` are the yardstick's calls
+    in the same round, empty where there was none. `settling_calls` at the start of each block were made and not timed.
     """
 
     rounds_ns: tuple[tuple[int, ...], ...]
@@ -225,7 +225,7 @@ class Sweep:
         return len(self.points)
 
     def at(self, *, device: str | None = None, **axes: int) -> Point:
-        """The one point with these axis values (and on this device). Raises UsageError that lists the points there are."""
+        """The one point with these axis values (and on this device). Raises UsageError with the points there are."""
         wanted = None if device is None else str(Device.parse(device))
         found = [
             point

@@ -12,7 +12,7 @@ from .tensor import BATCH, DTYPES, Tensor
 
 @dataclass(frozen=True)
 class Input:
-    """One input as the model names it. A size is an int, a name that the model gives the axis, or None where unnamed."""
+    """One input as the model names it. A size is an int, the name that the model gives the axis, or None: unnamed."""
 
     name: str
     shape: tuple[int | str | None, ...]

@@ -95,7 +95,8 @@ class Tensor:
                     raise UsageError(f"axis {size!r} of Tensor{self.shape} is no name; write letters, digits and '_'")
             elif isinstance(size, bool) or not isinstance(size, int) or size < 1:
                 raise UsageError(
-                    f"size {size!r} in Tensor{self.shape} is no positive int; name the axis instead, for example {BATCH!r}"
+                    f"size {size!r} in Tensor{self.shape} is no positive int; "
+                    f"name the axis instead, for example {BATCH!r}"
                 )
         if self.dtype not in DTYPES:
             raise UsageError(f"there is no dtype {self.dtype!r}; {nearest(self.dtype, DTYPES)}")

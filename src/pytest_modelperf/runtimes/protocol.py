@@ -15,8 +15,7 @@ from ..domain.signature import Signature
 class ModelFacts:
     """What does not depend on the clock: size in bytes on disk or in memory, parameters, and versions of what runs it.
 
-    `hardware` names the
-    accelerator ("NVIDIA H200"), "" for the CPU.
+    `hardware` names the accelerator ("NVIDIA H200"), "" for the CPU.
     """
 
     description: str
@@ -52,9 +51,9 @@ class Session(Protocol):
     def bind(self, inputs: Mapping[str, Any] | Sequence[Any]) -> Callable[[], Any]:
         """A call of the model on these inputs, by name (a mapping) or by position (a sequence).
 
-        Every leaf that is a `domain.tensor.Value` is turned into the framework's own tensor of the Value's dtype, on the
-        device, before `bind` returns; other leaves are passed as they are. The call takes no arguments, returns what
-        the model returns, and does nothing else.
+        Every leaf that is a `domain.tensor.Value` is turned into the framework's own tensor of the Value's dtype, on
+        the device, before `bind` returns; other leaves are passed as they are. The call takes no arguments, returns
+        what the model returns, and does nothing else.
         """
         ...
 
@@ -63,7 +62,7 @@ class Session(Protocol):
         ...
 
     def arrays(self, outputs: Any) -> dict[str, Any]:
-        """What a call returned as numpy arrays by name (`"0"`, `"1"`, … where outputs have none); half types as float32."""
+        """What a call returned, as numpy arrays by name (`"0"`, `"1"`, … where there is none); halves as float32."""
         ...
 
     def reset_peak(self) -> None:
@@ -105,7 +104,7 @@ class Runtime(Protocol):
         ...
 
     def default_device(self, model: object) -> Device:
-        """Where the model runs when nobody says: the accelerator if there is one that this runtime can use, else the CPU."""
+        """Where the model runs when nobody says: the accelerator if this runtime can use the one there, else the CPU."""
         ...
 
     def signature(self, model: object) -> Signature | None:
