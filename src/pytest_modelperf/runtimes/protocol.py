@@ -104,7 +104,7 @@ class Runtime(Protocol):
         ...
 
     def default_device(self, model: object) -> Device:
-        """Where the model runs when nobody says: the accelerator if this runtime can use the one there, else the CPU."""
+        """Where the model runs when nobody says: the accelerator that this runtime can use, else the CPU."""
         ...
 
     def signature(self, model: object) -> Signature | None:
