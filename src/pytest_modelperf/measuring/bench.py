@@ -1,0 +1,226 @@
+"""A bench: one model on one device, its cases ready to be timed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Protocol
+
+from ..domain.axes import samples_per_call
+from ..domain.device import Device
+from ..domain.results import Warmup
+from ..domain.session import ModelFacts, Session
+from ..domain.units import format_quantity
+from ..errors import MetricUnavailable, UsageError
+from . import inputs as drawing
+from . import memory
+from .blocks import time_calls, time_pipelined, time_waited
+from .orders import Block, Opened, Prepare, Prepared, Samples
+from .warmup import warm_up
+
+# A case is not tried when the forecast of its memory exceeds what is there by this factor: the forecast is a line.
+FORECAST_SLACK = 1.1
+
+
+class Bench(Protocol):
+    """What takes turns: a model on a device, in this process or in another.
+
+    `prepare` and `block` are asked between `resume` and `pause`; both answer errors of the model as values. They
+    raise PeerLost when the process that holds the model is gone.
+    """
+
+    opened: Opened
+
+    def prepare(self, order: Prepare) -> Prepared: ...
+    def block(self, order: Block) -> Samples: ...
+    def resume(self) -> None: ...
+    def pause(self) -> None: ...
+    def release(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The memory that a case was seen to need, by the bytes of its inputs: what forecasts are made from."""
+
+    input_bytes: int
+    peak_bytes: int
+
+
+class LocalBench:
+    """A bench in this process."""
+
+    def __init__(self, open_session: Callable[[], Session], device: Device, inputs: Any, cases: list[dict[str, int]]):
+        """Open the model, on the clock. Raises what the runtime raises."""
+        self._inputs, self._cases = inputs, cases
+        self._readings: list[Reading] = []
+        self._calls: dict[int, Callable[[], Any]] = {}
+        start = perf_counter()
+        self._session = open_session()
+        self._session.wait()
+        load_seconds = perf_counter() - start
+        facts = self._session.facts
+        self.opened = Opened(
+            device=str(device),
+            description=facts.description,
+            cases=tuple(cases),
+            samples_per_call=tuple(samples_per_call(inputs, case) for case in cases),
+            load_seconds=load_seconds,
+            asynchronous=self._session.asynchronous,
+            versions=dict(facts.versions),
+            hardware=facts.hardware,
+            counts=_counts(facts),
+        )
+
+    def resume(self) -> None:
+        """It runs here: there is nothing to resume."""
+
+    def pause(self) -> None:
+        """It runs here: there is nothing that could be stopped."""
+
+    def release(self) -> None:
+        self._calls.clear()
+        self._session.close()
+        memory.give_back()
+
+    def prepare(self, order: Prepare) -> Prepared:
+        axes = self._cases[order.case]
+        try:
+            refusal = self._refusal(axes)
+            if refusal:
+                return Prepared("out of memory", refusal)
+            with self._session.running():
+                return self._ready(order, axes)
+        except Exception as error:  # noqa: BLE001 - whatever a model raises is this case's result
+            self._calls.pop(order.case, None)
+            return self._failure(error, axes)
+
+    def block(self, order: Block) -> Samples:
+        call, session = self._calls[order.case], self._session
+        try:
+            with session.running():
+                if session.asynchronous:
+                    samples = time_waited(call, session.wait, order.calls, order.settling)
+                else:
+                    samples = time_calls(call, order.calls, order.settling)
+                queued = time_pipelined(call, session.wait, order.calls) if order.pipelined else 0
+                session.wait()
+        except Exception as error:  # noqa: BLE001 - whatever a model raises is this case's result
+            self._calls.pop(order.case, None)
+            failure = self._failure(error, self._cases[order.case])
+            return Samples(error=failure.reason, out_of_memory=failure.status == "out of memory")
+        return Samples(samples, queued)
+
+    def _ready(self, order: Prepare, axes: Mapping[str, int]) -> Prepared:
+        session = self._session
+        memory.give_back()
+        unavailable = self._reset_peak()
+        call = session.bind(drawing.draw(self._inputs, axes))
+        start = perf_counter()
+        call()
+        session.wait()
+        first_seconds = perf_counter() - start
+        warmup, call_seconds = self._warm_up(call, first_seconds, order.seconds)
+        figures = {"cold_start.load": self.opened.load_seconds, "cold_start.first_call": first_seconds}
+        figures |= self._peak(unavailable)
+        notes, counts = _answers(session.arrays(call()))
+        self._calls[order.case] = call
+        if "memory.peak" in figures:
+            self._readings.append(Reading(drawing.nbytes(self._inputs, axes), int(figures["memory.peak"])))
+        return Prepared("ok", "", call_seconds, warmup, figures, unavailable, {**self.opened.counts, **counts}, notes)
+
+    def _warm_up(self, call: Callable[[], Any], first_seconds: float, cap_seconds: float) -> tuple[Warmup, float]:
+        def sample(calls: int) -> tuple[int, ...]:
+            return time_waited(call, self._session.wait, calls)
+
+        return warm_up(sample, first_seconds, cap_seconds)
+
+    def _reset_peak(self) -> dict[str, str]:
+        """The figures of memory that cannot be read here, each with the reason."""
+        self._session.reset_peak()
+        if self._session.peak() is not None:
+            return {}
+        unavailable = {"memory.reserved": "only accelerators have an allocator that reserves memory"}
+        try:
+            memory.reset_peak()
+        except MetricUnavailable as error:
+            unavailable["memory.peak"] = str(error)
+        return unavailable
+
+    def _peak(self, unavailable: dict[str, str]) -> dict[str, float]:
+        peak = self._session.peak()
+        if peak is not None:
+            return {"memory.peak": float(peak.peak_bytes), "memory.reserved": float(peak.reserved_bytes)}
+        if "memory.peak" in unavailable:
+            return {}
+        try:
+            return {"memory.peak": float(memory.peak_bytes())}
+        except MetricUnavailable as error:
+            unavailable["memory.peak"] = str(error)
+            return {}
+
+    def _refusal(self, axes: Mapping[str, int]) -> str:
+        """Why this case is not even tried: its inputs alone, or the line through smaller cases, exceed the memory."""
+        needed = drawing.nbytes(self._inputs, axes)
+        # Inputs are drawn on the host, whatever device they go to.
+        host, device = memory.available_bytes(), self._session.free_bytes()
+        free = host if device is None else device
+        if needed > min(host, free):
+            return f"not tried: its inputs take {_bytes(needed)} of {_bytes(min(host, free))} that are free"
+        more = forecast(self._readings, needed)
+        if more is not None and more > free * FORECAST_SLACK:
+            return f"not tried: from the smaller cases it needs {_bytes(more)} more, where {_bytes(free)} are free"
+        return ""
+
+    def _failure(self, error: Exception, axes: Mapping[str, int]) -> Prepared:
+        shapes = ", ".join(f"{path} {shape}" for path, shape in drawing.shapes(self._inputs, axes).items())
+        what = f"{type(error).__name__}: {_last_line(error)}"
+        if not self._session.is_out_of_memory(error):
+            tried = f" (inputs tried: {shapes})" if shapes else ""
+            return Prepared("failed", what if isinstance(error, UsageError) else what + tried)
+        # The traceback holds the model's intermediate values: without it they can be given back.
+        error.__traceback__ = None
+        memory.give_back()
+        self._session.trim()
+        return Prepared("out of memory", what)
+
+
+def forecast(readings: list[Reading], input_bytes: int) -> float | None:
+    """The bytes that a case with such inputs needs beyond the largest one seen: a line through the last two."""
+    if len(readings) < 2:
+        return None
+    smaller, larger = sorted(readings, key=lambda reading: reading.input_bytes)[-2:]
+    if larger.input_bytes == smaller.input_bytes or input_bytes <= larger.input_bytes:
+        return None
+    slope = max(0.0, (larger.peak_bytes - smaller.peak_bytes) / (larger.input_bytes - smaller.input_bytes))
+    return slope * (input_bytes - larger.input_bytes)
+
+
+def _counts(facts: ModelFacts) -> dict[str, float]:
+    counted = {"parameters": facts.parameters, "size_bytes": facts.size_bytes}
+    return {name: float(count) for name, count in counted.items() if count is not None}
+
+
+def _answers(outputs: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, float]]:
+    """What the outputs show without a reference: values that are no numbers."""
+    import numpy as np
+
+    notes, total = [], 0
+    for name, array in outputs.items():
+        if not np.issubdtype(np.asarray(array).dtype, np.floating):
+            continue
+        wrong = int(np.isnan(array).sum())
+        total += wrong
+        if wrong:
+            notes.append(f"output {name!r} has {wrong} NaN among {array.size} values")
+    return tuple(notes), {"nan_values": float(total)}
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else "without a message"
+
+
+def _bytes(number: float) -> str:
+    return format_quantity(number if math.isfinite(number) else 0.0, "B")

@@ -1,0 +1,72 @@
+"""A block: a few calls in a row, each on the clock. The only place where calls are timed."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from time import perf_counter_ns
+from typing import Any
+
+Call = Callable[[], Any]
+
+
+def time_calls(call: Call, calls: int, settling: int = 0) -> tuple[int, ...]:
+    """Nanoseconds of each of `calls` calls that return when their work is done, after `settling` untimed ones.
+
+    One clock reading a call: the end of a call is the start of the next, so that the loop costs one reading and
+    one store a call.
+    """
+    clock = perf_counter_ns
+    for _ in range(settling):
+        call()
+    stamps = [0] * (calls + 1)
+    with _no_garbage_collection():
+        stamps[0] = clock()
+        for turn in range(1, calls + 1):
+            call()
+            stamps[turn] = clock()
+    return _differences(stamps)
+
+
+def time_waited(call: Call, wait: Call, calls: int, settling: int = 0) -> tuple[int, ...]:
+    """The same for calls that return early: each sample ends when `wait` says that the device has done its work."""
+    clock = perf_counter_ns
+    for _ in range(settling):
+        call()
+    wait()
+    stamps = [0] * (calls + 1)
+    with _no_garbage_collection():
+        stamps[0] = clock()
+        for turn in range(1, calls + 1):
+            call()
+            wait()
+            stamps[turn] = clock()
+    return _differences(stamps)
+
+
+def time_pipelined(call: Call, wait: Call, calls: int) -> int:
+    """Nanoseconds from the first of `calls` queued calls until the device has done them all."""
+    wait()
+    with _no_garbage_collection():
+        start = perf_counter_ns()
+        for _ in range(calls):
+            call()
+        wait()
+        return perf_counter_ns() - start
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _differences(stamps: list[int]) -> tuple[int, ...]:
+    return tuple(end - start for start, end in pairwise(stamps))

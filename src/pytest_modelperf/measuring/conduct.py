@@ -1,0 +1,188 @@
+"""A measurement, conducted: every case made ready, the schedule settled, turns taken, samples handed over."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..domain.axes import Case
+from ..domain.results import Status, Timing
+from ..errors import PeerLost
+from .bench import Bench
+from .orders import Prepare, Prepared
+from .peer import Lost
+from .schedule import SETTLING_CALLS, Schedule, schedule
+from .turns import Contender, take_turns
+from .yardstick import Yardstick
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a measurement is: what it does with which case, the round (0 before the first), and the seconds left."""
+
+    case: str
+    turn: int = 0
+    turns: int = 0
+    seconds_left: float = 0.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was found of one case. `timing` is None when there was nothing to time."""
+
+    case: Case
+    samples_per_call: int
+    prepared: Prepared
+    timing: Timing | None = None
+
+
+class CaseLost(PeerLost):
+    """The process that held the model was lost in the middle of a case; `lost` tells how."""
+
+    def __init__(self, lost: Lost, case: Case, doing: str) -> None:
+        super().__init__(f"{lost} while {doing} {case.label} on {case.device}")
+        self.lost, self.case = lost, case
+
+
+class Conductor:
+    """Conducts the measurement of one test on one or more benches, all cases of all benches in turn.
+
+    `seconds` is the measuring time for one case. `yardsticks` gives the yardstick for a device, or None. `unfit` names
+    cases that are known not to fit into memory, by `Case.key`, with the reason. `seed` makes the order of turns
+    repeatable. `watch` is told how far it is, only while nothing is timed.
+    """
+
+    def __init__(
+        self,
+        benches: Sequence[Bench],
+        *,
+        seconds: float,
+        seed: int,
+        yardsticks: Callable[[str], Yardstick | None] = lambda device: None,
+        unfit: Mapping[str, str] | None = None,
+        watch: Callable[[Progress], None] = lambda progress: None,
+    ) -> None:
+        self._benches, self._seconds, self._watch = benches, seconds, watch
+        self._rng = random.Random(seed)
+        self._yardsticks, self._unfit = yardsticks, dict(unfit or {})
+        self._prepared: dict[str, Prepared] = {}
+        self._contenders: dict[str, Contender] = {}
+        self._rulers: dict[str, Contender] = {}
+
+    def run(self) -> tuple[Measured, ...]:
+        """Measure. Raises CaseLost when a process that holds a model is gone."""
+        for bench in self._benches:
+            self._prepare(bench)
+        for bench in self._benches:
+            self._enter(bench)
+        self._enter_yardsticks()
+        everyone = list(dict.fromkeys([*self._contenders.values(), *self._rulers.values()]))
+        try:
+            take_turns(everyone, self._rng, self._after_round)
+        except Lost as lost:
+            raise self._blame(lost) from lost
+        return self.results()
+
+    def results(self) -> tuple[Measured, ...]:
+        """What has been measured so far, in the order of the cases, bench by bench."""
+        return tuple(
+            self._measured(case, bench.opened.samples_per_call[index])
+            for bench in self._benches
+            for index, case in enumerate(_cases(bench))
+            if case.key in self._prepared
+        )
+
+    def _prepare(self, bench: Bench) -> None:
+        """Make the cases ready, the smallest first: what does not fit spares the larger ones."""
+        cases = _cases(bench)
+        for index in sorted(range(len(cases)), key=lambda index: math.prod(cases[index].axes.values())):
+            case = cases[index]
+            self._watch(Progress(f"warming up {case.key}"))
+            self._prepared[case.key] = self._spared(case) or self._warmed(bench, index, case)
+
+    def _spared(self, case: Case) -> Prepared | None:
+        if case.key in self._unfit:
+            return Prepared("out of memory", self._unfit[case.key])
+        for smaller in self._known_cases():
+            prepared = self._prepared.get(smaller.key)
+            if prepared is not None and prepared.status == "out of memory" and case.covers(smaller):
+                return Prepared("out of memory", f"not tried: {smaller.label} did not fit")
+        return None
+
+    def _known_cases(self) -> list[Case]:
+        return [case for bench in self._benches for case in _cases(bench)]
+
+    def _warmed(self, bench: Bench, index: int, case: Case) -> Prepared:
+        bench.resume()
+        try:
+            return bench.prepare(Prepare(index, self._seconds))
+        except Lost as lost:
+            raise CaseLost(lost, case, "warming up") from lost
+        finally:
+            bench.pause()
+
+    def _enter(self, bench: Bench) -> None:
+        pipelined = bench.opened.asynchronous
+        for index, case in enumerate(_cases(bench)):
+            prepared = self._prepared[case.key]
+            if prepared.status == "ok":
+                plan = schedule(prepared.call_seconds, self._seconds, pipelined=pipelined)
+                self._contenders[case.key] = Contender(bench, index, plan, pipelined and not plan.slow)
+
+    def _enter_yardsticks(self) -> None:
+        turns = max((contender.schedule.rounds for contender in self._contenders.values()), default=0)
+        for device in {bench.opened.device for bench in self._benches} if turns else ():
+            yardstick = self._yardsticks(device)
+            if yardstick is not None:
+                known = next((ruler for ruler in self._rulers.values() if ruler.player is yardstick), None)
+                plan = Schedule(turns, yardstick.calls, SETTLING_CALLS)
+                self._rulers[device] = known or Contender(yardstick, 0, plan)
+
+    def _after_round(self, turn: int, turns: int) -> None:
+        seconds = sum(
+            contender.schedule.seconds(self._prepared[key].call_seconds, contender.pipelined)
+            for key, contender in self._contenders.items()
+        )
+        self._watch(Progress(f"{len(self._contenders)} cases in turn", turn, turns, seconds * (1 - turn / turns)))
+
+    def _measured(self, case: Case, samples_per_call: int) -> Measured:
+        prepared, contender = self._prepared[case.key], self._contenders.get(case.key)
+        if contender is None:
+            return Measured(case, samples_per_call, prepared)
+        if contender.failure is not None:
+            status: Status = "out of memory" if contender.failure.out_of_memory else "failed"
+            return Measured(case, samples_per_call, Prepared(status, contender.failure.error))
+        if not contender.blocks:
+            return Measured(case, samples_per_call, Prepared("failed", "interrupted before its first round"))
+        return Measured(case, samples_per_call, prepared, self._timing(case, contender))
+
+    def _timing(self, case: Case, contender: Contender) -> Timing:
+        turns = sorted(contender.blocks)
+        ruler = self._rulers.get(case.device)
+        if ruler is not None and not all(turn in ruler.blocks for turn in turns):
+            # An interrupted run can end between a case's block and the yardstick's.
+            ruler = None
+        return Timing(
+            rounds_ns=tuple(contender.blocks[turn].samples_ns for turn in turns),
+            pipelined=tuple(
+                (contender.schedule.calls, contender.blocks[turn].pipelined_ns) for turn in turns if contender.pipelined
+            ),
+            yardstick=ruler.player.name if ruler is not None and isinstance(ruler.player, Yardstick) else "",
+            yardstick_ns=tuple(ruler.blocks[turn].samples_ns for turn in turns) if ruler is not None else (),
+            settling_calls=contender.schedule.settling,
+            warmup=self._prepared[case.key].warmup,
+        )
+
+    def _blame(self, lost: Lost) -> PeerLost:
+        """The case that was being timed when a process was lost: the one whose bench no longer answers."""
+        for case in self._known_cases():
+            contender = self._contenders.get(case.key)
+            if contender is not None and contender.playing:
+                return CaseLost(lost, case, "timing")
+        return lost
+
+
+def _cases(bench: Bench) -> tuple[Case, ...]:
+    return tuple(Case(bench.opened.device, axes) for axes in bench.opened.cases)

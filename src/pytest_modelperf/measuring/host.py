@@ -1,0 +1,63 @@
+"""What machine this is, read without importing a framework."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+from ..domain.host import Host
+
+_CPUINFO = Path("/proc/cpuinfo")
+_NVIDIA = Path("/proc/driver/nvidia/gpus")
+# Fields of /proc/cpuinfo that name the processor, by architecture.
+_CPU_FIELDS = ("model name", "Model", "Hardware", "cpu model", "cpu")
+
+
+def read_host() -> Host:
+    """The machine that this process runs on."""
+    return Host(
+        cpu=_cpu(),
+        cpus=cpu_count(),
+        memory_bytes=int(psutil.virtual_memory().total),
+        accelerators=_accelerators(),
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+    )
+
+
+def cpu_count() -> int:
+    """The logical CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu() -> str:
+    fields = _fields(_CPUINFO)
+    for name in _CPU_FIELDS:
+        if fields.get(name):
+            return " ".join(fields[name].split())
+    return platform.processor() or platform.machine() or "unknown CPU"
+
+
+def _accelerators() -> tuple[str, ...]:
+    # The driver's own list: no library is loaded and no device is woken.
+    if not _NVIDIA.is_dir():
+        return ()
+    found = (_fields(gpu / "information").get("Model", "NVIDIA GPU") for gpu in sorted(_NVIDIA.iterdir()))
+    return tuple(found)
+
+
+def _fields(path: Path) -> dict[str, str]:
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return {}
+    pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        fields.setdefault(name.strip(), value.strip())
+    return fields

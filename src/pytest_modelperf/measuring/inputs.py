@@ -1,0 +1,75 @@
+"""Inputs: the arrays that a Tensor stands for, drawn from a fixed seed."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..domain.tensor import BATCH, DTYPES, Tensor, Value, map_leaves, tensors
+from ..errors import UsageError
+
+# Any number does, as long as it stays: the same test draws the same inputs in every run.
+SEED = 20260101
+
+_HALVES = ("float16", "bfloat16")
+
+
+def draw(inputs: Any, axes: Mapping[str, int]) -> Any:
+    """`inputs` with every Tensor replaced by a Value that fits `axes`; everything else stays as it is.
+
+    Each input has a generator of its own, seeded by its path, so that adding an input changes no other. Raises
+    UsageError when `values` does not give what its Tensor declares.
+    """
+    return map_leaves(inputs, Tensor, lambda path, tensor: _value(path, tensor, axes))
+
+
+def nbytes(inputs: Any, axes: Mapping[str, int]) -> int:
+    """The bytes that the inputs take at these axis values."""
+    return sum(tensor.nbytes(axes) for _, tensor in tensors(inputs))
+
+
+def shapes(inputs: Any, axes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """The shape of every input at these axis values, by its path."""
+    return {path: tensor.sized(axes) for path, tensor in tensors(inputs)}
+
+
+def _value(path: str, tensor: Tensor, axes: Mapping[str, int]) -> Value:
+    shape = tensor.sized(axes)
+    rng = np.random.default_rng([SEED, zlib.crc32(path.encode())])
+    array = _drawn(tensor, shape, rng) if tensor.values is None else _given(path, tensor, shape, rng)
+    return Value(array, tensor.dtype)
+
+
+def _drawn(tensor: Tensor, shape: tuple[int, ...], rng: np.random.Generator) -> Any:
+    how = DTYPES[tensor.dtype][1]
+    if how == "integers":
+        return rng.integers(tensor.low or 0, tensor.high, shape, dtype=tensor.dtype)
+    if how == "booleans":
+        return rng.integers(0, 2, shape, dtype=np.uint8).astype(bool)
+    if tensor.dtype == "float64":
+        return rng.standard_normal(shape, dtype=np.float64)
+    return rng.standard_normal(shape, dtype=np.float32)
+
+
+def _given(path: str, tensor: Tensor, shape: tuple[int, ...], rng: np.random.Generator) -> Any:
+    given = tensor.values(shape, rng) if callable(tensor.values) else _samples(tensor, shape)
+    array = np.asarray(given, dtype=np.float32 if tensor.dtype in _HALVES else tensor.dtype)
+    if array.shape != shape:
+        raise UsageError(f"values of input {path!r} gave the shape {array.shape}, where its Tensor declares {shape}")
+    return np.ascontiguousarray(array)
+
+
+def _samples(tensor: Tensor, shape: tuple[int, ...]) -> Any:
+    samples = np.asarray(tensor.values)
+    if not shape or samples.ndim != len(shape):
+        return samples
+    axis = tensor.shape.index(BATCH) if BATCH in tensor.shape else 0
+    if samples.shape[axis] == 0:
+        return samples
+    # Fewer samples than the batch takes are repeated, so that one file of real samples serves every batch.
+    repeats = math.ceil(shape[axis] / samples.shape[axis])
+    return np.take(np.concatenate([samples] * repeats, axis=axis), range(shape[axis]), axis=axis)

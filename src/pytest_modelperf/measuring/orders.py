@@ -1,0 +1,77 @@
+"""What measuring asks of a model that is ready to be timed, and what it answers: messages, also between processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ..domain.results import Status, Warmup
+
+
+class Message(msgspec.Struct, frozen=True, tag=True):
+    """Root of everything that is sent to or from a process of this project."""
+
+
+class Opened(Message, frozen=True):
+    """A model that a runtime has opened on a device.
+
+    `cases` are the axis values to measure, `samples_per_call` belongs to each; `load_seconds` is what opening took;
+    `versions` are conditions of the run; `hardware` names the accelerator ("" for the CPU).
+    """
+
+    device: str
+    description: str
+    cases: tuple[Mapping[str, int], ...]
+    samples_per_call: tuple[int, ...]
+    load_seconds: float
+    asynchronous: bool = False
+    versions: Mapping[str, str] = {}
+    hardware: str = ""
+    counts: Mapping[str, float] = {}
+
+
+class Prepare(Message, frozen=True):
+    """Bind the inputs of a case, call it a first time, warm it up for at most `seconds`."""
+
+    case: int
+    seconds: float
+
+
+class Prepared(Message, frozen=True):
+    """A case that is ready, or why it is not. Times in seconds; `figures` are single readings by metric path, in SI."""
+
+    status: Status
+    reason: str = ""
+    call_seconds: float = 0.0
+    warmup: Warmup = Warmup(0, 0.0, True)
+    figures: Mapping[str, float] = {}
+    unavailable: Mapping[str, str] = {}
+    counts: Mapping[str, float] = {}
+    notes: tuple[str, ...] = ()
+
+
+class Block(Message, frozen=True):
+    """One turn: `settling` calls untimed, then `calls` timed ones; with `pipelined` as many again, waited for once."""
+
+    case: int
+    calls: int
+    settling: int
+    pipelined: bool = False
+
+
+class Samples(Message, frozen=True):
+    """What a block gave: nanoseconds of each call, and of the pipelined calls in all. `error` ends the case."""
+
+    samples_ns: tuple[int, ...] = ()
+    pipelined_ns: int = 0
+    error: str = ""
+    out_of_memory: bool = False
+
+
+class Release(Message, frozen=True):
+    """Close the model and give its memory back."""
+
+
+class Released(Message, frozen=True):
+    """It is closed."""

@@ -1,0 +1,286 @@
+"""A peer: a process that is spoken to in typed messages, is stopped and resumed, and never outlives us.
+
+The parent listens on a socket of its own with a fresh key, and writes address and key as one line to the child's
+standard input. The child connects, and keeps the other end of that pipe open: it ends when the pipe does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, Listener
+from typing import IO, Any, Generic, TypeVar
+
+import msgspec
+
+from ..domain.codec import from_bytes, to_bytes
+from ..errors import PeerLost
+from . import memory
+
+Answer = TypeVar("Answer")
+
+# How long a process that was asked to end may take before it is killed.
+ENDING_SECONDS = 10.0
+_PR_SET_PDEATHSIG = 1
+_HAS_STOP = hasattr(signal, "SIGSTOP")
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What happened to a process: a sentence without its name, and whether the system ended it for lack of memory."""
+
+    what: str
+    out_of_memory: bool = False
+
+
+class Lost(PeerLost):
+    """A peer that is gone; `fate` tells what happened to it."""
+
+    def __init__(self, name: str, fate: Fate) -> None:
+        super().__init__(f"{name} {fate.what}")
+        self.fate = fate
+
+
+class Channel(Generic[Answer]):
+    """One end of the conversation: sends messages, receives those of type `incoming` and nothing else."""
+
+    def __init__(self, connection: Connection[Any, Any], incoming: Any) -> None:
+        self._connection, self._incoming = connection, incoming
+
+    def send(self, message: object) -> None:
+        """Raises OSError when the other end is gone."""
+        self._connection.send_bytes(to_bytes(message))
+
+    def receive(self, timeout_s: float | None = None) -> Answer:
+        """Raises TimeoutError, EOFError when the other end is gone, msgspec.ValidationError for nonsense."""
+        if not self._connection.poll(timeout_s):
+            raise TimeoutError
+        answer: Answer = from_bytes(self._connection.recv_bytes(), self._incoming)
+        return answer
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Peer(Generic[Answer]):
+    """The parent's side of a process. Every method that waits raises Lost when the process dies, hangs or babbles."""
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        incoming: Any,
+        *,
+        timeout_s: float,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        output: IO[bytes] | None = None,
+    ) -> None:
+        """Start `argv` and wait until it has connected. `output` takes its standard output and error (None: ours)."""
+        self.name, self.timeout_s = name, timeout_s
+        self.stopped = False
+        self._kills_before = memory.kills()
+        self._listener = Listener(authkey=secrets.token_bytes(32))
+        self._process = subprocess.Popen(
+            argv, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT if output else None
+        )
+        try:
+            self._channel: Channel[Answer] = Channel(self._connected(), incoming)
+        except BaseException:
+            self.kill()
+            raise
+        finally:
+            self._listener.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, message: object) -> None:
+        try:
+            self._channel.send(message)
+        except OSError:
+            raise self._lost() from None
+
+    def receive(self, timeout_s: float | None = None) -> Answer:
+        """The next message. A peer that stays silent longer than the time limit has hung: it is killed."""
+        limit = self.timeout_s if timeout_s is None else timeout_s
+        try:
+            return self._channel.receive(limit)
+        except TimeoutError:
+            self.kill()
+            raise Lost(self.name, Fate(f"gave no answer for {limit:.0f} s and was killed")) from None
+        except (EOFError, OSError):
+            raise self._lost() from None
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            self.kill()
+            raise Lost(self.name, Fate(f"answered nonsense ({error}) and was killed")) from error
+
+    def ask(self, message: object, timeout_s: float | None = None) -> Answer:
+        """Send, and give the next message that comes back."""
+        self.send(message)
+        return self.receive(timeout_s)
+
+    def pause(self) -> None:
+        """Stop the process and all it started, and return when it has stopped: idle thread pools spin and slow others.
+
+        Where there are no signals it goes on waiting for a message, and `stopped` stays False.
+        """
+        if _HAS_STOP and not self.stopped:
+            self._signal(signal.SIGSTOP)
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            self.stopped = True
+
+    def resume(self) -> None:
+        if self.stopped:
+            self._signal(signal.SIGCONT)
+            self.stopped = False
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process alone."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def close(self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS) -> None:
+        """Say farewell, wait for the process to end by itself, and kill what is left of it."""
+        self.resume()
+        if farewell is not None:
+            with contextlib.suppress(PeerLost):
+                self.send(farewell)
+        self._hang_up()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process and all it started."""
+        self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+        self._hang_up()
+        self._process.wait()
+
+    def _hang_up(self) -> None:
+        if hasattr(self, "_channel"):
+            self._channel.close()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+    def _signal(self, number: int) -> None:
+        # The child leads a process group of its own (see `connect`); until it has connected there is only itself.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg") and hasattr(self, "_channel"):
+                os.killpg(self.pid, number)
+            elif self._process.returncode is None:
+                self._process.send_signal(number)
+
+    def _lost(self) -> Lost:
+        """What became of a process whose end of the line went dead."""
+        try:
+            code = self._process.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return Lost(self.name, Fate("closed its connection without ending and was killed"))
+        killed = -code == getattr(signal, "SIGKILL", None) and memory.kills() > self._kills_before
+        self.kill()
+        return Lost(self.name, Fate(_ending(code, killed), out_of_memory=killed))
+
+    def _connected(self) -> Connection[Any, Any]:
+        assert self._process.stdin is not None
+        address = self._listener.address
+        key = bytes(self._listener._authkey)  # type: ignore[attr-defined]
+        line = json.dumps({"address": address, "key": key.hex(), "parent": os.getpid()})
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+        return self._accepted(time.monotonic() + self.timeout_s, address, key)
+
+    def _accepted(self, deadline: float, address: Any, key: bytes) -> Connection[Any, Any]:
+        # accept() knows no time limit, so it runs in a thread; a connection of our own frees it when the child is gone.
+        accepted: list[Connection[Any, Any]] = []
+        waiting = threading.Thread(target=_accept, args=(self._listener, accepted), daemon=True)
+        waiting.start()
+        while waiting.is_alive():
+            waiting.join(0.02)
+            ended = self._process.poll() is not None
+            if waiting.is_alive() and (ended or time.monotonic() > deadline):
+                Client(address, authkey=key).close()
+                waiting.join()
+                if ended:
+                    raise self._lost()
+                raise Lost(self.name, Fate(f"did not start within {self.timeout_s:.0f} s"))
+        return accepted[0]
+
+
+def connect(incoming: Any) -> Channel[Any]:
+    """The child's side: read where to connect from standard input, connect, and end when the parent does."""
+    if hasattr(os, "setpgid"):
+        # A group of its own: it is stopped and killed with all it started, and a Ctrl-C is the parent's to handle.
+        os.setpgid(0, 0)
+    lifeline = os.dup(0)
+    line = json.loads(_read_line(lifeline))
+    _die_with(line["parent"])
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True, name="modelperf-lifeline").start()
+    return Channel(Client(line["address"], authkey=bytes.fromhex(line["key"])), incoming)
+
+
+def _accept(listener: Listener, accepted: list[Connection[Any, Any]]) -> None:
+    while not accepted:
+        with contextlib.suppress(AuthenticationError, EOFError, ConnectionError):
+            accepted.append(listener.accept())
+
+
+def _read_line(descriptor: int) -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(descriptor, 1)
+        if not byte:
+            raise SystemExit("this process is started by pytest-modelperf, not by hand")
+        line += byte
+    return line
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill us when the parent dies: a stopped process cannot see the end of its pipe."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _end_with(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    # Leave the main thread the time to end by itself: an orderly farewell closes the pipe too.
+    time.sleep(ENDING_SECONDS)
+    os._exit(1)
+
+
+def _ending(code: int, out_of_memory: bool) -> str:
+    if out_of_memory:
+        return "was killed by the system for lack of memory (SIGKILL by the out-of-memory killer)"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"was killed by signal {-code}"

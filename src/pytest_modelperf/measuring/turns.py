@@ -1,0 +1,62 @@
+"""Turns: contenders take blocks in random order, round after round; who waits is stopped."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .orders import Block, Samples
+from .schedule import Schedule
+
+
+class Player(Protocol):
+    """What a contender plays on: a bench or a yardstick. `block` is asked only between `resume` and `pause`."""
+
+    def block(self, order: Block) -> Samples: ...
+    def resume(self) -> None: ...
+    def pause(self) -> None: ...
+
+
+@dataclass(eq=False)
+class Contender:
+    """One case on a bench, or a yardstick, and the blocks it has played so far, by turn."""
+
+    player: Player
+    case: int
+    schedule: Schedule
+    pipelined: bool = False
+    blocks: dict[int, Samples] = field(default_factory=dict)
+    failure: Samples | None = None
+    playing: bool = False
+
+    def takes_part(self, turn: int, turns: int) -> bool:
+        return self.failure is None and self.schedule.takes_part(turn, turns)
+
+    def play(self, turn: int) -> None:
+        """Take one block. A block that fails ends this contender, not the round."""
+        self.playing = True
+        self.player.resume()
+        order = Block(self.case, self.schedule.calls, self.schedule.settling, self.pipelined)
+        samples = self.player.block(order)
+        self.player.pause()
+        self.playing = False
+        if samples.error:
+            self.failure = samples
+        else:
+            self.blocks[turn] = samples
+
+
+def take_turns(contenders: Sequence[Contender], rng: random.Random, after_round: Callable[[int, int], None]) -> None:
+    """Play every contender's rounds; `after_round(done, of)` is called between rounds, while nothing is timed.
+
+    A contender with fewer rounds than the others sits some out, evenly spread: all see the same stretch of time.
+    """
+    turns = max((contender.schedule.rounds for contender in contenders), default=0)
+    for turn in range(turns):
+        playing = [contender for contender in contenders if contender.takes_part(turn, turns)]
+        rng.shuffle(playing)
+        for contender in playing:
+            contender.play(turn)
+        after_round(turn + 1, turns)
