@@ -1,0 +1,113 @@
+"""The `json` report: everything a run found, for programs.
+
+One object, in SI units (seconds, bytes, joules, per second), whose keys are the attributes of `domain.report.Report`
+and of the nouns below it:
+
+```
+{
+  "format": 1,                                  FORMAT below
+  "created": "2026-07-01T12:00:00+00:00", "commit": "1f3a…", "interrupted": false,
+  "machine": "amd-epyc-7b13-x2",                the name of the baseline folder
+  "host": {"cpu": …, "cpus": 2, "memory_bytes": …, "accelerators": […], "system": …, "python": …},
+  "written": {"PATH": "what it is"}, "notes": ["…"],
+  "results": [{
+    "nodeid": "tests/test_vision.py::test_resnet50", "model": …, "passed": true, "seconds": 24.1, "tolerance": 0.05,
+    "best": "cpu batch=8", "knee": "cpu batch=4", "baseline": …, "accepted": "", "failure": "", "unmeasured": "",
+    "sweep": {
+      "points": [{
+        "axes": {"batch": 8}, "device": "cpu", "status": "ok" | "out of memory" | "failed", "reason": "",
+        "samples_per_call": 8,
+        "figures": {"latency.p50": [0.1733, 0.1721, 0.1745, "s"], …},      estimate, low, high, unit
+        "unavailable": {"energy.per_sample": "why"}, "counts": {"parameters": 25557032}, "notes": ["…"],
+        "timing": {"rounds_ns": [[…], …], "pipelined": [[calls, elapsed_ns], …], "unit": "ns",
+                   "yardstick": …, "yardstick_ns": [[…], …], "settling_calls": 2,
+                   "warmup": {"calls": 9, "seconds": 0.4, "settled": true}} | null
+      }],
+      "budget": [{"path": "latency.p50", "limit": 0.06}], "skipped": {"cuda:0": "why"}, "notes": ["…"]
+    },
+    "verdicts": {"cpu batch=8": {"word": "slower", "case": …, "change": [1.124, 1.098, 1.151, ""], "tolerance": 0.05,
+                 "level": 0.0125, "detectable": 0.031, "runs": 8, "scale": …, "conditions": […], "notes": […],
+                 "reason": ""}},
+    "breaches": [{"case": …, "budget": {…}, "figure": [estimate, low, high, unit] | null, "reason": ""}],
+    "run": {"conditions": {…}, "cases": {…}} | null                        what a baseline update would accept
+  }]
+}
+```
+
+`low` and `high` are the ends of the 95% interval (of `change`: of the interval at `level`); null is an infinite end.
+Unknown keys are passed over when a report is read, so that a later version may add some without a new format.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ..domain.report import Report
+from ..errors import ModelPerfError
+from .files import write_whole
+
+# 1: the first.
+FORMAT = 1
+
+# An array of plain values as an indented file spreads it, one line an element. No JSON string holds a line break, so
+# whatever follows one is layout.
+_SPREAD = re.compile(r"\[\n *([^\[\]{}]*)\n *\]")
+_LAYOUT = re.compile(r"\n *")
+
+
+class JsonReporter:
+    """Writes `--modelperf-report=json:PATH`."""
+
+    name = "json"
+
+    def write(self, report: Report, path: Path) -> None:
+        """Everything in `report`, raw samples and environment included. Raises ModelPerfError, which names the path."""
+        write_whole(path, _text(report))
+
+
+def read(path: Path) -> Report:
+    """The report in a file that JsonReporter wrote.
+
+    Raises ModelPerfError, which names the file, for one that cannot be read, is no report, or has a newer format.
+    """
+    import msgspec
+
+    from ..domain.codec import from_json
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelPerfError(f"the report {path} cannot be read: {error.strerror or error}; name its file") from error
+    try:
+        _check_format(path, data)
+        return from_json(data, Report)
+    # UnicodeDecodeError, for bytes that are no text, is a ValueError.
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ModelPerfError(
+            f"{path} is no report of pytest-modelperf: {error}; write it again with --modelperf-report=json:{path}"
+        ) from error
+
+
+def _text(report: Report) -> str:
+    import msgspec
+
+    from ..domain.codec import plain, to_json
+
+    fields: dict[str, Any] = msgspec.to_builtins(report, enc_hook=plain)
+    text = to_json({"format": FORMAT, **fields}, indent=2)
+    # Samples fill lines, not a line each: a case has thousands of them.
+    return _SPREAD.sub(lambda array: f"[{_LAYOUT.sub(' ', array[1])}]", text) + "\n"
+
+
+def _check_format(path: Path, data: bytes) -> None:
+    import msgspec
+
+    found = msgspec.json.decode(data, type=dict[str, Any]).get("format")
+    if not isinstance(found, int) or found < 1:
+        raise ValueError("it has no format number")
+    if found > FORMAT:
+        raise ModelPerfError(
+            f"{path} has format {found}, newer than {FORMAT}, which this version reads; upgrade pytest-modelperf"
+        )

@@ -1,0 +1,134 @@
+"""The lines that stand under the table of a test: what it cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ..domain.report import TestResult
+from ..domain.results import KNEE
+from ..domain.verdict import Verdict
+from . import tables
+from .totals import OVER_STYLE, STYLES
+from .words import breach_text, grouped, labels, listed, percent, plain, points, told, with_interval
+
+# A text, and the style it is written in.
+Line = tuple[str, str]
+
+
+def lines(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    """All lines under the table of a test that shows the columns `shown`."""
+    for some in _LINES:
+        yield from some(result, shown)
+
+
+def _best(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    if not result.best:
+        if result.sweep.budget and any(point.ok for point in result.sweep):
+            yield "best: no case holds the budget", "yellow"
+        return
+    if len(result.sweep) < 2:
+        return
+    names = labels(result)
+    best = points(result)[result.best].figures.get("throughput")
+    speed = f": {with_interval(float(best), '1/s')}" if best is not None else ""
+    knee = f"; {names[result.knee]} is within {percent(KNEE)} of it" if result.knee not in ("", result.best) else ""
+    yield f"best {names[result.best]}{speed}{knee}", ""
+
+
+def _breaches(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    names = labels(result)
+    for breach in result.breaches:
+        yield f"{tables.OVER}: {names.get(breach.case, breach.case)}: {breach_text(breach)}", OVER_STYLE
+
+
+def _unmeasured(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    if result.unmeasured:
+        yield f"not measured: {plain(result.unmeasured)}", STYLES["not measured"]
+    for status in ("failed", "out of memory"):
+        names = labels(result)
+        rows = [(names[point.case.key], point.reason) for point in result.sweep if point.status == status]
+        for text, cases in grouped(rows).items():
+            yield f"{listed(cases)} {status}: {text}", STYLES[status]
+    for device, why in result.sweep.skipped.items():
+        yield f"{device} skipped: {plain(why)}", STYLES["not measured"]
+
+
+def _reasons(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    ran = {labels(result)[point.case.key] for point in result.sweep if point.ok}
+    for word in ("not measured", "other machine", "uncertain", "new"):
+        rows = [(name, verdict.reason) for name, verdict in _verdicts(result) if verdict.word == word and name in ran]
+        # What is true of every new test is said once, at the end.
+        if word != "new" or len(rows) < len(ran):
+            yield from ((f"{word}: {text}", STYLES[word]) for text in told(rows, ran))
+
+
+def _accepted(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    if result.accepted:
+        yield f"accepted: {plain(result.accepted)}", "yellow"
+
+
+def _compared(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    judged = [verdict for verdict in result.verdicts.values() if verdict.change is not None]
+    if not judged:
+        return
+    runs = sorted({verdict.runs for verdict in judged})
+    number = f"{runs[0]} to {runs[-1]}" if len(runs) > 1 else str(runs[0])
+    scales = dict.fromkeys(f"scaled by {plain(verdict.scale)}" if verdict.scale else "unscaled" for verdict in judged)
+    seen = [verdict.detectable for verdict in judged if verdict.detectable is not None]
+    power = f", would have seen +{percent(max(seen))}" if seen else ""
+    accepts = percent(max(verdict.tolerance for verdict in judged))
+    noun = "run" if runs == [1] else "runs"
+    yield f"{number} baseline {noun}, {' or '.join(scales)}; accepts +{accepts}{power}", "dim"
+
+
+def _notes(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    verdicts = _verdicts(result)
+    compared = [name for name, verdict in verdicts if verdict.change is not None]
+    changed = [(name, condition) for name, verdict in verdicts for condition in verdict.conditions]
+    yield from ((f"changed since the baseline: {text}", "yellow") for text in told(changed, compared))
+    names = labels(result)
+    notes = [(name, note) for name, verdict in verdicts for note in verdict.notes]
+    notes += [(names[point.case.key], note) for point in result.sweep for note in point.notes]
+    yield from ((plain(note), "yellow") for note in result.sweep.notes)
+    yield from ((text, "yellow") for text in told(notes, names.values()))
+
+
+def _missing(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    names = labels(result)
+    rows = [
+        (names[point.case.key], f"{path}: {why}")
+        for point in result.sweep
+        if point.ok
+        for path, why in point.unavailable.items()
+        if path in shown
+    ]
+    for text in told(rows, [names[point.case.key] for point in result.sweep if point.ok]):
+        yield f"{tables.MISSING} not measured: {text}", STYLES["not measured"]
+
+
+def _open(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    parts = []
+    for key, found in tables.open_figures(result, shown).items():
+        calls = sorted(point.timing.calls for point in found if point.timing)
+        number = f" ({calls[0]}{f' to {calls[-1]}' if calls[-1] > calls[0] else ''} calls)" if calls else ""
+        parts.append(f"{key.rpartition('.')[2]}{number}")
+    if parts:
+        yield f"{tables.OPEN} too few calls to say how high it may be: {', '.join(parts)}", "dim"
+
+
+def _verdicts(result: TestResult) -> list[tuple[str, Verdict]]:
+    names = labels(result)
+    return [(names.get(key, key), verdict) for key, verdict in result.verdicts.items()]
+
+
+_LINES: tuple[Callable[[TestResult, Sequence[str]], Iterator[Line]], ...] = (
+    _best,
+    _breaches,
+    _unmeasured,
+    _reasons,
+    _accepted,
+    _compared,
+    _notes,
+    _missing,
+    _open,
+)

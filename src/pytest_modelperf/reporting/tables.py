@@ -1,0 +1,256 @@
+"""The table of one test: its columns, and how they are made to fit a width.
+
+Every column has forms from the widest to the narrowest. While the table is too wide, the columns named in STEPS take
+their next form one by one, and are left out behind their last. Cells are never cut.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ..domain.estimate import Estimate
+from ..domain.metrics import METRICS
+from ..domain.report import TestResult
+from ..domain.results import Point
+from ..domain.units import scale_of, significant
+from .words import signed_percent
+
+# Between two columns.
+GAP = 2
+# Behind a figure whose interval has an infinite end: too few calls were made to close it.
+OPEN = "?"
+# What an ok case has in place of a figure that could not be measured.
+MISSING = "–"
+# Behind the verdict of a case that breaks a budget, where there is no room for the words.
+OVER = "over budget"
+OVER_MARK = "!"
+
+_AT_THE_POINT = re.compile(rf"(?=[.{OPEN}]|$)")
+
+# What gives way first when a table is too wide: what is read least, or said elsewhere, goes before what judges.
+STEPS = (
+    "energy.per_sample",
+    "memory.reserved",
+    "detectable",
+    "cold_start.first_call",
+    "cold_start.load",
+    "calls_per_second",
+    "latency.p50",
+    "verdict",
+    "throughput",
+    "axes",
+    "latency.p99",
+    "memory.peak",
+    "throughput",
+    "change",
+    "latency.p50",
+)
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to show a column: lines of its heading, and a cell for every point.
+
+    Numbers are flush right, and their heading with the first `figure_width` cells of the column (0: all of them).
+    """
+
+    heading: tuple[str, ...]
+    cells: tuple[str, ...]
+    right: bool = True
+    figure_width: int = 0
+
+    @property
+    def width(self) -> int:
+        return max(map(_cells, (*self.heading, *self.cells)))
+
+    def padded(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The heading's lines and the cells, all of the column's width."""
+        if not self.right:
+            return tuple(_left(line, self.width) for line in self.heading), self.cells
+        edge = max(self.figure_width, *map(_cells, self.heading)) if self.figure_width else self.width
+        heading = tuple(_left(_right(line, edge), self.width) for line in self.heading)
+        return heading, tuple(_right(cell, self.width) for cell in self.cells)
+
+
+@dataclass(frozen=True)
+class Column:
+    """The forms of a column, widest first, and the word by which STEPS narrows it."""
+
+    key: str
+    forms: tuple[Form, ...]
+
+
+def fitted(result: TestResult, width: int) -> dict[str, Form]:
+    """The columns of the test's table by key, in order, in the widest forms that fit `width` (or the narrowest)."""
+    columns = list(_columns(result))
+    for step in STEPS:
+        if _width(columns) <= width:
+            break
+        columns = [_narrower(column) if _step_of(column) == step else column for column in columns]
+        columns = [column for column in columns if column.forms]
+    return {column.key: column.forms[0] for column in columns}
+
+
+def word(result: TestResult, point: Point) -> str:
+    """What the table says of a point: its status when it is not ok, else the verdict's word."""
+    if not point.ok:
+        return point.status
+    verdict = result.verdicts.get(point.case.key)
+    return verdict.word if verdict else "not judged"
+
+
+def open_figures(result: TestResult, keys: Sequence[str]) -> dict[str, list[Point]]:
+    """The points whose interval has an infinite end, for each of the metrics `keys`."""
+    found = {key: [point for point in result.sweep if _open(point.figures.get(key))] for key in keys}
+    return {key: points for key, points in found.items() if points}
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return sum(column.forms[0].width for column in columns) + GAP * (len(columns) - 1)
+
+
+def _narrower(column: Column) -> Column:
+    # An axis tells rows apart and a verdict is what the table is for: they are never left out.
+    kept = column.forms if len(column.forms) == 1 and _step_of(column) in ("axes", "verdict") else column.forms[1:]
+    return replace(column, forms=kept)
+
+
+def _step_of(column: Column) -> str:
+    return "axes" if column.key.startswith("axes.") else column.key
+
+
+def _columns(result: TestResult) -> list[Column]:
+    points = result.sweep.points
+    devices = tuple(point.device for point in points)
+    columns = [Column("device", (Form(("device", ""), devices, right=False),))] if len(set(devices)) > 1 else []
+    columns += [_axis(axis, points) for axis in dict.fromkeys(axis for point in points for axis in point.axes)]
+    columns += [make(key, points) for key, make in _METRICS.items() if any(key in point.figures for point in points)]
+    if any(verdict.change is not None for verdict in result.verdicts.values()):
+        columns += [_change(result), _detectable(result)]
+    return [*columns, _verdict(result)]
+
+
+def _axis(axis: str, points: Sequence[Point]) -> Column:
+    cells = tuple(str(point.axes.get(axis, "")) for point in points)
+    forms = [Form((axis, ""), cells)]
+    if "_" in axis:
+        forms.append(Form(tuple(axis.split("_")), cells))
+    return Column(f"axes.{axis}", tuple(forms))
+
+
+def _metric(*headings: tuple[str, str], interval: bool = False) -> Callable[[str, Sequence[Point]], Column]:
+    """A column of a metric, headed by each (name, unit) in turn; without a unit, by the one that suits the figures."""
+
+    def column(key: str, points: Sequence[Point]) -> Column:
+        figures = [point.figures.get(key) for point in points]
+        name, size = _unit(key, points)
+        cells = _figures(figures, points, size)
+        forms = [Form((heading, unit or name), cells) for heading, unit in headings]
+        if interval and any(figure is not None and not figure.exact for figure in figures):
+            ends = _intervals([_scaled(figure, size) for figure in figures], significant)
+            forms.insert(0, Form(forms[0].heading, _joined(cells, ends), figure_width=len(cells[0])))
+        return Column(key, tuple(forms))
+
+    return column
+
+
+_METRICS: dict[str, Callable[[str, Sequence[Point]], Column]] = {
+    "latency.p50": _metric(("p50", ""), interval=True),
+    "latency.p99": _metric(("p99", "")),
+    "throughput": _metric(("throughput", "samples/s"), ("thr.", "/s")),
+    "calls_per_second": _metric(("calls", "/s")),
+    "memory.peak": _metric(("peak", "")),
+    "memory.reserved": _metric(("reserved", "")),
+    "energy.per_sample": _metric(("energy", "")),
+    "cold_start.load": _metric(("load", "")),
+    "cold_start.first_call": _metric(("first call", "")),
+}
+
+
+def _change(result: TestResult) -> Column:
+    verdicts = [result.verdicts.get(point.case.key) for point in result.sweep]
+    changes = [verdict.change if verdict else None for verdict in verdicts]
+    cells = _aligned(["" if change is None else signed_percent(change) for change in changes])
+    ends = _intervals([_scaled(change, 1.0) for change in changes], signed_percent)
+    heading = ("change", "%")
+    return Column("change", (Form(heading, _joined(cells, ends), figure_width=len(cells[0])), Form(heading, cells)))
+
+
+def _detectable(result: TestResult) -> Column:
+    verdicts = [result.verdicts.get(point.case.key) for point in result.sweep]
+    seen = [verdict.detectable if verdict else None for verdict in verdicts]
+    cells = _aligned(["" if share is None else significant(share * 100, 2) for share in seen])
+    return Column("detectable", (Form(("detectable", "%"), cells),))
+
+
+def _verdict(result: TestResult) -> Column:
+    broken = {breach.case for breach in result.breaches}
+    words = [(word(result, point), point.case.key in broken) for point in result.sweep]
+    forms = (
+        Form(("verdict", ""), tuple(f"{text}, {OVER}" if over else text for text, over in words), right=False),
+        Form(("verdict", ""), tuple(f"{text} {OVER_MARK}" if over else text for text, over in words), right=False),
+    )
+    return Column("verdict", forms)
+
+
+def _unit(key: str, points: Sequence[Point]) -> tuple[str, float]:
+    # Columns of latency share their unit, so that p50 and p99 can be compared at sight.
+    family = [path for path in _METRICS if path.startswith("latency.")] if key.startswith("latency.") else [key]
+    sizes = [abs(point.figures[path]) for point in points for path in family if point.figures.get(path)]
+    middle = math.sqrt(min(sizes) * max(sizes)) if sizes else 0.0
+    return scale_of(middle, METRICS[key].unit)
+
+
+def _figures(figures: Sequence[Estimate | None], points: Sequence[Point], size: float) -> tuple[str, ...]:
+    blank = [MISSING if point.ok else "" for point in points]
+    return _aligned(
+        [none if figure is None else _marked(figure, size) for figure, none in zip(figures, blank, strict=True)]
+    )
+
+
+def _marked(figure: Estimate, size: float) -> str:
+    return significant(figure / size) + (OPEN if _open(figure) else "")
+
+
+def _open(figure: Estimate | None) -> bool:
+    return figure is not None and not figure.closed
+
+
+def _scaled(figure: Estimate | None, size: float) -> tuple[float, float] | None:
+    return None if figure is None else (figure.low / size, figure.high / size)
+
+
+def _intervals(ends: Sequence[tuple[float, float] | None], write: Callable[[float], str]) -> tuple[str, ...]:
+    low = _aligned(["" if end is None else write(end[0]) for end in ends])
+    high = _aligned(["" if end is None else write(end[1]) for end in ends])
+    return tuple("" if end is None else f"[{first}, {last}]" for end, first, last in zip(ends, low, high, strict=True))
+
+
+def _joined(cells: Sequence[str], intervals: Sequence[str]) -> tuple[str, ...]:
+    width = max(map(len, intervals))
+    return tuple(f"{cell} {interval.rjust(width)}" for cell, interval in zip(cells, intervals, strict=True))
+
+
+def _aligned(numbers: Sequence[str]) -> tuple[str, ...]:
+    """Texts of equal width in which the decimal points stand below each other."""
+    parts = [_AT_THE_POINT.split(number, maxsplit=1) for number in numbers]
+    before = max(len(whole) for whole, _ in parts)
+    behind = max(len(rest) for _, rest in parts)
+    return tuple(whole.rjust(before) + rest.ljust(behind) for whole, rest in parts)
+
+
+def _cells(text: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _left(text: str, width: int) -> str:
+    return text + " " * (width - _cells(text))
+
+
+def _right(text: str, width: int) -> str:
+    return " " * (width - _cells(text)) + text

@@ -1,0 +1,194 @@
+"""The terminal summary: what stands under pytest's own heading, for 80 columns and for 160, with colour and without."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ..domain.report import Report, TestResult
+from . import tables
+from .lines import Line, lines
+from .totals import NOT_MEASURED, STYLES, counts, tally
+from .words import duration, grouped, listed, plain, plural
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+INDENT = 2
+# How much further in the rest of a line stands that is wrapped.
+HANG = 4
+
+UPDATE = "pytest --modelperf --modelperf-update"
+
+
+def render(report: Report, width: int, color: bool) -> str:
+    """The summary of `report`, no line longer than `width` cells, with ANSI colours only if `color`."""
+    file = io.StringIO()
+    console = _console(file, width, color)
+    _say_all(console, _before(report))
+    for result in report.results:
+        _render_test(console, result)
+    if report.results:
+        _say(console, _text("totals: ", "bold").append_text(counts(tally(report.results))))
+    _say_all(console, _after(report))
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def _before(report: Report) -> Iterator[Line]:
+    if report.interrupted:
+        yield "interrupted: only what was measured until then; no baseline was written", "bold yellow"
+    if not report.results:
+        yield "nothing was measured: no test with the marker modelperf ran", ""
+
+
+def _after(report: Report) -> Iterator[Line]:
+    if report.results:
+        yield from _new(report)
+        yield from _never_measured(report)
+        yield f"machine: {plain(report.machine)} ({_host(report)})", ""
+    yield from ((plain(note), "yellow") for note in report.notes)
+    yield from _written(report.written)
+
+
+def _render_test(console: Console, result: TestResult) -> None:
+    _say_heading(console, result)
+    if result.model or result.seconds:
+        _say(console, _text(_circumstances(result), "dim"), INDENT)
+    shown: dict[str, tables.Form] = {}
+    if result.sweep.points:
+        shown = tables.fitted(result, console.width - INDENT)
+        _print_table(console, _table(result, shown))
+    _say_all(console, lines(result, list(shown)), INDENT)
+    console.print()
+
+
+def _say_heading(console: Console, result: TestResult) -> None:
+    verdict = _text("" if result.passed else "FAILED ", "bold red").append_text(counts(tally([result])))
+    nodeid = _text(plain(result.nodeid), "bold")
+    whole = verdict.copy().append(": ").append_text(nodeid)
+    if whole.cell_len <= console.width:
+        _say(console, whole)
+    else:
+        _say(console, verdict.append(":"))
+        _say(console, nodeid, INDENT)
+
+
+def _circumstances(result: TestResult) -> str:
+    devices = list(dict.fromkeys(point.device for point in result.sweep))
+    where = f"on {devices[0]}" if len(devices) == 1 else ""
+    time = f"took {duration(result.seconds)}" if result.seconds else ""
+    return ", ".join(part for part in (" ".join(filter(None, (plain(result.model), where))), time) if part)
+
+
+def _table(result: TestResult, shown: Mapping[str, tables.Form]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, tables.GAP, 0, 0), header_style="bold")
+    columns = []
+    for key, form in shown.items():
+        heading, cells = form.padded()
+        table.add_column("\n".join(heading), overflow="fold")
+        columns.append([_text(cell, _style(result, row) if key == "verdict" else "") for row, cell in enumerate(cells)])
+    for row in zip(*columns, strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _style(result: TestResult, row: int) -> str:
+    return STYLES.get(tables.word(result, result.sweep.points[row]), "")
+
+
+# The whole run
+
+
+def _new(report: Report) -> Iterator[Line]:
+    words = tally(report.results)
+    accepted = any("baseline" in what for what in report.written.values())
+    if not words["new"] or accepted or report.interrupted:
+        return
+    if set(words) <= {"new", tables.OVER, *NOT_MEASURED}:
+        yield f"no baselines yet; make them: {UPDATE}", "bold"
+    else:
+        verb = "has" if words["new"] == 1 else "have"
+        yield f"{plural(words['new'], 'case')} {verb} no baseline yet; make it: {UPDATE}", "bold"
+
+
+def _never_measured(report: Report) -> Iterator[Line]:
+    """Figures that have no column because no case of their test has them; a column's gaps are explained under it."""
+    rows = []
+    for result in report.results:
+        measured = {path for point in result.sweep for path in point.figures}
+        missing = ((path, why) for point in result.sweep for path, why in point.unavailable.items())
+        rows += [(path, why) for path, why in missing if path not in measured]
+    yield from ((f"not measured: {listed(paths)}: {why}", "") for why, paths in grouped(rows).items())
+
+
+def _host(report: Report) -> str:
+    host = report.host
+    python = f"Python {host.python}" if host.python else ""
+    return plain(", ".join(filter(None, (host.cpu_hardware, *host.accelerators, host.system, python))))
+
+
+def _written(written: Mapping[str, str]) -> Iterator[Line]:
+    for what, paths in grouped((path, what) for path, what in written.items()).items():
+        if len(paths) == 1:
+            yield f"written: {paths[0]} ({what})", ""
+        else:
+            yield f"written: {len(paths)} files under {_common_folder(paths)} ({what})", ""
+
+
+def _common_folder(paths: list[str]) -> str:
+    try:
+        return os.path.commonpath(paths) or "."
+    except ValueError:  # absolute and relative ones, or of two drives
+        return listed(paths)
+
+
+# How rich is used
+
+
+def _console(file: io.StringIO, width: int, color: bool) -> Console:
+    from rich.console import Console
+
+    # Everything that rich would else read from the environment is said: the caller has decided on colour and width.
+    return Console(
+        file=file,
+        width=width,
+        height=100,
+        force_terminal=color,
+        no_color=not color,
+        color_system="standard" if color else None,
+        force_jupyter=False,
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def _text(line: str, style: str) -> Text:
+    from rich.text import Text
+
+    return Text(line, style)
+
+
+def _say_all(console: Console, said: Iterator[Line], indent: int = 0) -> None:
+    for line, style in said:
+        _say(console, _text(line, style), indent)
+
+
+def _say(console: Console, text: Text, indent: int = 0) -> None:
+    room = console.width - indent
+    wrapped = [text] if text.cell_len <= room else text.wrap(console, max(room - HANG, 1))
+    for number, line in enumerate(wrapped):
+        console.print(_text(" " * (indent + (HANG if number else 0)), "").append_text(line))
+
+
+def _print_table(console: Console, table: Table) -> None:
+    from rich.padding import Padding
+
+    console.print(Padding(table, (0, 0, 0, INDENT)))

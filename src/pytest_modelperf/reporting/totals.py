@@ -1,0 +1,69 @@
+"""How many cases have which verdict: for one test, and for the whole run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..domain.report import TestResult
+from .tables import OVER, word
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+# What a case is called, the gravest first, each with its colour. Those of NOT_MEASURED are counted apart.
+STYLES: dict[str, str] = {
+    "slower": "bold red",
+    "slower (accepted)": "yellow",
+    "uncertain": "yellow",
+    "faster": "bold green",
+    "same": "green",
+    "new": "cyan",
+    "other machine": "cyan",
+    "not judged": "cyan",
+    "not measured": "magenta",
+    "failed": "bold red",
+    "out of memory": "magenta",
+    "whole test": "magenta",
+}
+NOT_MEASURED = ("not measured", "failed", "out of memory", "whole test")
+OVER_STYLE = "bold red"
+
+
+def tally(results: Sequence[TestResult]) -> Counter[str]:
+    """How many cases of these tests are called what; a test without any case counts as one `whole test`."""
+    words = Counter(_called(result, word(result, point)) for result in results for point in result.sweep)
+    words["whole test"] += sum(1 for result in results if not result.sweep.points)
+    words[OVER] += len({(result.nodeid, breach.case) for result in results for breach in result.breaches})
+    return +words
+
+
+def counts(words: Counter[str]) -> Text:
+    """`"1 over budget; 1 slower, 5 same; 2 not measured (1 failed, 1 out of memory)"`.
+
+    A case over budget has a verdict too, so it is no part of the sum that follows.
+    """
+    from rich.text import Text
+
+    judged = [
+        Text(f"{words[name]} {name}", STYLES[name]) for name in STYLES if words[name] and name not in NOT_MEASURED
+    ]
+    parts = [Text(f"{words[OVER]} {OVER}", OVER_STYLE)] if words[OVER] else []
+    parts += [Text(", ").join(judged)] if judged else []
+    parts += [Text(_lost(words), STYLES["not measured"])] if _lost(words) else []
+    return Text("; ").join(parts)
+
+
+def _called(result: TestResult, name: str) -> str:
+    return f"{name} (accepted)" if name == "slower" and result.accepted else name
+
+
+def _lost(words: Counter[str]) -> str:
+    kinds = [name for name in NOT_MEASURED if words[name]]
+    if not kinds:
+        return ""
+    total = f"{sum(words[name] for name in kinds)} not measured"
+    if kinds in (["not measured"], ["whole test"]):
+        return total
+    return f"{total} ({', '.join(f'{words[name]} {name}' for name in kinds if name != 'not measured')})"

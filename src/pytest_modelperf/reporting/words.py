@@ -1,0 +1,122 @@
+"""The words that reporters share: cases, figures, changes and times as text."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+
+from ..domain.estimate import Estimate
+from ..domain.report import TestResult
+from ..domain.results import Point
+from ..domain.units import scale_of, significant
+from ..domain.verdict import Breach
+
+# Names in a list before the rest is a number.
+MOST_NAMED = 4
+
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def plain(text: str) -> str:
+    """`text` on one line, without colour codes and control characters (messages of frameworks have them)."""
+    line = " ".join(_ESCAPE.sub("", text).split())
+    return "".join(letter for letter in line if letter.isprintable())
+
+
+def labels(result: TestResult) -> dict[str, str]:
+    """`Case.key` → the case's name for people; the device is said only where the test has several."""
+    several = len({point.device for point in result.sweep}) > 1
+    return {point.case.key: point.case.key if several else point.case.label for point in result.sweep}
+
+
+def points(result: TestResult) -> dict[str, Point]:
+    """`Case.key` → the point."""
+    return {point.case.key: point for point in result.sweep}
+
+
+def listed(names: Sequence[str]) -> str:
+    """`"batch=1, batch=2 and 5 more"`."""
+    if len(names) <= MOST_NAMED:
+        return ", ".join(names)
+    shown = names[: MOST_NAMED - 1]
+    return f"{', '.join(shown)} and {len(names) - len(shown)} more"
+
+
+def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Texts that hold for cases, from pairs `(case, text)`: each text once, with its cases."""
+    cases: dict[str, list[str]] = {}
+    for case, text in pairs:
+        if plain(text) and case not in cases.setdefault(plain(text), []):
+            cases[plain(text)].append(case)
+    return cases
+
+
+def told(pairs: Iterable[tuple[str, str]], everything: Iterable[str]) -> list[str]:
+    """`"batch=1, batch=2: text"`, or the text alone where it holds for every case."""
+    return [
+        text if set(names) >= set(everything) else f"{listed(names)}: {text}" for text, names in grouped(pairs).items()
+    ]
+
+
+def plural(number: int, noun: str) -> str:
+    """`"1 case"`, `"2 cases"`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def with_interval(figure: float, unit: str) -> str:
+    """`"12.3 ms [12.1, 12.5]"`: one unit for the figure and its interval, which a single reading has not."""
+    name, size = scale_of(abs(figure), unit)
+    text = with_unit(significant(figure / size), name)
+    if not isinstance(figure, Estimate) or figure.exact:
+        return text
+    return f"{text} [{significant(figure.low / size)}, {significant(figure.high / size)}]"
+
+
+def with_unit(number: str, unit: str) -> str:
+    """`"12.3 ms"`, `"300/s"`, `"5"`."""
+    return f"{number}{unit}" if unit.startswith("/") else f"{number} {unit}".rstrip()
+
+
+def change_text(change: Estimate) -> str:
+    """A ratio and its interval as changes: `"+12.4% [+9.8%, +15.1%]"`."""
+    return f"{signed_percent(change)}% [{signed_percent(change.low)}%, {signed_percent(change.high)}%]"
+
+
+def breach_text(breach: Breach) -> str:
+    """`"latency.p50 is 62.1 ms [61.8, 62.4], budget ≤ 60.0 ms"`."""
+    path, _, limit = str(breach.budget).partition(" ")
+    if breach.figure is None:
+        return f"{path} was not measured: {plain(breach.reason)}; budget {limit}"
+    return f"{path} is {with_interval(breach.figure, breach.budget.metric.unit)}, budget {limit}"
+
+
+def signed_percent(ratio: float) -> str:
+    """A ratio as a signed change in percent, without the sign of percent: `1.124` becomes `"+12.4"`."""
+    if math.isinf(ratio):
+        return "+∞" if ratio > 0 else "-∞"
+    text = f"{(ratio - 1.0) * 100.0:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
+
+
+def percent(fraction: float) -> str:
+    """`0.05` becomes `"5%"`."""
+    return f"{fraction * 100.0:.3g}%"
+
+
+def duration(seconds: float) -> str:
+    """`"24 s"`, `"1 min 20 s"`, `"2 h 5 min"`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def command(option: str, nodeid: str) -> str:
+    """`option` and the test as a shell takes them."""
+    return f"{option}={shlex.quote(nodeid)}" if option.endswith("accept") else f"{option} {shlex.quote(nodeid)}"
