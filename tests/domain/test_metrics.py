@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from functools import reduce
+
+import pytest
+
+from pytest_modelperf.domain.metrics import METRICS, metric
+from pytest_modelperf.domain.results import Point
+from pytest_modelperf.errors import MetricUnavailable, UsageError
+
+
+@pytest.mark.parametrize("path", METRICS)
+def test_every_metric_is_an_attribute_of_a_point(path: str) -> None:
+    with pytest.raises(MetricUnavailable, match=rf"^{path} of cpu is unavailable: this version does not measure it$"):
+        reduce(getattr, path.split("."), Point({}, "cpu"))
+
+
+def test_more_is_better_of_throughput_alone() -> None:
+    assert [path for path, row in METRICS.items() if row.higher_is_better] == ["throughput", "calls_per_second"]
+
+
+def test_a_counter_is_a_plain_number() -> None:
+    assert metric("counters.graph_breaks").unit == ""
+
+
+def test_an_unknown_metric_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"there is no metric 'memory'; did you mean 'memory\.peak'\?"):
+        metric("memory")
