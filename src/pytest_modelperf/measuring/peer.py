@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
@@ -85,9 +85,14 @@ class Peer(Generic[Answer]):
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
         output: IO[bytes] | None = None,
+        before_kill: Callable[[Peer[Answer]], None] = lambda peer: None,
     ) -> None:
-        """Start `argv` and wait until it has connected. `output` takes its standard output and error (None: ours)."""
-        self.name, self.timeout_s = name, timeout_s
+        """Start `argv` and wait until it has connected.
+
+        `output` takes its standard output and error (None: ours); `before_kill` is called before a process that gives
+        no answer is killed.
+        """
+        self.name, self.timeout_s, self._before_kill = name, timeout_s, before_kill
         self.stopped = False
         self._kills_before = memory.kills()
         self._listener = Listener(authkey=secrets.token_bytes(32))
@@ -122,6 +127,7 @@ class Peer(Generic[Answer]):
         try:
             return self._channel.receive(limit)
         except TimeoutError:
+            self._before_kill(self)
             self.kill()
             raise Lost(self.name, Fate(f"gave no answer for {limit:.0f} s and was killed")) from None
         except (EOFError, OSError):

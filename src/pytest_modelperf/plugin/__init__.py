@@ -1,1 +1,76 @@
-"""The pytest plugin: options, marker, fixture, coordinator and runner. pytest alone lives here."""
+"""The pytest plugin: options, marker, fixture, coordinator and runner. pytest alone lives here.
+
+This module is loaded by every pytest run in an environment that has the plugin, so it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from . import hookspecs
+from .marked import modelperf
+from .marker import LINE, check, is_marked
+from .options import add_options, is_enabled, read_settings
+from .stash import IN_RUNNER, SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..reporting.protocol import Reporter
+    from ..runtimes.protocol import Runtime
+
+__all__ = ["modelperf"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", LINE)
+    if not is_enabled(config):
+        return
+    config.stash[SETTINGS] = read_settings(config)
+    if not config.stash.get(IN_RUNNER, False):
+        from .setup import register
+
+        register(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    from ..errors import UsageError
+
+    try:
+        check(metafunc.definition)
+    except UsageError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if is_enabled(config):
+        return
+    skip = pytest.mark.skip(reason="a performance test: run it with --modelperf")
+    for item in items:
+        if is_marked(item):
+            item.add_marker(skip)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_modelperf_runtimes() -> Sequence[Runtime]:
+    from ..runtimes.registry import builtin
+
+    return builtin()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_modelperf_reporters() -> Sequence[Reporter]:
+    from ..reporting.json_report import JsonReporter
+
+    return [JsonReporter()]

@@ -1,0 +1,171 @@
+"""A conversation: one marked test, run in its file's runner, with twins on the other devices."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ..measuring.bench import Bench
+from .examination import Examination
+from .messages import (
+    BodyDone,
+    Broken,
+    Dismiss,
+    Missing,
+    Refused,
+    Reported,
+    RunTest,
+    Skip,
+    Swept,
+    Terms,
+    TestDone,
+    Warned,
+)
+from .remote import RemoteBench, Runner, RunnerBroken
+
+
+class Conversation:
+    """Runs `item` where `runner()` is, and gives its reports.
+
+    `runner(label)` gives the runner of the item's file, or with the name of a device its twin there; `hold(devices)`
+    locks devices. Raises what the runners' peers raise.
+    """
+
+    def __init__(
+        self,
+        item: pytest.Item,
+        examination: Examination,
+        runner: Callable[..., Runner],
+        hold: Callable[[tuple[str, ...]], None],
+    ) -> None:
+        self._item, self._examination = item, examination
+        self._runner, self._hold = runner, hold
+        self._reports: list[pytest.TestReport] = []
+        self._twins: list[Runner] = []
+        self._nodeid = _plain_nodeid(item)
+
+    def run(self, following: pytest.Item | None) -> list[pytest.TestReport]:
+        """Run the test to its end. `following` is the next test of the same runner."""
+        runner = self._runner()
+        runner.check(self._nodeid)
+        self._then = _plain_nodeid(following) if following is not None else ""
+        runner.peer.resume()
+        runner.peer.send(RunTest(self._nodeid, self._then))
+        while True:
+            said = runner.peer.receive()
+            if isinstance(said, TestDone):
+                return self._reports
+            self._answer(runner, said)
+
+    def _answer(self, runner: Runner, said: Any) -> None:
+        if isinstance(said, Reported):
+            self._reports.append(_report(self._item, said))
+        elif isinstance(said, Warned):
+            _warn(self._item.config, self._item.nodeid, said)
+        elif isinstance(said, Terms):
+            self._measure(runner, said)
+        elif isinstance(said, BodyDone):
+            runner.peer.send(self._examination.judge(said.passed))
+        elif isinstance(said, Broken):
+            raise RunnerBroken(f"{runner.name} failed by itself: {said.text}")
+        else:
+            raise RunnerBroken(f"{runner.name} said {type(said).__name__} out of turn")
+
+    def _measure(self, runner: Runner, terms: Terms) -> None:
+        """Open the model on every device, the first in the test's own runner, and measure them in turn."""
+        self._hold(terms.devices)
+        skipped: dict[str, str] = {}
+        benches: list[Bench] = []
+        for device in terms.devices:
+            bench = RemoteBench.open(runner, device) if not benches else self._twin(device)
+            if isinstance(bench, Missing):
+                skipped[device] = bench.reason
+            elif isinstance(bench, Refused):
+                if not benches:
+                    return
+                skipped[device] = f"refused: {bench.reason}"
+            else:
+                benches.append(bench)
+        if not benches:
+            reasons = "; ".join(f"{device}: {why}" for device, why in {**terms.narrowed, **skipped}.items())
+            runner.peer.resume()
+            runner.peer.send(Skip(f"no device to measure on: {reasons}"))
+            return
+        sweep = self._examination.measure(terms, benches, skipped)
+        for bench in benches:
+            bench.release()
+        for twin in self._twins:
+            self._drained(twin)
+        runner.peer.resume()
+        runner.peer.send(Swept(sweep))
+
+    def _twin(self, device: str) -> RemoteBench | Missing | Refused:
+        """The same test in a runner of its own, up to the call of the fixture, its model open on `device`."""
+        twin = self._runner(device)
+        twin.check(self._nodeid)
+        twin.peer.resume()
+        twin.peer.send(RunTest(self._nodeid, self._then, twin=True))
+        while True:
+            said = twin.peer.receive()
+            if isinstance(said, Terms):
+                break
+            if isinstance(said, TestDone):
+                return Refused("the test ended in its twin before it called modelperf")
+            if isinstance(said, Broken):
+                raise RunnerBroken(f"{twin.name} failed by itself: {said.text}")
+        bench = RemoteBench.open(twin, device)
+        if isinstance(bench, RemoteBench):
+            self._twins.append(twin)
+        else:
+            self._drained(twin, dismissed=isinstance(bench, Missing))
+        return bench
+
+    def _drained(self, twin: Runner, *, dismissed: bool = True) -> None:
+        """Have the twin leave its test's body and tear down; what it reports is not the test's."""
+        if dismissed:
+            twin.peer.resume()
+            twin.peer.send(Dismiss())
+        while True:
+            said = twin.peer.receive()
+            if isinstance(said, BodyDone):
+                twin.peer.send(self._examination.nothing())
+            elif isinstance(said, TestDone):
+                twin.peer.pause()
+                return
+
+
+def _plain_nodeid(item: pytest.Item) -> str:
+    """The test's id as its runner knows it: xdist's `loadgroup` adds the group's name to the ids of its workers."""
+    if getattr(item.config.option, "loadgroup", False):
+        return item.nodeid.rpartition("@")[0] or item.nodeid
+    return item.nodeid
+
+
+def _report(item: pytest.Item, said: Reported) -> pytest.TestReport:
+    """The report as pytest knows it: tuples became lists on the way."""
+    data = dict(said.data)
+    data["nodeid"] = item.nodeid
+    data["location"] = tuple(data["location"])
+    data["user_properties"] = [tuple(pair) for pair in data["user_properties"]]
+    data["sections"] = [tuple(pair) for pair in data["sections"]]
+    if isinstance(data["longrepr"], list):
+        data["longrepr"] = tuple(data["longrepr"])
+    report: pytest.TestReport = item.config.hook.pytest_report_from_serializable(config=item.config, data=data)
+    return report
+
+
+def _warn(config: pytest.Config, nodeid: str, said: Warned) -> None:
+    """Record a runner's warning here; of its class only the name is shown, so a class of that name will do."""
+    category = type(said.category, (Warning,), {})
+    message = warnings.WarningMessage(category(said.text), category, said.filename, said.line)
+    config.hook.pytest_warning_recorded.call_historic(
+        kwargs={
+            "warning_message": message,
+            "when": said.when,
+            "nodeid": nodeid if said.nodeid else "",
+            "location": said.location,
+        }
+    )

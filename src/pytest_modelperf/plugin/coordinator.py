@@ -1,0 +1,147 @@
+"""The coordinator: runs every marked test in its file's runner, says whose turn it is, has the results judged.
+
+It lives in the pytest process (or in each xdist worker) and never times anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..errors import NotMeasured, PeerLost
+from ..measuring.conduct import CaseLost
+from ..measuring.locks import DeviceLocks
+from ..measuring.peer import Lost
+from .conversation import Conversation
+from .examination import Bureau, Examination
+from .marked import ModelPerfFailure
+from .marker import is_marked, spec_of
+from .remote import Runner, RunnerBroken, physical
+from .stash import RESULT
+
+
+class Coordinator:
+    """Takes over the protocol of marked tests and hands on the reports of their runners as its own."""
+
+    def __init__(self, config: pytest.Config, bureau: Bureau, locks: DeviceLocks) -> None:
+        self._config, self._bureau, self._locks = config, bureau, locks
+        self._runners: dict[tuple[Path, str], Runner] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        if not is_marked(item):
+            return None
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        following = _following(item, nextitem)
+        for report in self._reports(item, following):
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        if following is None:
+            self._close_runners()
+        return True
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:
+        # pytest-timeout limits the test in its runner, as it would in place; here it would break the protocol.
+        return True if is_marked(item) else None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        self._close_runners()
+        self._locks.release()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        self._kill_runners()
+
+    def pytest_unconfigure(self) -> None:
+        self._kill_runners()
+
+    def _reports(self, item: pytest.Item, following: pytest.Item | None) -> list[pytest.TestReport]:
+        """Run the test. A case that the system killed its runner for is known not to fit in the next try."""
+        unfit: dict[str, str] = {}
+        while True:
+            examination = Examination(item.nodeid, self._bureau, unfit)
+            try:
+                with self._held(item):
+                    return self._conversation(item, examination).run(following)
+            except (PeerLost, RunnerBroken) as lost:
+                reports = self._unmeasured(item, examination, lost)
+                self._kill_runners()
+                if not isinstance(lost, CaseLost) or not lost.lost.fate.out_of_memory or lost.case.key in unfit:
+                    return reports
+                unfit[lost.case.key] = "the system killed its process for lack of memory"
+            except KeyboardInterrupt:
+                self._kill_runners()
+                self._bureau.interrupted(examination)
+                raise
+            finally:
+                self._bureau.progress.clear()
+
+    def _conversation(self, item: pytest.Item, examination: Examination) -> Conversation:
+        def runner(label: str = "") -> Runner:
+            key = (item.path, label)
+            if key not in self._runners:
+                self._runners[key] = Runner(self._config, item.path, self._bureau.settings.timeout_s, label)
+            return self._runners[key]
+
+        return Conversation(item, examination, runner, lambda devices: self._locks.hold(physical(devices)))
+
+    @contextlib.contextmanager
+    def _held(self, item: pytest.Item) -> Iterator[None]:
+        """Hold the devices that the test is likely to use from its set-up on: another's set-up disturbs a timing, too."""
+        devices = spec_of(item).devices or self._bureau.settings.devices
+        guess = tuple(map(str, devices)) if devices else (() if self._bureau.host.accelerators else ("cpu",))
+        self._locks.hold(physical(guess))
+        try:
+            yield
+        finally:
+            self._locks.release()
+
+    def _unmeasured(self, item: pytest.Item, examination: Examination, problem: Exception) -> list[pytest.TestReport]:
+        """The reports of a test whose runner was lost: its call phase fails and tells what happened."""
+        words = [f"not measured: {problem}"]
+        runner = self._runners.get((item.path, ""))
+        if runner is not None and isinstance(problem, (Lost, CaseLost)) and runner.last_words():
+            words.append(f"the last lines of its output:\n{runner.last_words()}")
+        failure = ModelPerfFailure(str(NotMeasured("\n".join(words))))
+        result = examination.unmeasured(str(problem))
+        return [_phase(item, "setup"), _phase(item, "call", failure, result), _phase(item, "teardown")]
+
+    def _close_runners(self) -> None:
+        while self._runners:
+            runner = self._runners.popitem()[1]
+            runner.close()
+
+    def _kill_runners(self) -> None:
+        while self._runners:
+            self._runners.popitem()[1].kill()
+
+
+def _phase(item: pytest.Item, when: str, failure: Exception | None = None, result: str = "") -> pytest.TestReport:
+    """A report of a phase that no runner sent."""
+
+    def body() -> None:
+        if failure is not None:
+            raise failure
+
+    call = pytest.CallInfo.from_call(body, when=when)  # type: ignore[arg-type]
+    report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    if result:
+        report.modelperf = result  # type: ignore[attr-defined]
+        item.stash[RESULT] = result
+    return report
+
+
+def _following(item: pytest.Item, nextitem: pytest.Item | None) -> pytest.Item | None:
+    """The next test of the same runner: marked, in the same file, with no other file's test in between."""
+    if nextitem is None or nextitem.path != item.path:
+        return None
+    items = item.session.items
+    for later in items[items.index(item) + 1 :]:
+        if later.path == item.path and is_marked(later):
+            return later
+    return None

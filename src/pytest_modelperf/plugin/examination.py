@@ -1,0 +1,178 @@
+"""An examination: one marked test from its terms to its verdict, wherever its models are."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..baselines.store import Store
+from ..domain.baseline import Baseline, Run
+from ..domain.codec import to_json
+from ..domain.host import Host
+from ..domain.outcome import Outcome
+from ..domain.report import TestResult
+from ..domain.results import Sweep
+from ..domain.verdict import Verdict
+from ..errors import BaselineError, MetricUnavailable
+from ..judging.budgets import breaches
+from ..judging.comparison import compare
+from ..judging.settle import settle
+from ..measuring.bench import Bench
+from ..measuring.conduct import Conductor, Progress
+from ..reporting.failure import failure_text
+from ..reporting import progress as live
+from .messages import Judged, Terms
+from .options import Settings
+from .points import conditions, point, properties, run_of
+from .yardsticks import Yardsticks
+
+
+@dataclass
+class Bureau:
+    """What the examinations of a process share.
+
+    `level` is the chance of a false alarm that one case may have; it is set when all cases are known. `stopped`
+    collects what was measured of tests that were interrupted.
+    """
+
+    settings: Settings
+    store: Store
+    host: Host
+    yardsticks: Yardsticks
+    progress: live.Progress
+    isolation: str
+    level: float = 0.05
+    stopped: list[TestResult] = field(default_factory=list)
+
+    def interrupted(self, examination: Examination) -> None:
+        """Keep what has been measured of a test that is stopped in the middle."""
+        result = examination.partial()
+        if result is not None:
+            self.stopped.append(result)
+
+
+class Examination:
+    """One test: measured, judged, its result written down. `unfit` are cases known not to fit, by key, with the reason."""
+
+    def __init__(self, nodeid: str, bureau: Bureau, unfit: Mapping[str, str] | None = None) -> None:
+        self._nodeid, self._bureau, self._unfit = nodeid, bureau, unfit or {}
+        self._started = time.monotonic()
+        self._terms: Terms | None = None
+        self._benches: Sequence[Bench] = ()
+        self._skipped: Mapping[str, str] = {}
+        self._conductor: Conductor | None = None
+        self._sweep: Sweep | None = None
+
+    def measure(self, terms: Terms, benches: Sequence[Bench], skipped: Mapping[str, str]) -> Sweep:
+        """Measure all cases on all benches in turn. Raises CaseLost when a process that holds a model is gone."""
+        self._terms, self._benches, self._skipped = terms, benches, {**terms.narrowed, **skipped}
+        self._conductor = Conductor(
+            benches,
+            seconds=terms.seconds,
+            # The turns of a test have the same order in every run: a run can be repeated.
+            seed=zlib.crc32(self._nodeid.encode()),
+            yardsticks=self._bureau.yardsticks.of,
+            unfit=self._unfit,
+            watch=self._show,
+        )
+        self._conductor.run()
+        self._sweep = self._swept()
+        return self._sweep
+
+    def judge(self, passed: bool) -> Judged:
+        """Compare with the baseline and hold the budgets; says what fails the test if its body has `passed`."""
+        if self._sweep is None or self._terms is None:
+            return self.nothing()
+        run = run_of(self._sweep, [bench.opened for bench in self._benches], self._bureau.host, self._bureau.isolation)
+        try:
+            baseline = self._bureau.store.load(self._nodeid)
+        except BaselineError as error:
+            result = dataclasses.replace(self._result(self._sweep, run, {}), unmeasured=str(error), run=None)
+            return self._judged(result, f"not measured: {error}" if passed else "")
+        verdicts = self._verdicts(self._sweep, run, baseline)
+        result = self._result(self._sweep, run, verdicts)
+        outcome = self._outcome(result, baseline)
+        result = dataclasses.replace(result, accepted=outcome.accepted)
+        return self._judged(result, failure_text(result, outcome) if outcome.fails and passed else "")
+
+    def nothing(self) -> Judged:
+        """What there is to say where nothing was measured."""
+        return Judged("", "", {})
+
+    def unmeasured(self, reason: str) -> str:
+        """The result, as JSON, of a test that was lost before it could be judged."""
+        sweep = Sweep(())
+        return to_json(TestResult(self._nodeid, sweep, unmeasured=reason, seconds=self._seconds(), passed=False))
+
+    def partial(self) -> TestResult | None:
+        """What has been measured of a test that was stopped in the middle; None when nothing was."""
+        if self._conductor is None or self._sweep is not None:
+            return None
+        sweep = self._swept()
+        if not any(point.timing is not None for point in sweep):
+            return None
+        return TestResult(self._nodeid, sweep, seconds=self._seconds(), passed=False, unmeasured="interrupted")
+
+    def _swept(self) -> Sweep:
+        assert self._conductor is not None
+        assert self._terms is not None
+        points = tuple(point(measured) for measured in self._conductor.results())
+        return Sweep(points, self._terms.budget, self._skipped)
+
+    def _verdicts(self, sweep: Sweep, run: Run | None, baseline: Baseline | None) -> dict[str, Verdict]:
+        assert self._terms is not None
+        opened = [bench.opened for bench in self._benches]
+        return {
+            point.case.key: compare(
+                point.case.key,
+                run.cases.get(point.case.key) if run is not None else None,
+                baseline,
+                tolerance=self._terms.tolerance,
+                level=self._bureau.level,
+                conditions=conditions(opened, self._bureau.isolation),
+            )
+            for point in sweep
+        }
+
+    def _outcome(self, result: TestResult, baseline: Baseline | None) -> Outcome:
+        assert self._terms is not None
+        settings = self._bureau.settings
+        raise NotImplementedError
+
+    def _result(self, sweep: Sweep, run: Run | None, verdicts: Mapping[str, Verdict]) -> TestResult:
+        assert self._terms is not None
+        best, knee = _highlights(sweep)
+        return TestResult(
+            self._nodeid,
+            sweep,
+            verdicts=verdicts,
+            breaches=breaches(sweep),
+            run=run,
+            baseline=str(self._bureau.store.path(self._nodeid)),
+            model=", ".join(dict.fromkeys(bench.opened.description for bench in self._benches)),
+            best=best,
+            knee=knee,
+            tolerance=self._terms.tolerance,
+            seconds=self._seconds(),
+        )
+
+    def _judged(self, result: TestResult, failure: str) -> Judged:
+        complete = dataclasses.replace(result, failure=failure)
+        return Judged(failure, to_json(complete), properties(result.sweep, result.verdicts))
+
+    def _show(self, progress: Progress) -> None:
+        self._bureau.progress.show(self._nodeid, progress.case, progress.turn, progress.turns, progress.seconds_left)
+
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._started, 3)
+
+
+def _highlights(sweep: Sweep) -> tuple[str, str]:
+    """The keys of the best case and of the knee; "" where no case ran and holds the budget."""
+    try:
+        return sweep.best.case.key, sweep.knee.case.key
+    except MetricUnavailable:
+        return "", ""

@@ -1,0 +1,22 @@
+"""The hooks by which others extend the plugin; the built-in runtimes and reporters arrive the same way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..reporting.protocol import Reporter
+    from ..runtimes.protocol import Runtime
+
+
+def pytest_modelperf_runtimes() -> Sequence[Runtime]:  # type: ignore[empty-body]
+    """More runtimes. They are asked before the built-in ones whether they recognise a model.
+
+    Called in the process that runs a marked test, when its model is first looked at.
+    """
+
+
+def pytest_modelperf_reporters() -> Sequence[Reporter]:  # type: ignore[empty-body]
+    """More formats for `--modelperf-report=FORMAT:PATH`. Called once, in the process that writes reports."""

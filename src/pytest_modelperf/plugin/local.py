@@ -1,0 +1,60 @@
+"""Without isolation: the desk in the pytest process itself, for debuggers and `--modelperf-isolate=no`."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..domain.device import Device
+from ..domain.results import Sweep
+from ..errors import DeviceMissing
+from ..measuring.bench import LocalBench
+from ..measuring.locks import DeviceLocks
+from .desk import Opener
+from .examination import Bureau, Examination
+from .messages import Judged, Terms
+from .remote import physical
+
+
+class LocalDesk:
+    """Measures and judges where it is asked. All devices are measured in this process."""
+
+    def __init__(self, bureau: Bureau, locks: DeviceLocks) -> None:
+        self._bureau, self._locks = bureau, locks
+        self._examination: Examination | None = None
+
+    def begin(self, nodeid: str) -> None:
+        self._examination = Examination(nodeid, self._bureau)
+
+    def measure(self, terms: Terms, opener: Opener) -> Sweep:
+        assert self._examination is not None
+        self._locks.hold(physical(terms.devices))
+        benches: list[LocalBench] = []
+        try:
+            skipped = _open(terms, opener, benches)
+            if not benches:
+                reasons = "; ".join(f"{device}: {why}" for device, why in {**terms.narrowed, **skipped}.items())
+                pytest.skip(f"no device to measure on: {reasons}")
+            return self._examination.measure(terms, benches, skipped)
+        except KeyboardInterrupt:
+            self._bureau.interrupted(self._examination)
+            raise
+        finally:
+            for bench in benches:
+                bench.release()
+            self._bureau.progress.clear()
+            self._locks.release()
+
+    def judge(self, passed: bool) -> Judged:
+        assert self._examination is not None
+        return self._examination.judge(passed)
+
+
+def _open(terms: Terms, opener: Opener, benches: list[LocalBench]) -> dict[str, str]:
+    """Open the model on every device, into `benches`; gives the devices that are not there, with the reason."""
+    skipped = {}
+    for device in terms.devices:
+        try:
+            benches.append(opener(Device.parse(device)))
+        except DeviceMissing as missing:
+            skipped[device] = str(missing)
+    return skipped

@@ -1,0 +1,195 @@
+"""A marked test where it runs: the fixture `modelperf`, and what happens around the test's body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..errors import NotMeasured, UsageError
+from .marker import is_marked, spec_of
+from .stash import DESK, MEASUREMENT, RESULT, SETTINGS
+
+if TYPE_CHECKING:
+    from ..domain.device import Device
+    from ..domain.results import Sweep
+    from ..domain.spec import Spec
+    from ..measuring.bench import LocalBench
+    from ..runtimes.protocol import Runtime
+    from .desk import Desk
+    from .messages import Terms
+    from .options import Settings
+
+
+class ModelPerfFailure(pytest.fail.Exception):
+    """The plugin's verdict as a failure of the test: its text is shown without a traceback."""
+
+    __module__ = "builtins"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, pytrace=False)
+
+
+@pytest.fixture
+def modelperf(request: pytest.FixtureRequest) -> Callable[..., Sweep]:
+    """Measure a model: `sweep = modelperf(model)`.
+
+    `model` is a module, a session's file, a path or a function of arrays; keyword arguments override those of the marker
+    for this test. Returns a `Sweep`. Needs the marker `modelperf` on the test, module or class.
+    """
+    item = request.node
+    if not is_marked(item):
+        raise UsageError(f"{item.nodeid} uses the fixture modelperf without the marker; add @pytest.mark.modelperf(…)")
+    desk = request.config.stash.get(DESK, None)
+    if desk is None:
+        pytest.skip("the tests marked modelperf run with --modelperf")
+    measurement = Measurement(item, desk)
+    item.stash[MEASUREMENT] = measurement
+    return measurement
+
+
+class Measurement:
+    """The fixture's value: measures the one model of a test, once."""
+
+    def __init__(self, item: pytest.Item, desk: Desk) -> None:
+        self._item, self._desk = item, desk
+        self.asked = False
+
+    def __call__(self, model: object, **overrides: Any) -> Sweep:
+        __tracebackhide__ = True
+        if self.asked:
+            raise UsageError(
+                f"{self._item.nodeid} calls modelperf twice; one test measures one model: "
+                "write a second test, or parametrize this one"
+            )
+        self.asked = True
+        subject = _subject(self._item, spec_of(self._item).override(overrides), model)
+        return self._desk.measure(subject.terms(self._item), subject.open)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: a model, the runtime that executes it, its inputs and the cases."""
+
+    model: object
+    runtime: Runtime
+    spec: Spec
+    inputs: Any
+    cases: tuple[dict[str, int], ...]
+
+    def open(self, device: Device) -> LocalBench:
+        from ..measuring.bench import LocalBench
+
+        return LocalBench(lambda: self.runtime.open(self.model, device), device, self.inputs, list(self.cases))
+
+    def terms(self, item: pytest.Item) -> Terms:
+        from .messages import Terms
+
+        settings = item.config.stash[SETTINGS]
+        devices, narrowed = self._devices(settings)
+        return Terms(
+            devices=devices,
+            narrowed=narrowed,
+            budget=self.spec.budget,
+            tolerance=settings.tolerance if self.spec.tolerance is None else self.spec.tolerance,
+            allow_failed=self.spec.allow_failed,
+            seconds=settings.seconds if self.spec.seconds is None else self.spec.seconds,
+        )
+
+    def _devices(self, settings: Settings) -> tuple[tuple[str, ...], dict[str, str]]:
+        """The devices to try, and those of the marker that the command line leaves out, with the reason."""
+        wanted, allowed = self.spec.devices, settings.devices
+        if wanted is None:
+            return tuple(map(str, allowed or (self.runtime.default_device(self.model),))), {}
+        left_out = [device for device in wanted if allowed and device not in allowed]
+        reason = f"not among --modelperf-device={','.join(map(str, allowed))}"
+        kept = tuple(str(device) for device in wanted if device not in left_out)
+        return kept, {str(device): reason for device in left_out}
+
+
+class MarkedTests:
+    """Hooks around the tests marked `modelperf`, in the process that runs their bodies."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        if is_marked(item):
+            self._desk.begin(item.nodeid)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        if not is_marked(item):
+            yield
+            return
+        try:
+            yield
+        except BaseException:
+            self._judge(item, passed=False)
+            raise
+        self._check_asked(item)
+        failure = self._judge(item, passed=True)
+        if failure:
+            raise ModelPerfFailure(failure)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if call.when == "call" and RESULT in item.stash:
+            report.modelperf = item.stash[RESULT]  # type: ignore[attr-defined]
+        return report
+
+    def _judge(self, item: pytest.Item, *, passed: bool) -> str:
+        """Have the sweep judged, if there was one; gives the text of the failure, "" for none."""
+        measurement = item.stash.get(MEASUREMENT, None)
+        if measurement is None or not measurement.asked:
+            return ""
+        judged = self._desk.judge(passed)
+        if judged.result:
+            item.stash[RESULT] = judged.result
+        item.user_properties.extend(judged.properties.items())
+        return judged.failure
+
+    def _check_asked(self, item: pytest.Item) -> None:
+        measurement = item.stash.get(MEASUREMENT, None)
+        if measurement is None or not measurement.asked:
+            raise ModelPerfFailure(
+                str(
+                    NotMeasured(
+                        f"not measured: {item.nodeid} is marked modelperf and never called the fixture; take the "
+                        "argument modelperf and write modelperf(model), or remove the marker"
+                    )
+                )
+            )
+
+
+def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:
+    from ..domain.axes import cases, resolve_sweep
+    from ..runtimes.registry import find
+
+    more = [runtime for runtimes in item.config.hook.pytest_modelperf_runtimes() for runtime in runtimes]
+    runtime, model = find(given, more)
+    inputs = _completed(spec, runtime, model)
+    axes = [dict(case.axes) for case in cases("", resolve_sweep(inputs, spec.sweep))]
+    return Subject(model, runtime, spec, inputs, tuple(axes))
+
+
+def _completed(spec: Spec, runtime: Runtime, model: object) -> Any:
+    """The inputs declared, completed by the model's own signature."""
+    if isinstance(spec.inputs, (list, tuple)):
+        return spec.inputs
+    signature = runtime.signature(model)
+    if signature is not None:
+        return signature.complete(spec.inputs)
+    if spec.inputs is None:
+        raise UsageError(
+            "the marker gives no inputs, and the model does not tell them; write for example "
+            'inputs={"x": Tensor(("batch", 3, 224, 224))}, or inputs=() for a model that takes none'
+        )
+    return spec.inputs

@@ -1,0 +1,48 @@
+"""The marker `modelperf`: found, merged from class, module and function, and checked at collection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from ..domain.spec import Spec
+
+NAME = "modelperf"
+LINE = (
+    "modelperf(inputs, sweep, devices, budget, tolerance, allow_failed, seconds): measure a model with the fixture "
+    "modelperf; the test runs with --modelperf"
+)
+
+
+def is_marked(item: pytest.Item) -> bool:
+    return item.get_closest_marker(NAME) is not None
+
+
+def spec_of(item: pytest.Item) -> Spec:
+    """The markers of module, class and function in one Spec, the nearest winning. Raises UsageError."""
+    return _merged(list(item.iter_markers(NAME)))
+
+
+def check(definition: pytest.Item) -> None:
+    """Check the markers of a test function. Raises UsageError that names the function."""
+    try:
+        _merged(list(definition.iter_markers(NAME)))
+    except UsageError as error:
+        raise UsageError(f"{definition.nodeid}: {error}") from None
+
+
+def _merged(markers: list[pytest.Mark]) -> Spec:
+    from ..domain.spec import Spec
+
+    spec = Spec()
+    for marker in reversed(markers):
+        if marker.args:
+            raise UsageError(
+                f"the marker modelperf takes keyword arguments only, not {marker.args[0]!r}; write inputs=…"
+            )
+        spec = spec.override(marker.kwargs)
+    return spec

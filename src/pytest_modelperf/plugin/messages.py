@@ -1,0 +1,149 @@
+"""What the coordinator and a runner say to each other, beside the orders of measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..domain.budget import Budget
+from ..domain.results import Sweep
+from ..measuring.orders import Block, Message, Opened, Prepare, Prepared, Release, Released, Samples
+
+
+class Start(Message, frozen=True):
+    """Coordinator → runner, first of all: the arguments of the pytest to be, and what it collects.
+
+    `workerinput` is set as on an xdist worker, so that plugins that report stay silent in the runner.
+    """
+
+    arguments: tuple[str, ...]
+    path: str
+    options: Mapping[str, Any]
+    workerinput: Mapping[str, Any]
+    sys_path: tuple[str, ...]
+
+
+class Collected(Message, frozen=True):
+    """Runner → coordinator: ready for tests. `problems` are the texts of collection errors."""
+
+    nodeids: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+
+
+class RunTest(Message, frozen=True):
+    """Coordinator → runner: run this test, and tear down what `then` (the next test here, "" for none) does not need."""
+
+    nodeid: str
+    then: str
+    twin: bool = False
+
+
+class Finish(Message, frozen=True):
+    """Coordinator → runner: tear down and end."""
+
+
+class Terms(Message, frozen=True):
+    """What a test asks of its sweep, the fixture's overrides included. `devices` are to be tried in this order."""
+
+    devices: tuple[str, ...]
+    narrowed: Mapping[str, str]
+    budget: tuple[Budget, ...]
+    tolerance: float
+    allow_failed: bool
+    seconds: float
+
+
+class Open(Message, frozen=True):
+    """Coordinator → runner: open the model on this device."""
+
+    device: str
+
+
+class Missing(Message, frozen=True):
+    """Runner → coordinator: the device is not there."""
+
+    reason: str
+
+
+class Refused(Message, frozen=True):
+    """Runner → coordinator: the model or the declaration cannot be; the test has raised it."""
+
+    reason: str
+
+
+class Swept(Message, frozen=True):
+    """Coordinator → runner: here is the sweep; the body of the test goes on."""
+
+    sweep: Sweep
+
+
+class Skip(Message, frozen=True):
+    """Coordinator → runner: no device is there; skip the test with this reason."""
+
+    reason: str
+
+
+class Dismiss(Message, frozen=True):
+    """Coordinator → twin: its part is done; leave the body of the test."""
+
+
+class BodyDone(Message, frozen=True):
+    """Runner → coordinator: the body of the test has ended; `passed` without an exception."""
+
+    passed: bool
+
+
+class Judged(Message, frozen=True):
+    """Coordinator → runner: what the test is to say. `failure` fails it; `result` is the TestResult as JSON."""
+
+    failure: str
+    result: str
+    properties: Mapping[str, float | str]
+
+
+class Reported(Message, frozen=True):
+    """Runner → coordinator: a report of a phase of the test, as pytest serialises it."""
+
+    data: Mapping[str, Any]
+
+
+class Warned(Message, frozen=True):
+    """Runner → coordinator: a warning that pytest recorded."""
+
+    text: str
+    category: str
+    filename: str
+    line: int
+    when: str
+    nodeid: str
+    location: tuple[str, int, str] | None
+
+
+class TestDone(Message, frozen=True):
+    """Runner → coordinator: the test, its teardown included, is over."""
+
+    __test__ = False
+
+
+class Broken(Message, frozen=True):
+    """Runner → coordinator: pytest itself failed in the runner (an internal error); it ends."""
+
+    text: str
+
+
+FromRunner = (
+    Collected
+    | Terms
+    | Opened
+    | Missing
+    | Refused
+    | Prepared
+    | Samples
+    | Released
+    | BodyDone
+    | Reported
+    | Warned
+    | TestDone
+    | Broken
+)
+ToRunner = Start | RunTest | Finish | Open | Prepare | Block | Release | Swept | Skip | Dismiss | Judged

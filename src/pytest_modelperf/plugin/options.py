@@ -1,0 +1,212 @@
+"""The options: one row each, on the command line and in the ini file, and the Settings that they give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import pytest
+
+if TYPE_CHECKING:
+    from ..domain.device import Device
+
+GROUP = "modelperf"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option. `flag` is None for what can only be set in the ini file; `kind` says how it is read."""
+
+    ini: str
+    help: str
+    default: str = ""
+    flag: str | None = None
+    metavar: str = ""
+    kind: Literal["switch", "text", "repeatable"] = "text"
+    choices: tuple[str, ...] = ()
+
+
+OPTIONS = (
+    Option(
+        "modelperf", "run the tests marked modelperf; without it they are skipped", "no", "--modelperf", kind="switch"
+    ),
+    Option(
+        "modelperf_device",
+        "where to run: cpu, cpu:threads=2, cuda:0; where a marker names devices, those in both",
+        "",
+        "--modelperf-device",
+        "DEVICES",
+    ),
+    Option(
+        "modelperf_seconds",
+        "measuring time for one case, start-up apart",
+        "3",
+        "--modelperf-seconds",
+        "SECONDS",
+    ),
+    Option(
+        "modelperf_baselines",
+        "folder of the baselines, relative to the rootdir",
+        "perf_baselines",
+        "--modelperf-baselines",
+        "DIR",
+    ),
+    Option(
+        "modelperf_machine",
+        "name of the machine's folder of baselines, for CI machines that come and go (default: made from the hardware)",
+        "",
+        "--modelperf-machine",
+        "NAME",
+    ),
+    Option("modelperf_update", "accept this run into the baselines", "no", "--modelperf-update", kind="switch"),
+    Option(
+        "modelperf_accept",
+        "a slowdown of this test is meant: reported, does not fail (repeatable, takes patterns)",
+        "",
+        "--modelperf-accept",
+        "NODEID",
+        "repeatable",
+    ),
+    Option(
+        "modelperf_require_baseline",
+        "a test without a baseline fails",
+        "no",
+        "--modelperf-require-baseline",
+        kind="switch",
+    ),
+    Option("modelperf_tolerance", "slowdown that is accepted", "5%", "--modelperf-tolerance", "FRACTION"),
+    Option(
+        "modelperf_isolate",
+        "yes: run marked tests in a runner, a process of their own for each file; no: in the pytest process",
+        "yes",
+        "--modelperf-isolate",
+        "YES|NO",
+        choices=("yes", "no"),
+    ),
+    Option(
+        "modelperf_timeout",
+        "seconds a runner may stay silent before it is taken to hang",
+        "600",
+        "--modelperf-timeout",
+        "SECONDS",
+    ),
+    Option(
+        "modelperf_report",
+        "write a report, for example json:perf.json (repeatable)",
+        "",
+        "--modelperf-report",
+        "FORMAT:PATH",
+        "repeatable",
+    ),
+    Option(
+        "modelperf_uncertain",
+        "what an uncertain verdict is: warn, or fail the test",
+        "warn",
+        choices=("warn", "fail"),
+    ),
+    Option(
+        "modelperf_counters",
+        "what a changed counter (parameters, size) is: note, or fail the test",
+        "note",
+        choices=("note", "fail"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the options say, read and checked. `seconds` and `timeout_s` in seconds, `tolerance` a fraction."""
+
+    devices: tuple[Device, ...]
+    seconds: float
+    baselines: Path
+    machine: str
+    update: bool
+    accept: tuple[str, ...]
+    require_baseline: bool
+    tolerance: float
+    isolate: bool
+    timeout_s: float
+    reports: tuple[str, ...]
+    uncertain_fails: bool
+    counters_fail: bool
+
+    def accepts(self, nodeid: str) -> bool:
+        """Whether a slowdown of this test is meant."""
+        return any(nodeid == pattern or fnmatchcase(nodeid, pattern) for pattern in self.accept)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every row, as an option and as an ini setting."""
+    group = parser.getgroup(GROUP, "performance of machine-learning models")
+    for option in OPTIONS:
+        if option.flag is not None:
+            group.addoption(option.flag, dest=option.ini, help=option.help, **_argument(option))
+        kind: Any = {"switch": "bool", "repeatable": "linelist"}.get(option.kind, "string")
+        default: Any = {"switch": False, "repeatable": []}.get(option.kind, option.default)
+        parser.addini(option.ini, f"{option.help} (default: {option.default or 'none'})", type=kind, default=default)
+
+
+def is_enabled(config: pytest.Config) -> bool:
+    """Whether the marked tests are to run."""
+    return bool(_value(config, "modelperf"))
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Every option, checked. Raises pytest.UsageError that names the option."""
+    from ..domain.device import Device
+    from ..domain.spec import parse_seconds, parse_tolerance
+
+    devices = [text for text in str(_value(config, "modelperf_device")).split(",") if text.strip()]
+    return Settings(
+        devices=tuple(dict.fromkeys(_checked("modelperf_device", Device.parse, text.strip()) for text in devices)),
+        seconds=_checked("modelperf_seconds", parse_seconds, _value(config, "modelperf_seconds")),
+        baselines=config.rootpath / str(_value(config, "modelperf_baselines")),
+        machine=str(_value(config, "modelperf_machine")),
+        update=bool(_value(config, "modelperf_update")),
+        accept=tuple(_value(config, "modelperf_accept")),
+        require_baseline=bool(_value(config, "modelperf_require_baseline")),
+        tolerance=_checked("modelperf_tolerance", parse_tolerance, _value(config, "modelperf_tolerance")),
+        isolate=_choice(config, "modelperf_isolate") == "yes",
+        timeout_s=_checked("modelperf_timeout", parse_seconds, _value(config, "modelperf_timeout")),
+        reports=tuple(_value(config, "modelperf_report")),
+        uncertain_fails=_choice(config, "modelperf_uncertain") == "fail",
+        counters_fail=_choice(config, "modelperf_counters") == "fail",
+    )
+
+
+def _argument(option: Option) -> dict[str, Any]:
+    if option.kind == "switch":
+        return {"action": "store_true", "default": None}
+    argument: dict[str, Any] = {"metavar": option.metavar, "default": None}
+    return argument | ({"action": "append"} if option.kind == "repeatable" else {})
+
+
+def _value(config: pytest.Config, ini: str) -> Any:
+    """What the command line says, else the ini file, else the default."""
+    given = getattr(config.option, ini, None)
+    return config.getini(ini) if given is None else given
+
+
+def _checked(ini: str, parse: Any, value: object) -> Any:
+    from ..errors import UsageError
+
+    try:
+        return parse(value)
+    except UsageError as error:
+        raise pytest.UsageError(f"{_written(ini)}: {error}") from None
+
+
+def _choice(config: pytest.Config, ini: str) -> str:
+    option = next(option for option in OPTIONS if option.ini == ini)
+    value = str(_value(config, ini)).lower()
+    if value not in option.choices:
+        raise pytest.UsageError(f"{_written(ini)}: {value!r} is neither {' nor '.join(map(repr, option.choices))}")
+    return value
+
+
+def _written(ini: str) -> str:
+    option = next(option for option in OPTIONS if option.ini == ini)
+    return cast(str, option.flag) if option.flag else f"ini {ini}"

@@ -1,0 +1,54 @@
+"""What is going to be measured, told from the markers alone: for `--collect-only`, and for the level of each verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..errors import UsageError
+from .marker import is_marked, spec_of
+
+if TYPE_CHECKING:
+    from ..domain.spec import Spec
+    from ..reporting.collected import PlannedTest
+    from .options import Settings
+
+
+def planned(items: Iterable[pytest.Item], settings: Settings) -> list[PlannedTest]:
+    """Every marked test with its cases and the seconds of measuring that they will take."""
+    return [_planned(item, settings) for item in items if is_marked(item)]
+
+
+def _planned(item: pytest.Item, settings: Settings) -> PlannedTest:
+    from ..reporting.collected import PlannedTest
+
+    spec = spec_of(item)
+    devices = _devices(spec, settings)
+    cases = _cases(spec)
+    if cases is None:
+        return PlannedTest(item.nodeid, None, devices)
+    cases *= max(1, len(devices))
+    seconds = settings.seconds if spec.seconds is None else spec.seconds
+    return PlannedTest(item.nodeid, cases, devices, cases * seconds)
+
+
+def _devices(spec: Spec, settings: Settings) -> tuple[str, ...]:
+    if spec.devices is None:
+        return tuple(map(str, settings.devices))
+    return tuple(str(device) for device in spec.devices if not settings.devices or device in settings.devices)
+
+
+def _cases(spec: Spec) -> int | None:
+    """The cases on one device; None where only the model's signature can tell."""
+    from ..domain.axes import resolve_sweep
+
+    if spec.inputs is None:
+        return math.prod(map(len, spec.sweep.values())) if spec.sweep else None
+    try:
+        return math.prod(map(len, resolve_sweep(spec.inputs, spec.sweep).values()))
+    except UsageError:
+        # An axis may belong to an input that the signature adds; what is wrong is said when the test runs.
+        return math.prod(map(len, spec.sweep.values()))

@@ -1,0 +1,87 @@
+"""From what was measured to what a test reads and a baseline keeps."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..domain.baseline import Run
+from ..domain.estimate import Estimate
+from ..domain.host import Host
+from ..domain.metrics import METRICS
+from ..domain.results import Point, Sweep
+from ..domain.verdict import Verdict
+from ..judging.figures import figures
+from ..judging.record import record
+from ..measuring.conduct import Measured
+from ..measuring.orders import Opened
+from ..measuring.schedule import SLOW_CALLS
+
+# The figures of a point that JUnit and other readers of properties get.
+PROPERTIES = ("latency.p50", "latency.p99", "throughput", "memory.peak")
+
+
+def point(measured: Measured) -> Point:
+    """The Point of one case."""
+    prepared, timing = measured.prepared, measured.timing
+    readings = {path: Estimate(value, unit=METRICS[path].unit) for path, value in prepared.figures.items()}
+    timed = figures(timing, measured.samples_per_call) if timing is not None else {}
+    return Point(
+        axes=dict(measured.case.axes),
+        device=measured.case.device,
+        status=prepared.status,
+        reason=prepared.reason,
+        samples_per_call=measured.samples_per_call,
+        figures={**timed, **readings},
+        unavailable=dict(prepared.unavailable),
+        counts=dict(prepared.counts),
+        notes=(*prepared.notes, *_remarks(measured)),
+        timing=timing,
+    )
+
+
+def conditions(benches: Iterable[Opened], isolation: str) -> dict[str, str]:
+    """What a run was made under, beside the hardware: versions, and whether the test had a process of its own."""
+    versions = {name: version for opened in benches for name, version in opened.versions.items()}
+    return {"python": platform.python_version(), "isolation": isolation, **versions}
+
+
+def run_of(sweep: Sweep, benches: Sequence[Opened], host: Host, isolation: str) -> Run | None:
+    """What a baseline would keep of the sweep; None when no case was measured."""
+    hardware = {opened.device: opened.hardware or host.cpu_hardware for opened in benches}
+    records = {
+        point.case.key: record(point, hardware[point.device])
+        for point in sweep
+        if point.ok and point.timing is not None
+    }
+    return Run(conditions(benches, isolation), records) if records else None
+
+
+def properties(sweep: Sweep, verdicts: Mapping[str, Verdict]) -> dict[str, float | str]:
+    """Flat scalars for JUnit: `modelperf.batch=8.latency.p50`; the device is named where there are several."""
+    several = len({point.device for point in sweep}) > 1
+    found: dict[str, float | str] = {}
+    for point in sweep:
+        parts = ["modelperf", *([point.device] if several else []), *(f"{a}={v}" for a, v in point.axes.items())]
+        name = ".".join(parts)
+        found[f"{name}.status"] = point.status
+        found |= {f"{name}.{path}": float(point.figures[path]) for path in PROPERTIES if path in point.figures}
+        verdict = verdicts.get(point.case.key)
+        if verdict is not None:
+            found[f"{name}.verdict"] = verdict.word
+            if verdict.change is not None:
+                found[f"{name}.change"] = float(verdict.change)
+    return found
+
+
+def _remarks(measured: Measured) -> tuple[str, ...]:
+    timing = measured.timing
+    if timing is None:
+        return ()
+    remarks = []
+    if not timing.warmup.settled:
+        calls, seconds = timing.warmup.calls, timing.warmup.seconds
+        remarks.append(f"still getting faster when warm-up ended ({calls} calls, {seconds:.1f} s)")
+    if timing.settling_calls == 0 and timing.calls <= SLOW_CALLS:
+        remarks.append(f"one call takes longer than the measuring time: timed {timing.calls} calls")
+    return tuple(remarks)

@@ -1,0 +1,213 @@
+"""A runner: a pytest of its own, in a process of its own, for the marked tests of one file. It does what it is told."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from _pytest.config import _prepareconfig
+
+from ..domain.device import Device
+from ..domain.results import Sweep
+from ..errors import DeviceMissing
+from ..measuring.bench import LocalBench
+from ..measuring.peer import Channel, connect
+from .desk import Opener
+from .marked import MarkedTests
+from .messages import (
+    Block,
+    BodyDone,
+    Broken,
+    Collected,
+    Dismiss,
+    Finish,
+    Judged,
+    Missing,
+    Open,
+    Prepare,
+    Refused,
+    Release,
+    Released,
+    Reported,
+    RunTest,
+    Skip,
+    Start,
+    Swept,
+    Terms,
+    TestDone,
+    ToRunner,
+    Warned,
+)
+from .stash import DESK, IN_RUNNER
+
+# Asked to by this signal, a runner writes where each of its threads is: what a hang looks like from inside.
+STACK_SIGNAL = getattr(signal, "SIGUSR2", None)
+# Of all processes the runner is the one the out-of-memory killer should take: it holds the model.
+_OOM_SCORE = "500"
+
+
+class TwinDone(pytest.skip.Exception):
+    """A twin has taken its turns: the body of its test is left here, its teardown runs."""
+
+
+class RemoteDesk:
+    """The desk in a runner: passes everything on to the coordinator and does what it orders."""
+
+    def __init__(self, channel: Channel[ToRunner]) -> None:
+        self._channel = channel
+
+    def begin(self, nodeid: str) -> None:
+        """The coordinator knows: it said which test to run."""
+
+    def measure(self, terms: Terms, opener: Opener) -> Sweep:
+        self._channel.send(terms)
+        bench: LocalBench | None = None
+        while True:
+            order = self._channel.receive()
+            if isinstance(order, Open):
+                bench = self._opened(opener, order)
+            elif isinstance(order, Swept):
+                return order.sweep
+            elif isinstance(order, Skip):
+                pytest.skip(order.reason)
+            elif isinstance(order, Dismiss):
+                raise TwinDone("a twin's part is done")
+            else:
+                assert bench is not None
+                self._channel.send(_done(bench, order))
+
+    def judge(self, passed: bool) -> Judged:
+        self._channel.send(BodyDone(passed))
+        judged = self._channel.receive()
+        assert isinstance(judged, Judged)
+        return judged
+
+    def _opened(self, opener: Opener, order: Open) -> LocalBench | None:
+        try:
+            bench = opener(Device.parse(order.device))
+        except DeviceMissing as missing:
+            self._channel.send(Missing(str(missing)))
+            return None
+        except BaseException as error:
+            self._channel.send(Refused(f"{type(error).__name__}: {error}"))
+            raise
+        self._channel.send(bench.opened)
+        return bench
+
+
+def _done(bench: LocalBench, order: ToRunner) -> object:
+    if isinstance(order, Prepare):
+        return bench.prepare(order)
+    if isinstance(order, Block):
+        return bench.block(order)
+    assert isinstance(order, Release)
+    bench.release()
+    return Released()
+
+
+class RunnerPlugin:
+    """The hooks of the runner's pytest: collects, runs the tests it is told, sends every report to the coordinator."""
+
+    def __init__(self, config: pytest.Config, channel: Channel[ToRunner]) -> None:
+        self._config, self._channel = config, channel
+        self._problems: list[str] = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        _silence_terminal(config)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._problems.append(report.longreprtext)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self._channel.send(Collected(tuple(item.nodeid for item in session.items), tuple(self._problems)))
+        while True:
+            order = self._channel.receive()
+            if isinstance(order, Finish):
+                return True
+            assert isinstance(order, RunTest)
+            item = _find(session, order.nodeid)
+            following = _find(session, order.then) if order.then else None
+            self._config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            self._channel.send(TestDone())
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
+        self._channel.send(Reported(data))
+
+    def pytest_warning_recorded(
+        self, warning_message: warnings.WarningMessage, when: str, nodeid: str, location: tuple[str, int, str] | None
+    ) -> None:
+        category = warning_message.category.__name__
+        text, filename = str(warning_message.message), warning_message.filename
+        self._channel.send(Warned(text, category, filename, warning_message.lineno, when, nodeid, location))
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        self._channel.send(Broken(str(excrepr)))
+
+
+def main() -> None:
+    """The process's entry: connect, become the pytest that the coordinator describes, and run what it says."""
+    errors = os.dup(2)
+    if STACK_SIGNAL is not None:
+        faulthandler.register(STACK_SIGNAL, file=errors, all_threads=True)
+    channel: Channel[ToRunner] = connect(ToRunner)
+    _volunteer()
+    start = channel.receive()
+    assert isinstance(start, Start)
+    sys.path[:] = start.sys_path
+    try:
+        config = _configured(start, channel)
+    except BaseException as error:
+        channel.send(Broken(f"{type(error).__name__}: {error}"))
+        raise
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        config.hook.pytest_cmdline_main(config=config)
+
+
+def _configured(start: Start, channel: Channel[ToRunner]) -> pytest.Config:
+    config = _prepareconfig(list(start.arguments), None)
+    vars(config.option).update(start.options)
+    config.args = [start.path]
+    config.workerinput = dict(start.workerinput)  # type: ignore[attr-defined]
+    config.workeroutput = {}  # type: ignore[attr-defined]
+    desk = RemoteDesk(channel)
+    config.stash[IN_RUNNER] = True
+    config.stash[DESK] = desk
+    config.pluginmanager.register(RunnerPlugin(config, channel), "modelperf-runner")
+    config.pluginmanager.register(MarkedTests(desk), "modelperf-marked")
+    return config
+
+
+def _silence_terminal(config: pytest.Config) -> None:
+    """A terminal reporter that writes nowhere: plugins find it, the coordinator's writes."""
+    loud = config.pluginmanager.get_plugin("terminalreporter")
+    if loud is None:
+        return
+    config.pluginmanager.unregister(loud)
+    silent = pytest.TerminalReporter(config, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    config.pluginmanager.register(silent, "terminalreporter")
+
+
+def _find(session: pytest.Session, nodeid: str) -> pytest.Item:
+    for item in session.items:
+        if item.nodeid == nodeid:
+            return item
+    raise LookupError(f"{nodeid} is not among the tests that the runner collected")
+
+
+def _volunteer() -> None:
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
+
+
+if __name__ == "__main__":
+    main()

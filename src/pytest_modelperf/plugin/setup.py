@@ -1,0 +1,120 @@
+"""What an enabled run is made of: put together once, when pytest is configured."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..baselines.machine import checked_name, machine_name
+from ..baselines.store import Store
+from ..errors import UsageError
+from ..measuring.host import read_host
+from ..measuring.locks import DeviceLocks
+from ..reporting.progress import ProgressLine
+from ..reporting.protocol import parse_report_option
+from .coordinator import Coordinator
+from .examination import Bureau
+from .local import LocalDesk
+from .marked import MarkedTests
+from .options import Settings
+from .plan import planned
+from .stash import DESK, SETTINGS
+from .summary import Summary
+from .yardsticks import Yardsticks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..reporting.progress import Progress
+    from ..reporting.protocol import Reporter
+
+# The chance of one false alarm in a whole run, over all cases that were collected (design.md).
+FAMILY_LEVEL = 0.05
+# Options under which a test must run where pytest is: they talk to the terminal.
+_IN_PLACE = ("usepdb", "trace", "setupshow", "setuponly", "setupplan")
+
+
+def register(config: pytest.Config) -> None:
+    """Register the parts of an enabled run. Raises pytest.UsageError for options that cannot be."""
+    settings = config.stash[SETTINGS]
+    is_worker = hasattr(config, "workerinput")
+    host = read_host()
+    try:
+        machine = checked_name(settings.machine) if settings.machine else machine_name(host)
+        reports = _reports(config, settings)
+        if not is_worker:
+            _check_devices(settings)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    in_place = not settings.isolate or any(config.getoption(name, False) for name in _IN_PLACE)
+    bureau = Bureau(
+        settings,
+        Store(settings.baselines, machine),
+        host,
+        Yardsticks(settings.timeout_s),
+        _progress(config, is_worker),
+        isolation="in the pytest process" if in_place else "runner",
+    )
+    locks = DeviceLocks(lambda device: None)
+    if in_place:
+        desk = LocalDesk(bureau, locks)
+        config.stash[DESK] = desk
+        config.pluginmanager.register(MarkedTests(desk), "modelperf-marked")
+    else:
+        config.pluginmanager.register(Coordinator(config, bureau, locks), "modelperf-coordinator")
+    config.pluginmanager.register(Run(bureau), "modelperf-run")
+    if not is_worker:
+        config.pluginmanager.register(Summary(bureau, machine, reports), "modelperf-summary")
+
+
+class Run:
+    """What every process of a run does, whichever way its tests run."""
+
+    def __init__(self, bureau: Bureau) -> None:
+        self._bureau = bureau
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        # Settled before anything is timed: the more cases, the less chance of a false alarm each may have.
+        cases = sum(row.cases or 1 for row in planned(session.items, self._bureau.settings))
+        self._bureau.level = FAMILY_LEVEL / max(1, cases)
+
+    def pytest_unconfigure(self) -> None:
+        self._bureau.yardsticks.close()
+
+
+def _reports(config: pytest.Config, settings: Settings) -> list[tuple[Reporter, Path]]:
+    if not settings.reports:
+        return []
+    reporters: Sequence[Reporter] = [
+        reporter for reporters in config.hook.pytest_modelperf_reporters() for reporter in reporters
+    ]
+    return [parse_report_option(text, reporters) for text in settings.reports]
+
+
+def _check_devices(settings: Settings) -> None:
+    """Raises UsageError for a device of the command line that is not there. The CPU always is: nothing is asked for it."""
+    others = [device for device in settings.devices if device.kind != "cpu"]
+    if not others:
+        return
+    from ..runtimes.devices import ask_present
+
+    present = ask_present()
+    for device in others:
+        if str(device) not in present:
+            there = ", ".join(f"{name} ({what})" for name, what in present.items())
+            raise UsageError(f"--modelperf-device={device}: there is no such device; there are: {there}")
+
+
+def _progress(config: pytest.Config, is_worker: bool) -> Progress:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or is_worker:
+        return ProgressLine.for_terminal(lambda text: None, 80, isatty=False)
+    writer = reporter._tw
+
+    def write(text: str) -> None:
+        writer.write(text, flush=True)
+
+    return ProgressLine.for_terminal(write, writer.fullwidth, isatty=sys.stdout.isatty())

@@ -1,0 +1,23 @@
+"""Where the plugin keeps its state: keys of pytest's Stash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .desk import Desk
+    from .marked import Measurement
+    from .options import Settings
+
+# The desk that a test's sweep is asked for: set where marked tests run (a runner, or this process without isolation).
+DESK = pytest.StashKey["Desk"]()
+# The options, read once.
+SETTINGS = pytest.StashKey["Settings"]()
+# Set in a runner before its pytest is configured: it coordinates nothing and reports nothing by itself.
+IN_RUNNER = pytest.StashKey[bool]()
+# What the fixture of a running test has measured so far.
+MEASUREMENT = pytest.StashKey["Measurement"]()
+# The TestResult of a test as JSON, until the report of its call phase takes it along.
+RESULT = pytest.StashKey[str]()

@@ -1,0 +1,146 @@
+"""The end of a run, in the process that reports: results gathered, baselines moved, reports written, the summary printed."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..domain.codec import from_json
+from ..domain.report import Report, TestResult
+from ..errors import ModelPerfError
+from .marker import is_marked
+from .plan import planned
+
+if TYPE_CHECKING:
+    from ..reporting.protocol import Reporter
+    from .examination import Bureau
+
+# How long git may take to tell the commit.
+_GIT_SECONDS = 5
+
+
+class Summary:
+    """Gathers the results that travel on the reports of marked tests. Lives in the pytest process, or xdist's controller."""
+
+    def __init__(self, bureau: Bureau, machine: str, reports: Sequence[tuple[Reporter, Path]]) -> None:
+        self._bureau, self._machine, self._reporters = bureau, machine, reports
+        self._results: dict[str, TestResult] = {}
+        self._unfinished: set[str] = set()
+        self._failed: set[str] = set()
+        self._passed: set[str] = set()
+        self._report: Report | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        text = getattr(report, "modelperf", None)
+        if text is not None:
+            self._results[report.nodeid] = from_json(text, TestResult)
+        if report.failed:
+            self._failed.add(report.nodeid)
+        elif report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
+            self._passed.add(report.nodeid)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if session.config.getoption("collectonly"):
+            return
+        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+        written: dict[str, str] = {}
+        notes: list[str] = []
+        problems: list[str] = []
+        if self._bureau.settings.update:
+            self._update(interrupted, written, notes, problems)
+            notes += self._not_run(session)
+        report = self._made(session.config, interrupted)
+        for reporter, path in self._reporters:
+            try:
+                reporter.write(report, path)
+                written[str(path)] = f"{reporter.name} report"
+            except ModelPerfError as error:
+                problems.append(str(error))
+        if problems and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        notes += [f"ERROR: {problem}" for problem in problems]
+        self._report = dataclasses.replace(report, written=written, notes=tuple(notes))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._report is None:
+            return
+        from ..reporting.terminal import render
+
+        writer = terminalreporter._tw
+        text = render(self._report, writer.fullwidth, writer.hasmarkup)
+        terminalreporter.section("modelperf")
+        terminalreporter.write(text if text.endswith("\n") else text + "\n")
+
+    def pytest_report_collectionfinish(self, config: pytest.Config, items: Sequence[pytest.Item]) -> str:
+        from ..reporting.collected import render_plan
+
+        return render_plan(planned(items, self._bureau.settings)) if config.getoption("collectonly") else ""
+
+    def _update(self, interrupted: bool, written: dict[str, str], notes: list[str], problems: list[str]) -> None:
+        """Accept what passed into the baselines, and say of everything else why its baseline stays."""
+        if interrupted:
+            notes.append("interrupted: no baseline was changed")
+            return
+        for nodeid, result in self._results.items():
+            if nodeid in self._failed or nodeid not in self._passed:
+                notes.append(f"{nodeid}: did not pass, its baseline is as it was")
+            elif result.run is None:
+                notes.append(f"{nodeid}: not measured, its baseline is as it was")
+            else:
+                try:
+                    path = self._bureau.store.accept(nodeid, result.run, _restarted(result))
+                    written[str(path)] = "baseline"
+                except ModelPerfError as error:
+                    problems.append(str(error))
+
+    def _not_run(self, session: pytest.Session) -> list[str]:
+        """With `-x` and the like some marked tests never ran."""
+        marked = {item.nodeid for item in getattr(session, "items", ()) if is_marked(item)}
+        missed = marked - set(self._results) - self._failed - self._passed
+        skipped = len(missed)
+        if not skipped or not session.shouldstop and not session.shouldfail:
+            return []
+        return [
+            f"{skipped} marked tests did not run ({session.shouldfail or session.shouldstop}): baselines as they were"
+        ]
+
+    def _made(self, config: pytest.Config, interrupted: bool) -> Report:
+        results = [
+            dataclasses.replace(result, passed=nodeid in self._passed and nodeid not in self._failed)
+            for nodeid, result in self._results.items()
+        ]
+        return Report(
+            results=(*results, *self._bureau.stopped),
+            host=self._bureau.host,
+            machine=self._machine,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            commit=_commit(config.rootpath),
+            interrupted=interrupted,
+        )
+
+
+def _restarted(result: TestResult) -> set[str]:
+    """The cases whose level has moved: their window starts again."""
+    return {case for case, verdict in result.verdicts.items() if verdict.word in ("slower", "faster")}
+
+
+def _commit(folder: Path) -> str:
+    """The commit that is checked out, "" where there is none or no git."""
+    try:
+        asked = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout.strip() if asked.returncode == 0 else ""
