@@ -9,7 +9,7 @@ from ..domain.results import KNEE
 from ..domain.verdict import Verdict
 from . import tables
 from .totals import OVER_STYLE, STYLES
-from .words import breach_text, grouped, labels, listed, percent, plain, points, told, with_interval
+from .words import breach_text, grouped, labels, listed, percent, plain, points, scale_text, told, with_interval
 
 # A text, and the style it is written in.
 Line = tuple[str, str]
@@ -73,7 +73,7 @@ def _compared(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
         return
     runs = sorted({verdict.runs for verdict in judged})
     number = f"{runs[0]} to {runs[-1]}" if len(runs) > 1 else str(runs[0])
-    scales = dict.fromkeys(f"scaled by {plain(verdict.scale)}" if verdict.scale else "unscaled" for verdict in judged)
+    scales = dict.fromkeys(map(scale_text, judged))
     seen = [verdict.detectable for verdict in judged if verdict.detectable is not None]
     power = f", would have seen +{percent(max(seen))}" if seen else ""
     accepts = percent(max(verdict.tolerance for verdict in judged))

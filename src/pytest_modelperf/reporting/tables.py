@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ..domain.estimate import Estimate
 from ..domain.metrics import METRICS
@@ -62,8 +63,9 @@ class Form:
     right: bool = True
     figure_width: int = 0
 
-    @property
+    @cached_property
     def width(self) -> int:
+        """How many cells of the terminal the column takes."""
         return max(map(_cells, (*self.heading, *self.cells)))
 
     def padded(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -224,9 +226,9 @@ def _scaled(figure: Estimate | None, size: float) -> tuple[float, float] | None:
 
 
 def _intervals(ends: Sequence[tuple[float, float] | None], write: Callable[[float], str]) -> tuple[str, ...]:
-    low = _aligned(["" if end is None else write(end[0]) for end in ends])
-    high = _aligned(["" if end is None else write(end[1]) for end in ends])
-    return tuple("" if end is None else f"[{first}, {last}]" for end, first, last in zip(ends, low, high, strict=True))
+    texts = [("", "") if end is None else (write(end[0]), write(end[1])) for end in ends]
+    low, high = (max(map(len, side)) for side in zip(*texts, strict=True))
+    return tuple(f"[{first.rjust(low)}, {last.rjust(high)}]" if first else "" for first, last in texts)
 
 
 def _joined(cells: Sequence[str], intervals: Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..domain.report import Report, TestResult
 from . import tables
 from .lines import Line, lines
-from .totals import NOT_MEASURED, STYLES, counts, tally
+from .totals import NOT_MEASURED, OVER_STYLE, STYLES, called, counts, tally
 from .words import duration, grouped, listed, plain, plural
 
 if TYPE_CHECKING:
@@ -99,7 +99,9 @@ def _table(result: TestResult, shown: Mapping[str, tables.Form]) -> Table:
 
 
 def _style(result: TestResult, row: int) -> str:
-    return STYLES.get(tables.word(result, result.sweep.points[row]), "")
+    point = result.sweep.points[row]
+    over = any(breach.case == point.case.key for breach in result.breaches)
+    return OVER_STYLE if over else STYLES[called(result, point)]
 
 
 # The whole run
@@ -173,7 +175,8 @@ def _console(file: io.StringIO, width: int, color: bool) -> Console:
 def _text(line: str, style: str) -> Text:
     from rich.text import Text
 
-    return Text(line, style)
+    # Styled as a span: the style of a whole Text would be that of everything appended to it.
+    return Text().append(line, style)
 
 
 def _say_all(console: Console, said: Iterator[Line], indent: int = 0) -> None:

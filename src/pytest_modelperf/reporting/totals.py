@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..domain.report import TestResult
+from ..domain.results import Point
 from .tables import OVER, word
 
 if TYPE_CHECKING:
@@ -31,9 +32,15 @@ NOT_MEASURED = ("not measured", "failed", "out of memory", "whole test")
 OVER_STYLE = "bold red"
 
 
+def called(result: TestResult, point: Point) -> str:
+    """What a point is counted as, a key of STYLES."""
+    name = word(result, point)
+    return f"{name} (accepted)" if name == "slower" and result.accepted else name
+
+
 def tally(results: Sequence[TestResult]) -> Counter[str]:
     """How many cases of these tests are called what; a test without any case counts as one `whole test`."""
-    words = Counter(_called(result, word(result, point)) for result in results for point in result.sweep)
+    words = Counter(called(result, point) for result in results for point in result.sweep)
     words["whole test"] += sum(1 for result in results if not result.sweep.points)
     words[OVER] += len({(result.nodeid, breach.case) for result in results for breach in result.breaches})
     return +words
@@ -53,10 +60,6 @@ def counts(words: Counter[str]) -> Text:
     parts += [Text(", ").join(judged)] if judged else []
     parts += [Text(_lost(words), STYLES["not measured"])] if _lost(words) else []
     return Text("; ").join(parts)
-
-
-def _called(result: TestResult, name: str) -> str:
-    return f"{name} (accepted)" if name == "slower" and result.accepted else name
 
 
 def _lost(words: Counter[str]) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
 from collections.abc import Iterable, Sequence
 
 from ..domain.estimate import Estimate
 from ..domain.report import TestResult
 from ..domain.results import Point
 from ..domain.units import scale_of, significant
-from ..domain.verdict import Breach
+from ..domain.verdict import Breach, Verdict
 
 # Names in a list before the rest is a number.
 MOST_NAMED = 4
@@ -112,11 +111,10 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    big, small, rest = ("h", "min", whole // 60) if whole >= 3600 else ("min", "s", whole)
+    return f"{rest // 60} {big} {rest % 60} {small}" if rest % 60 else f"{rest // 60} {big}"
 
 
-def command(option: str, nodeid: str) -> str:
-    """`option` and the test as a shell takes them."""
-    return f"{option}={shlex.quote(nodeid)}" if option.endswith("accept") else f"{option} {shlex.quote(nodeid)}"
+def scale_text(verdict: Verdict) -> str:
+    """`"scaled by numpy-matmul 1"`, or `"unscaled"`."""
+    return f"scaled by {plain(verdict.scale)}" if verdict.scale else "unscaled"

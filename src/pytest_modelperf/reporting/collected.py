@@ -1,0 +1,61 @@
+"""What `--collect-only` says of the marked tests: their cases, and the time they will take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .words import duration, listed, plural
+
+
+@dataclass(frozen=True)
+class PlannedTest:
+    """A marked test that was collected. `cases` is None where only the model itself can tell (its signature).
+
+    `devices` are those asked for, none where the runtime will choose; `seconds_estimate` is the measuring time of all
+    cases, None where it is not known.
+    """
+
+    nodeid: str
+    cases: int | None
+    devices: tuple[str, ...] = ()
+    seconds_estimate: float | None = None
+
+
+def render_plan(rows: Sequence[PlannedTest]) -> str:
+    """A line for each test and one for all of them; empty without tests."""
+    if not rows:
+        return ""
+    margin = max(len(_cases(row)) for row in rows)
+    times = [_time(row.seconds_estimate) for row in rows]
+    column = max(map(len, times))
+    lines = [
+        f"{_cases(row).rjust(margin)}  {told.rjust(column)}  {row.nodeid}{_where(row)}"
+        for row, told in zip(rows, times, strict=True)
+    ]
+    return "\n".join([*lines, _sum(rows)])
+
+
+def _sum(rows: Sequence[PlannedTest]) -> str:
+    known = [row for row in rows if row.cases is not None]
+    parts = [plural(len(rows), "marked test")]
+    if known:
+        parts.append(plural(sum(row.cases or 0 for row in known), "case"))
+    seconds = sum(row.seconds_estimate or 0.0 for row in rows)
+    if seconds:
+        parts.append(f"about {duration(seconds)} of measuring, start-up apart")
+    unknown = len(rows) - len(known)
+    rest = f"; {plural(unknown, 'test')} will know {'its' if unknown == 1 else 'their'} cases from the model"
+    return ", ".join(parts) + (rest if unknown else "")
+
+
+def _cases(row: PlannedTest) -> str:
+    return "? cases" if row.cases is None else plural(row.cases, "case")
+
+
+def _time(seconds: float | None) -> str:
+    return "?" if seconds is None else duration(seconds)
+
+
+def _where(row: PlannedTest) -> str:
+    return f" on {listed(row.devices)}" if row.devices else ""

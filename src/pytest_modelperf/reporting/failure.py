@@ -1,0 +1,258 @@
+"""The failing test's own section: why it failed, figure by figure, and what to do. Plain text, for JUnit too."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ..domain.outcome import Kind, Outcome, Reason
+from ..domain.report import TestResult
+from ..domain.units import significant
+from ..domain.verdict import Breach, Verdict
+from .words import (
+    breach_text,
+    change_text,
+    labels,
+    listed,
+    percent,
+    plain,
+    points,
+    scale_text,
+    with_interval,
+)
+
+# Cases of one kind that are told figure by figure; all of them stand in the summary.
+MOST_TOLD = 8
+
+# A figure or fact of a case: its name, and what it is.
+Fact = tuple[str, str]
+
+
+def failure_text(result: TestResult, outcome: Outcome, width: int = 80) -> str:
+    """Why the test fails: a headline that stands alone on its line, then a section for each reason.
+
+    Prose is wrapped at `width`; the headline and commands to copy stay on one line each.
+    """
+    if not outcome.fails:
+        return ""
+    lines = [_headline(result, outcome)]
+    for reason in outcome.reasons:
+        lines += ["", *_section(result, reason, width)]
+    if outcome.accepted:
+        lines += ["", *_wrapped(f"accepted: {plain(outcome.accepted)}", width)]
+    return "\n".join(lines)
+
+
+def _headline(result: TestResult, outcome: Outcome) -> str:
+    first, *others = outcome.reasons
+    kind = _KINDS[first.kind]
+    more = f"; and {len(first.cases) - 1} more" if len(first.cases) > 1 else ""
+    also = f"; also {listed([_KINDS[other.kind].title for other in others])}" if others else ""
+    case = kind.short(result, first.cases[0]) if first.cases else plain(result.unmeasured)
+    return f"{kind.title}{f': {case}' if case else ''}{more}{also}"
+
+
+def _section(result: TestResult, reason: Reason, width: int) -> Iterator[str]:
+    kind = _KINDS[reason.kind]
+    yield f"{kind.title[0].upper()}{kind.title[1:]}:"
+    if not reason.cases and result.unmeasured:
+        yield from _wrapped(plain(result.unmeasured), width, "  ")
+    for case in reason.cases[:MOST_TOLD]:
+        yield f"  {_name(result, case)}"
+        yield from _facts(list(kind.facts(result, case)), width)
+    if len(reason.cases) > MOST_TOLD:
+        names = [_name(result, case) for case in reason.cases[MOST_TOLD:]]
+        yield from _wrapped(f"and {len(names)} more: {', '.join(names)}", width, "  ")
+    for line in kind.remedy:
+        test = shlex.quote(result.nodeid)
+        yield from [f"    {line.format(test=test)}"] if "{test}" in line else _wrapped(line, width, "  ")
+
+
+def _facts(facts: list[Fact], width: int) -> Iterator[str]:
+    margin = max((len(name) for name, text in facts if text), default=0)
+    for name, text in facts:
+        if text:
+            yield from _wrapped(text, width, f"    {name.ljust(margin)}  ")
+
+
+def _wrapped(text: str, width: int, start: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        max(width, len(start) + 20),
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+# What there is to say of a case, for each kind of reason
+
+
+def _ran(result: TestResult, case: str) -> Iterator[Fact]:
+    point = points(result).get(case)
+    verdict = result.verdicts.get(case)
+    if point and not point.ok:
+        yield "status", point.status
+        yield "reason", plain(point.reason)
+    elif verdict:
+        yield "reason", plain(verdict.reason)
+
+
+def _why(result: TestResult, case: str) -> str:
+    facts = dict(_ran(result, case))
+    status = facts.get("status", "").removeprefix("failed")
+    return ": ".join(filter(None, (_name(result, case), status, facts.get("reason"))))
+
+
+def _compared(result: TestResult, case: str) -> Iterator[Fact]:
+    verdict = result.verdicts.get(case)
+    if verdict is None:
+        return
+    if verdict.change is not None:
+        yield "change", change_text(verdict.change)
+        yield "latency.p50", _now_and_before(result, case, verdict.change)
+        yield "accepted slowdown", percent(verdict.tolerance)
+        yield "compared with", f"{_runs(verdict)}, {scale_text(verdict)}"
+        yield "level", f"{percent(verdict.level)}, the chance of a false alarm" if verdict.level else ""
+        yield "would have seen", f"a slowdown of {percent(verdict.detectable)}" if verdict.detectable else ""
+    yield "changed since", "; ".join(map(plain, verdict.conditions))
+    yield "notes", "; ".join(map(plain, verdict.notes))
+    yield "reason", plain(verdict.reason)
+
+
+def _now_and_before(result: TestResult, case: str, change: float) -> str:
+    point = points(result).get(case)
+    median = point.figures.get("latency.p50") if point else None
+    if not median:
+        return ""
+    # The machine's own speed is divided out of the change, so this is the baseline as it would run on this day.
+    before = f"about {with_interval(float(median) / change, 's')} → " if change > 0 else ""
+    return before + with_interval(median, "s")
+
+
+def _runs(verdict: Verdict) -> str:
+    return "1 accepted run" if verdict.runs == 1 else f"{verdict.runs} accepted runs"
+
+
+def _changed(result: TestResult, case: str) -> str:
+    verdict = result.verdicts.get(case)
+    name = _name(result, case)
+    if verdict is None or verdict.change is None:
+        return name
+    return f"{name} {change_text(verdict.change)} (accepted: {percent(verdict.tolerance)})"
+
+
+def _noted(result: TestResult, case: str) -> str:
+    verdict = result.verdicts.get(case)
+    notes = "; ".join(map(plain, verdict.notes)) if verdict else ""
+    return f"{_name(result, case)}: {notes}" if notes else _name(result, case)
+
+
+def _counted(result: TestResult, case: str) -> Iterator[Fact]:
+    return (fact for fact in _compared(result, case) if fact[0] in ("notes", "changed since"))
+
+
+def _broken(result: TestResult, case: str) -> Iterator[Fact]:
+    for breach in _breaches(result, case):
+        path, _, limit = str(breach.budget).partition(" ")
+        yield path, "not measured" if breach.figure is None else with_interval(breach.figure, breach.budget.metric.unit)
+        yield "budget", limit
+        yield "beyond by", _beyond(breach)
+        yield "reason", plain(breach.reason)
+
+
+def _beyond(breach: Breach) -> str:
+    if breach.figure is None:
+        return ""
+    unit, limit = breach.budget.metric.unit, breach.budget.limit
+    distance = abs(float(breach.figure) - limit)
+    share = f" ({significant(distance / abs(limit) * 100)}%)" if limit else ""
+    return with_interval(distance, unit) + share
+
+
+def _first_breach(result: TestResult, case: str) -> str:
+    texts = [breach_text(breach) for breach in _breaches(result, case)]
+    return f"{_name(result, case)}: {texts[0]}" if texts else _name(result, case)
+
+
+def _breaches(result: TestResult, case: str) -> list[Breach]:
+    return [breach for breach in result.breaches if breach.case == case]
+
+
+def _name(result: TestResult, case: str) -> str:
+    return labels(result).get(case, case)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How a kind of reason is told: its title, a case in the headline, its facts, and what to do.
+
+    A line of the remedy with `{test}` in it is a command.
+    """
+
+    title: str
+    short: Callable[[TestResult, str], str]
+    facts: Callable[[TestResult, str], Iterator[Fact]]
+    remedy: tuple[str, ...]
+
+
+_UPDATE = "pytest --modelperf --modelperf-update {test}"
+
+_KINDS: dict[Kind, _Kind] = {
+    "failed": _Kind(
+        "case failed",
+        _why,
+        _ran,
+        ("With allow_failed=True in the marker, such a case is a row in the table and fails no test.",),
+    ),
+    "budget": _Kind(
+        "over budget",
+        _first_breach,
+        _broken,
+        (
+            "A figure breaks its budget when its whole interval lies beyond, or when it could not be measured. "
+            "If the model may take that much, raise the limit in the marker.",
+        ),
+    ),
+    "slower": _Kind(
+        "slower than the baseline",
+        _changed,
+        _compared,
+        (
+            "If it is meant, accept it in this run:",
+            "pytest --modelperf --modelperf-accept={test}",
+            "or from now on, in the baseline:",
+            _UPDATE,
+        ),
+    ),
+    "uncertain": _Kind(
+        "uncertain whether slower",
+        _changed,
+        _compared,
+        (
+            "It fails because of modelperf_uncertain = fail. "
+            "Measure for longer (--modelperf-seconds) or on a quieter machine.",
+        ),
+    ),
+    "counters": _Kind(
+        "counters changed",
+        _noted,
+        _counted,
+        ("It fails because of modelperf_counters = fail. If it is meant, accept it into the baseline:", _UPDATE),
+    ),
+    "no baseline": _Kind(
+        "no baseline",
+        _why,
+        _ran,
+        ("It fails because of --modelperf-require-baseline. Make one, and commit it:", _UPDATE),
+    ),
+    "not measured": _Kind(
+        "not measured",
+        _why,
+        _ran,
+        ("There are no figures to judge: this is neither a pass nor slower. Mend the reason and run the test again.",),
+    ),
+}

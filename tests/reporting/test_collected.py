@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from pytest_modelperf.reporting.collected import PlannedTest, render_plan
+
+
+def test_nothing_marked() -> None:
+    assert render_plan([]) == ""
+
+
+def test_cases_time_and_devices() -> None:
+    text = render_plan(
+        [
+            PlannedTest("tests/t.py::test_a", 12, ("cpu",), 36.0),
+            PlannedTest("tests/t.py::test_b", None, ("cpu", "cuda:0")),
+            PlannedTest("tests/t.py::test_c", 1, (), 300.0),
+        ]
+    )
+    assert text.splitlines() == [
+        "12 cases   36 s  tests/t.py::test_a on cpu",
+        " ? cases      ?  tests/t.py::test_b on cpu, cuda:0",
+        "  1 case  5 min  tests/t.py::test_c",
+        "3 marked tests, 13 cases, about 5 min 36 s of measuring, start-up apart; "
+        "1 test will know its cases from the model",
+    ]
+
+
+def test_one() -> None:
+    assert render_plan([PlannedTest("t.py::t", 1, (), 3.0)]).splitlines()[-1] == (
+        "1 marked test, 1 case, about 3.0 s of measuring, start-up apart"
+    )

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pytest_modelperf.errors import ModelPerfError
+from pytest_modelperf.reporting.files import write_whole
+
+
+def test_folders_are_made(tmp_path: Path) -> None:
+    write_whole(tmp_path / "a" / "b" / "c.txt", "µs")
+    assert (tmp_path / "a" / "b" / "c.txt").read_bytes() == "µs".encode()
+
+
+def test_the_old_file_stays_when_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "report.txt"
+    path.write_text("old", encoding="utf-8")
+
+    def full(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ModelPerfError, match=r"report\.txt cannot be written: No space left on device"):
+        write_whole(path, "new")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert os.listdir(tmp_path) == ["report.txt"]
+
+
+def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    with pytest.raises(ModelPerfError, match="report cannot be written: Is a directory; name a file"):
+        write_whole(tmp_path / "report", "new")
+
+
+def test_a_file_as_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(ModelPerfError, match="cannot be written"):
+        write_whole(tmp_path / "file" / "report", "new")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_others_may_read_it_as_any_file(tmp_path: Path) -> None:
+    (tmp_path / "ordinary").write_text("", encoding="utf-8")
+    write_whole(tmp_path / "report", "new")
+    assert (tmp_path / "report").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
