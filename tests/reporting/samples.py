@@ -93,7 +93,14 @@ def batch_sweep() -> TestResult:
             verdict("same", points[0], 0.003, conditions=upgrade),
             verdict("same", points[1], -0.009, conditions=upgrade),
             verdict("uncertain", points[2], 0.041, conditions=upgrade, reason="--modelperf-seconds=12 would tell"),
-            verdict("slower", points[3], 0.124, conditions=upgrade, notes=("counter operators: 175 → 181",)),
+            verdict(
+                "slower",
+                points[3],
+                0.124,
+                conditions=upgrade,
+                notes=("counters.operators: 175 → 181",),
+                counters=("operators",),
+            ),
         ),
         passed=False,
         failure="slower than the baseline: batch=8 +12.4% [+9.9%, +15.1%] (accepted: 5%)",
@@ -172,6 +179,12 @@ def all_new() -> TestResult:
     return result("tests/test_new.py::test_new", points, tuple(verdict("new", each, reason=reason) for each in points))
 
 
+def stopped() -> TestResult:
+    """Interrupted in the middle: rounds were measured, nothing was judged."""
+    points = tuple(point(0.0123 * n, calls=60, batch=n) for n in (1, 2))
+    return result("tests/test_new.py::test_stopped", points, best="", knee="", unmeasured="interrupted", passed=False)
+
+
 def one_case() -> TestResult:
     """No axes at all."""
     only = point(0.0042)
@@ -248,7 +261,7 @@ REPORTS = {
     "slow": report(slow()),
     "unmeasured": report(unmeasured()),
     "accepted": report(accepted(), written={f"perf_baselines/{MACHINE}/t/{n}.json": "baseline" for n in "abc"}),
-    "interrupted": report(all_new(), interrupted=True),
+    "interrupted": report(all_new(), stopped(), interrupted=True),
     "empty": report(),
     "everything": everything(),
 }

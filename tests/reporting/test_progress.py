@@ -26,6 +26,12 @@ def test_the_line() -> None:
     assert terminal.writes == [f"{ERASE}tests/t.py::test_x batch=8, round 3/40, 1 min 23 s left"]
 
 
+def test_before_the_first_round() -> None:
+    terminal = Terminal()
+    terminal.line().show("t.py::t", "warming up cpu batch=8", 0, 0, 0.0)
+    assert terminal.writes == [f"{ERASE}t.py::t warming up cpu batch=8"]
+
+
 def test_five_times_a_second_at_most() -> None:
     terminal = Terminal()
     line = terminal.line()

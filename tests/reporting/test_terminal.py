@@ -118,7 +118,7 @@ def test_evidence_of_the_comparison() -> None:
     text = summary("batch sweep")
     assert "8 baseline runs, scaled by numpy-matmul 1; accepts +5%, would have seen +3.1%" in text
     assert "changed since the baseline: torch 2.12.0 → 2.13.0" in text
-    assert "batch=8: counter operators: 175 → 181" in text
+    assert "batch=8: counters.operators: 175 → 181" in text
     assert "uncertain: batch=4: --modelperf-seconds=12 would tell" in text
 
 
@@ -205,6 +205,8 @@ def test_a_figure_that_nobody_has_is_told_once() -> None:
 def test_interrupted() -> None:
     text = summary("interrupted")
     assert text.startswith("interrupted: only what was measured until then; no baseline was written")
+    assert "\n2 not judged: tests/test_new.py::test_stopped\n" in text
+    assert "not judged: interrupted" in text
     assert "modelperf-update" not in text
 
 

@@ -146,13 +146,17 @@ def _changed(result: TestResult, case: str) -> str:
 
 
 def _noted(result: TestResult, case: str) -> str:
-    verdict = result.verdicts.get(case)
-    notes = "; ".join(map(plain, verdict.notes)) if verdict else ""
+    notes = dict(_counted(result, case)).get("counters", "")
     return f"{_name(result, case)}: {notes}" if notes else _name(result, case)
 
 
 def _counted(result: TestResult, case: str) -> Iterator[Fact]:
-    return (fact for fact in _compared(result, case) if fact[0] in ("notes", "changed since"))
+    verdict = result.verdicts.get(case)
+    if verdict is None:
+        return
+    told = [plain(note) for note in verdict.notes if any(name in note for name in verdict.counters)]
+    yield "counters", "; ".join(told or verdict.counters)
+    yield "changed since", "; ".join(map(plain, verdict.conditions))
 
 
 def _broken(result: TestResult, case: str) -> Iterator[Fact]:

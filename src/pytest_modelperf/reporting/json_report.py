@@ -27,7 +27,7 @@ and of the nouns below it:
     },
     "verdicts": {"cpu batch=8": {"word": "slower", "case": …, "change": [1.124, 1.098, 1.151, ""], "tolerance": 0.05,
                  "level": 0.0125, "detectable": 0.031, "runs": 8, "scale": …, "conditions": […], "notes": […],
-                 "reason": ""}},
+                 "counters": ["names of those that changed"], "reason": ""}},
     "breaches": [{"case": …, "budget": {…}, "figure": [estimate, low, high, unit] | null, "reason": ""}],
     "run": {"conditions": {…}, "cases": {…}} | null                        what a baseline update would accept
   }]

@@ -43,9 +43,10 @@ def _breaches(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
 
 def _unmeasured(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     if result.unmeasured:
-        yield f"not measured: {plain(result.unmeasured)}", STYLES["not measured"]
+        what = "not judged" if result.sweep.points else "not measured"
+        yield f"{what}: {plain(result.unmeasured)}", STYLES[what]
+    names = labels(result)
     for status in ("failed", "out of memory"):
-        names = labels(result)
         rows = [(names[point.case.key], point.reason) for point in result.sweep if point.status == status]
         for text, cases in grouped(rows).items():
             yield f"{listed(cases)} {status}: {text}", STYLES[status]
@@ -54,7 +55,8 @@ def _unmeasured(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
 
 
 def _reasons(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
-    ran = {labels(result)[point.case.key] for point in result.sweep if point.ok}
+    names = labels(result)
+    ran = {names[point.case.key] for point in result.sweep if point.ok}
     for word in ("not measured", "other machine", "uncertain", "new"):
         rows = [(name, verdict.reason) for name, verdict in _verdicts(result) if verdict.word == word and name in ran]
         # What is true of every new test is said once, at the end.

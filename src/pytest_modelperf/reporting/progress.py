@@ -21,7 +21,7 @@ class Progress(Protocol):
     """What is told how far a sweep has come."""
 
     def show(self, test: str, case: str, turn: int, turns: int, seconds_left: float) -> None:
-        """Round `turn` of `turns` of `case` in `test`; `seconds_left` for the whole test."""
+        """Round `turn` of `turns` (0: not yet in rounds) of `case` in `test`; `seconds_left` for the whole test."""
         ...
 
     def clear(self) -> None:
@@ -51,8 +51,8 @@ class ProgressLine:
             return
         self._next = now + SECONDS_BETWEEN
         self._shown = True
-        end = f" {case}, round {turn}/{turns}, {duration(max(seconds_left, 0.0))} left"
-        self._write(_START_OF_LINE + _fit(test, end, self._width - 1))
+        rounds = f", round {turn}/{turns}, {duration(max(seconds_left, 0.0))} left" if turns else ""
+        self._write(_START_OF_LINE + _fit(test, f" {case}{rounds}", self._width - 1))
 
     def clear(self) -> None:
         """Empty the line, if it was written."""

@@ -31,7 +31,7 @@ def render(report: Report, width: int, color: bool) -> str:
     console = _console(file, width, color)
     _say_all(console, _before(report))
     for result in report.results:
-        _render_test(console, result)
+        _render_test(console, result, report.interrupted)
     if report.results:
         _say(console, _text("totals: ", "bold").append_text(counts(tally(report.results))))
     _say_all(console, _after(report))
@@ -54,8 +54,8 @@ def _after(report: Report) -> Iterator[Line]:
     yield from _written(report.written)
 
 
-def _render_test(console: Console, result: TestResult) -> None:
-    _say_heading(console, result)
+def _render_test(console: Console, result: TestResult, interrupted: bool) -> None:
+    _say_heading(console, result, interrupted)
     if result.model or result.seconds:
         _say(console, _text(_circumstances(result), "dim"), INDENT)
     shown: dict[str, tables.Form] = {}
@@ -66,8 +66,11 @@ def _render_test(console: Console, result: TestResult) -> None:
     console.print()
 
 
-def _say_heading(console: Console, result: TestResult) -> None:
-    verdict = _text("" if result.passed else "FAILED ", "bold red").append_text(counts(tally([result])))
+def _say_heading(console: Console, result: TestResult, interrupted: bool) -> None:
+    # A test that the run was stopped in has neither passed nor failed.
+    stopped = interrupted and bool(result.unmeasured and result.sweep.points)
+    failed = _text("" if result.passed or stopped else "FAILED ", "bold red")
+    verdict = failed.append_text(counts(tally([result])))
     nodeid = _text(plain(result.nodeid), "bold")
     whole = verdict.copy().append(": ").append_text(nodeid)
     if whole.cell_len <= console.width:
