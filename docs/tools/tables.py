@@ -1,0 +1,64 @@
+"""A hook of mkdocs: writes the tables of the options and of the metrics from the tables that the program reads.
+
+A page names one in a line of its own: `<!-- table: options -->`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pytest_modelperf.domain.metrics import METRICS
+from pytest_modelperf.plugin.options import OPTIONS, Option
+
+_PLACE = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    return _PLACE.sub(lambda place: TABLES[place[1]](), markdown)
+
+
+def options() -> str:
+    rows = ((_flag(option), option.help, _default(option)) for option in OPTIONS if option.flag)
+    return _table(("option", "meaning", "default"), rows)
+
+
+def settings() -> str:
+    rows = (
+        (f"`{option.ini}`", " or ".join(f"`{choice}`" for choice in option.choices), option.help, _default(option))
+        for option in OPTIONS
+        if not option.flag
+    )
+    return _table(("setting", "values", "meaning", "default"), rows)
+
+
+def metrics() -> str:
+    rows = (
+        (
+            f"`{row.path}`",
+            f"`{row.unit}`" if row.unit else "",
+            "higher" if row.higher_is_better else "lower",
+            row.meaning,
+        )
+        for row in METRICS.values()
+    )
+    return _table(("path", "unit", "better", "meaning"), rows)
+
+
+TABLES = {"options": options, "settings": settings, "metrics": metrics}
+
+
+def _flag(option: Option) -> str:
+    values = "/".join(option.choices) or option.metavar
+    return f"`{option.flag}={values}`" if values else f"`{option.flag}`"
+
+
+def _default(option: Option) -> str:
+    return f"`{option.default}`" if option.default and option.kind != "switch" else ""
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heads = list(head)
+    lines = [heads, ["---"] * len(heads), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
