@@ -19,8 +19,8 @@ class Verdict:
     alarm that was allowed; `tolerance` the accepted slowdown as a fraction; `detectable` the smallest slowdown, as a
     fraction, that this comparison would have found in 80 of 100 runs; `runs` how many accepted runs it was compared
     with; `scale` the yardstick that both sides were divided by, "" for none; `conditions` what differs between the
-    sides, `"torch 2.12.0 → 2.13.0"`; `notes` counters that changed and the like; `reason` why there is no ratio, or
-    what would help an uncertain one.
+    sides, `"torch 2.12.0 → 2.13.0"`; `notes` counters that changed and the like; `counters` the names of those that
+    changed; `reason` why there is no ratio, that a slowdown came by drift, or what would help an uncertain one.
     """
 
     word: Word
@@ -33,6 +33,7 @@ class Verdict:
     scale: str = ""
     conditions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    counters: tuple[str, ...] = ()
     reason: str = ""
 
 

@@ -1,0 +1,200 @@
+"""The comparison of a case with its baseline: one of the words of a Verdict, with the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..domain.baseline import Baseline, CaseRecord
+from ..domain.estimate import Estimate
+from ..domain.units import percent, significant
+from ..domain.verdict import Verdict, Word
+from .ratio import LEAST_ROUNDS, SCALED_SPREAD, UNSCALED_SPREAD, Ratio, Side, ratio, run_spread
+from .remedy import remedy
+
+# The condition that decides whether runs are compared at all: in the pytest process a test shares memory, threads and
+# caches with whatever ran before it.
+ISOLATION = "isolation"
+
+_RUNNER, _PYTEST = "a runner", "the pytest process"
+_PLACES = {"yes": _RUNNER, "runner": _RUNNER, "no": _PYTEST, "in the pytest process": _PYTEST}
+
+
+@dataclass(frozen=True)
+class _Accepted:
+    """One accepted record of the case, and the conditions of its run."""
+
+    record: CaseRecord
+    conditions: Mapping[str, str]
+
+
+def compare(
+    case: str,
+    now: CaseRecord | None,
+    baseline: Baseline | None,
+    *,
+    tolerance: float,
+    level: float,
+    conditions: Mapping[str, str],
+    seconds: float | None = None,
+    elsewhere: Sequence[str] = (),
+    unmeasured: str = "",
+) -> Verdict:
+    """The verdict for one case, by its `Case.key`.
+
+    `now` is its record in this run, None where it was not measured, for the reason `unmeasured`. `tolerance` is the
+    accepted slowdown as a fraction, `level` the chance of a false alarm that this case may have, `conditions` are
+    this run's. `seconds`, its measuring time for a case, and `elsewhere`, other machines that have a baseline of
+    this test, make the reason more helpful.
+    """
+    verdict = Verdict("not measured", case, tolerance=tolerance, level=level)
+    if now is None:
+        return replace(verdict, reason=unmeasured or "it gave no timed calls in this run")
+    seen = _seen(case, baseline)
+    comparable = [one for one in seen if _obstacle(now, conditions, one) is None]
+    if not comparable:
+        word, reason = (_obstacle(now, conditions, seen[-1]) if seen else None) or _nothing(elsewhere)
+        return replace(verdict, word=word, reason=reason)
+    verdict = _told(verdict, now, conditions, comparable[-1])
+    if min(now.rounds, max(one.record.rounds for one in comparable)) < LEAST_ROUNDS:
+        return replace(verdict, word="uncertain", reason=_FEW_ROUNDS)
+    return _judged(verdict, now, [one.record for one in comparable], _anchor(case, baseline, now, conditions), seconds)
+
+
+_FEW_ROUNDS = "a single call says nothing of its own error; measure longer (--modelperf-seconds), in this run and in accepted ones"
+
+
+def _seen(case: str, baseline: Baseline | None) -> list[_Accepted]:
+    """The accepted records of a case, oldest first."""
+    runs = baseline.runs if baseline is not None else ()
+    return [_Accepted(run.cases[case], run.conditions) for run in runs if case in run.cases]
+
+
+def _obstacle(now: CaseRecord, conditions: Mapping[str, str], then: _Accepted) -> tuple[Word, str] | None:
+    """Why the two are not compared, as a word and its reason; None where they are."""
+    if now.hardware != then.record.hardware:
+        return "other machine", f"this run was made on {now.hardware}, the baseline on {then.record.hardware}"
+    here, there = (_place(side) for side in (conditions, then.conditions))
+    if here == there:
+        return None
+    mend = (
+        "run without --pdb, --trace and --modelperf-isolate=no"
+        if there == _RUNNER
+        else "accept a run that was made in a runner (--modelperf-update)"
+    )
+    return "not measured", f"measured in {here}, the baseline in {there}: not compared; {mend}"
+
+
+def _place(conditions: Mapping[str, str]) -> str:
+    isolation = conditions.get(ISOLATION, "yes")
+    return _PLACES.get(isolation, isolation)
+
+
+def _nothing(elsewhere: Sequence[str]) -> tuple[Word, str]:
+    mend = "accept this run with --modelperf-update"
+    if elsewhere:
+        return "other machine", f"there are baselines of {', '.join(elsewhere)} and none of this machine; {mend}"
+    return "new", f"there is no baseline of it yet; {mend}"
+
+
+def _told(verdict: Verdict, now: CaseRecord, conditions: Mapping[str, str], newest: _Accepted) -> Verdict:
+    """The verdict with what differs from the newest accepted run, beside the time."""
+    before = newest.record
+    sides = ({**newest.conditions, "yardstick": before.yardstick}, {**conditions, "yardstick": now.yardstick})
+    changed = {
+        name: _change(before.counts[name], count)
+        for name, count in sorted(now.counts.items())
+        if name in before.counts and before.counts[name] != count
+    }
+    return replace(
+        verdict,
+        conditions=tuple(_differences(*sides)),
+        notes=tuple(f"{name} {change}" for name, change in changed.items()),
+        counters=tuple(changed),
+    )
+
+
+def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted({*then, *now}):
+        before, after = then.get(name) or "none", now.get(name) or "none"
+        if before != after:
+            yield f"{name} {before} → {after}"
+
+
+def _change(before: float, after: float) -> str:
+    numbers = (f"{int(n)}" if n == int(n) else significant(n, 6) for n in (before, after))
+    return " → ".join(numbers) + (f" ({percent(after / before)})" if before else "")
+
+
+def _judged(
+    verdict: Verdict, now: CaseRecord, window: Sequence[CaseRecord], anchor: CaseRecord | None, seconds: float | None
+) -> Verdict:
+    """The word for the time: against the window, and where that finds no slowdown, against the anchor."""
+    against, scale = _compared(now, window, window)
+    verdict = _worded(verdict, against, scale)
+    if anchor is not None and list(window) != [anchor] and verdict.word in ("same", "uncertain"):
+        since, since_scale = _compared(now, [anchor], window)
+        drifted = _worded(verdict, since, since_scale)
+        if drifted.word == "slower" and verdict.change is not None and drifted.change is not None:
+            return replace(drifted, reason=_drift(drifted.change, verdict.change, verdict))
+    if verdict.word == "uncertain":
+        help_ = remedy(against, tolerance=verdict.tolerance, level=verdict.level, seconds=seconds)
+        return replace(verdict, reason=help_)
+    return verdict
+
+
+def _compared(now: CaseRecord, then: Sequence[CaseRecord], among: Sequence[CaseRecord]) -> tuple[Ratio, str]:
+    """The ratio of now to `then`, with the spread between runs from `among`; and the yardstick it is scaled by, or "".
+
+    All sides are scaled or none is: records with another yardstick than this run's are left out where some have the
+    same, else times are compared as they are.
+    """
+    alike = [record for record in then if now.yardstick and record.yardstick == now.yardstick]
+    scale = now.yardstick if any(record.rounds >= LEAST_ROUNDS for record in alike) else ""
+
+    def sides(records: Sequence[CaseRecord]) -> list[Side]:
+        kept = [record for record in records if record.rounds >= LEAST_ROUNDS and scale in ("", record.yardstick)]
+        return [Side.of(record, scaled=bool(scale)) for record in kept]
+
+    spread = run_spread(sides(among), SCALED_SPREAD if scale else UNSCALED_SPREAD)
+    return ratio(Side.of(now, scaled=bool(scale)), sides(then), spread), scale
+
+
+def _worded(verdict: Verdict, found: Ratio, scale: str) -> Verdict:
+    change = found.estimate(verdict.level)
+    return replace(
+        verdict,
+        word=_word(change, verdict.tolerance),
+        change=change,
+        detectable=found.detectable(verdict.tolerance, verdict.level),
+        runs=found.runs,
+        scale=scale,
+    )
+
+
+def _word(change: Estimate, tolerance: float) -> Word:
+    if change.low > 1.0 + tolerance:
+        return "slower"
+    if change.high < 1.0 - tolerance:
+        return "faster"
+    return "same" if change.low >= 1.0 - tolerance and change.high <= 1.0 + tolerance else "uncertain"
+
+
+def _anchor(case: str, baseline: Baseline | None, now: CaseRecord, conditions: Mapping[str, str]) -> CaseRecord | None:
+    """The record that the case's window started with, where this run can be compared with it."""
+    record = baseline.anchor.cases.get(case) if baseline is not None else None
+    if baseline is None or record is None or record.rounds < LEAST_ROUNDS:
+        return None
+    return record if _obstacle(now, conditions, _Accepted(record, baseline.anchor.conditions)) is None else None
+
+
+def _drift(since: Estimate, lately: Estimate, verdict: Verdict) -> str:
+    last = "the last accepted run" if verdict.runs == 1 else f"the last {verdict.runs} accepted runs"
+    return (
+        f"drifted {_interval(since)} since the first accepted run of its window, in small steps: "
+        f"against {last} it is {verdict.word}, {_interval(lately)}"
+    )
+
+
+def _interval(change: Estimate) -> str:
+    return f"{percent(change)} [{percent(change.low)}, {percent(change.high)}]"

@@ -1,0 +1,100 @@
+"""From the raw samples of a case to its figures, each with its 95% interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..domain.estimate import Estimate
+from ..domain.metrics import METRICS
+from ..domain.results import Timing
+from ..errors import NotMeasured
+from .statistics import Floats, clustered_error, effective_size, percentile_ranks
+
+PERCENTILES = {"latency.p50": 0.5, "latency.p90": 0.9, "latency.p95": 0.95, "latency.p99": 0.99}
+
+_SECOND_NS = 1e9
+# A total that the clock could not tell from nothing is taken for its smallest step.
+_TICK_S = 1e-9
+# Calls beyond a percentile that suffice to see whether they cluster in rounds (simulated,
+# tests/judging/test_figures.py).
+_LEAST_BEYOND = 20
+# Beyond this an interval on the log scale is as good as open, and its exponential overflows.
+_LARGEST_LOG = 100.0
+
+
+def figures(timing: Timing, samples_per_call: int) -> dict[str, Estimate]:
+    """The latencies, throughput and calls per second of a case, by metric path, in SI units.
+
+    Latencies are over all timed calls. The mean and the rates have t intervals over rounds, the rates on the log
+    scale; percentiles have distribution-free ones (Woodruff 1952), for as many independent calls as the rounds are
+    worth. An end that the calls cannot close is infinite: the high end of p99 below 368 calls, that of the longest
+    call always. The rates are taken from the pipelined blocks where there are any, else from the calls' own times.
+    Raises NotMeasured when no call was timed.
+    """
+    rounds = [np.array(calls, np.float64) / _SECOND_NS for calls in timing.rounds_ns if calls]
+    if not rounds:
+        raise NotMeasured("no call was timed; give the case more time with --modelperf-seconds")
+    if len(rounds) == 1:
+        # A model slower than its time gets a single round: its calls are all there is to tell the spread from.
+        rounds = [rounds[0][i : i + 1] for i in range(len(rounds[0]))]
+    return _latencies(rounds) | _rates(timing, rounds, samples_per_call)
+
+
+def _latencies(rounds: Sequence[Floats]) -> dict[str, Estimate]:
+    ordered = np.sort(np.concatenate(rounds))
+    mean, (shortest, longest) = float(ordered.mean()), (float(ordered[0]), float(ordered[-1]))
+    half = clustered_error([float(calls.sum()) for calls in rounds], [len(calls) for calls in rounds]).half_width()
+    found = {
+        "latency.mean": (mean, mean - half, mean + half),
+        **{path: _percentile(ordered, rounds, p) for path, p in PERCENTILES.items()},
+        "latency.min": (shortest, -math.inf, shortest),
+        "latency.max": (longest, longest, math.inf),
+    }
+    return {path: Estimate(*ends, unit=METRICS[path].unit) for path, ends in found.items()}
+
+
+def _percentile(ordered: Floats, rounds: Sequence[Floats], p: float) -> tuple[float, float, float]:
+    number = len(ordered)
+    value = float(np.quantile(ordered, p))
+    worth, clustered = _worth(ordered, rounds, p)
+    low, high = percentile_ranks(number, p, worth)
+    if not clustered:
+        # Rounds that are alike leave it to the number of calls whether an end is closed; the outermost call closes it.
+        plain_low, plain_high = percentile_ranks(number, p)
+        low, high = max(low, min(plain_low, 1)), min(high, max(plain_high, number))
+    ends = np.concatenate(([-math.inf], ordered, [math.inf]))
+    return value, min(value, float(ends[low])), max(value, float(ends[high]))
+
+
+def _worth(ordered: Floats, rounds: Sequence[Floats], p: float) -> tuple[float, bool]:
+    """How many independent calls tell as much of the p-quantile, and whether rounds differ in more than chance there.
+
+    The few calls beyond an outer percentile cannot show whether they cluster; those beyond the nearest percentile
+    that has enough of them are asked too, and decide.
+    """
+    outermost = min(0.5, _LEAST_BEYOND / len(ordered))
+    own, near = (
+        _worth_at(float(np.quantile(ordered, q)), rounds) for q in (p, min(max(p, outermost), 1.0 - outermost))
+    )
+    return min(own[0], near[0]), near[1]
+
+
+def _worth_at(value: float, rounds: Sequence[Floats]) -> tuple[float, bool]:
+    return effective_size([int(np.count_nonzero(calls <= value)) for calls in rounds], [len(calls) for calls in rounds])
+
+
+def _rates(timing: Timing, rounds: Sequence[Floats], samples_per_call: int) -> dict[str, Estimate]:
+    blocks = [(elapsed_ns / _SECOND_NS, calls) for calls, elapsed_ns in timing.pipelined if calls]
+    seconds = [block[0] for block in blocks] or [float(calls.sum()) for calls in rounds]
+    calls = [block[1] for block in blocks] or [len(calls) for calls in rounds]
+    mean = max(_TICK_S, sum(seconds)) / sum(calls)
+    # The delta method: the standard error of a logarithm is the relative one.
+    half = clustered_error(seconds, calls).half_width() / mean
+    low, high = (math.exp(-half), math.exp(half)) if half < _LARGEST_LOG else (-math.inf, math.inf)
+    return {
+        path: Estimate(per_call / mean, per_call / mean * low, per_call / mean * high, METRICS[path].unit)
+        for path, per_call in (("throughput", samples_per_call), ("calls_per_second", 1))
+    }

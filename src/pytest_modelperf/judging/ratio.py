@@ -1,0 +1,134 @@
+"""The ratio of a run to accepted runs: a difference of logs, with the sources of its variance told apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from ..domain.baseline import CaseRecord
+from ..domain.estimate import Estimate
+from .statistics import t_quantile, trimmed_freedom
+
+# What is assumed of the spread between runs before there are any, as standard deviations of logs (facts.md,
+# measured): the ratio to a numpy yardstick spread by 0.6-2.7% between runs of unchanged models on a quiet machine,
+# times without a yardstick by 4-7%. Taken from the middle upward: too wide a prior costs a warning, too narrow a
+# one a false alarm.
+SCALED_SPREAD = 0.02
+UNSCALED_SPREAD = 0.055
+# The prior counts as much as that many more runs would: it rules a young window, a full one (7 degrees) outvotes it.
+PRIOR_FREEDOM = 4.0
+# A record of one round says nothing of its own error.
+LEAST_ROUNDS = 2
+# The detectable slowdown is one that would be found in 80 of 100 runs (design.md).
+POWER = 0.8
+
+_LARGEST_LOG = 700.0
+
+
+@dataclass(frozen=True)
+class Side:
+    """The log location of one record on one scale, the variance of that location, and its degrees of freedom."""
+
+    location: float
+    variance: float
+    freedom: float
+
+    @classmethod
+    def of(cls, record: CaseRecord, scaled: bool) -> Side:
+        """The record as times, or as multiples of its yardstick where `scaled`; it has two rounds at least."""
+        location, spread = (
+            (record.scaled_location, record.scaled_spread) if scaled else (record.log_location, record.spread)
+        )
+        return cls(location, spread**2 / record.rounds, float(trimmed_freedom(record.rounds)))
+
+
+@dataclass(frozen=True)
+class RunSpread:
+    """The variance between runs beyond what their rounds explain, and its degrees of freedom."""
+
+    variance: float
+    freedom: float
+
+
+def run_spread(sides: Sequence[Side], prior: float) -> RunSpread:
+    """The variance between runs, drawn toward the prior while there are few.
+
+    The mean of a scaled inverse chi-square prior with PRIOR_FREEDOM degrees and of the runs' own variance, less
+    what their rounds explain of it (the method of moments), weighted by degrees of freedom (Gelman et al. 2013,
+    sec. 2.6). Runs that spread more than the prior count as they are: it may widen an interval, never narrow it.
+    """
+    locations = [side.location for side in sides]
+    own = max(0.0, _variance(locations) - _mean([side.variance for side in sides])) if len(sides) > 1 else 0.0
+    degrees = max(0, len(sides) - 1)
+    freedom = PRIOR_FREEDOM + degrees
+    return RunSpread(max(own, (PRIOR_FREEDOM * prior**2 + degrees * own) / freedom), freedom)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """The log ratio of now to the mean of accepted runs, and its variance by source.
+
+    `now_rounds` and `then_rounds` are the variances from the rounds of either side, `between_runs` that of one run
+    among runs, of which `runs` were accepted.
+    """
+
+    log_ratio: float
+    now_rounds: float
+    then_rounds: float
+    between_runs: float
+    runs: int
+    freedom: float
+
+    @property
+    def error(self) -> float:
+        """The standard error of the log ratio: a new run differs from the mean of k by (1 + 1/k) run variances."""
+        return math.sqrt(self.now_rounds + self.then_rounds + self.between_runs * (1.0 + 1.0 / self.runs))
+
+    def half_width(self, level: float) -> float:
+        """Half of the interval of the log ratio that misses the truth with chance `level`."""
+        return t_quantile(1.0 - level / 2.0, self.freedom) * self.error
+
+    def estimate(self, level: float) -> Estimate:
+        """The ratio with its interval at `level`."""
+        half = self.half_width(level)
+        return Estimate(_exp(self.log_ratio), _exp(self.log_ratio - half), _exp(self.log_ratio + half))
+
+    def detectable(self, tolerance: float, level: float) -> float:
+        """The smallest slowdown, as a fraction, that is told to lie beyond `tolerance` with the chance POWER."""
+        reach = self.half_width(level) + NormalDist().inv_cdf(POWER) * self.error
+        return _exp(math.log1p(tolerance) + reach) - 1.0
+
+
+def ratio(now: Side, then: Sequence[Side], spread: RunSpread) -> Ratio:
+    """Now over the mean of `then`, one side at least; degrees of freedom after Satterthwaite (1946)."""
+    runs = len(then)
+    sources = [
+        (now.variance, now.freedom),
+        *((side.variance / runs**2, side.freedom) for side in then),
+        (spread.variance * (1.0 + 1.0 / runs), spread.freedom),
+    ]
+    total = sum(variance for variance, _ in sources)
+    freedom = total**2 / sum(variance**2 / freedom for variance, freedom in sources)
+    return Ratio(
+        log_ratio=now.location - _mean([side.location for side in then]),
+        now_rounds=now.variance,
+        then_rounds=sum(side.variance for side in then) / runs**2,
+        between_runs=spread.variance,
+        runs=runs,
+        freedom=max(1.0, freedom),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _variance(values: Sequence[float]) -> float:
+    mean = _mean(values)
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+def _exp(log: float) -> float:
+    return math.inf if log > _LARGEST_LOG else math.exp(log)

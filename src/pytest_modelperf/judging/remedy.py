@@ -1,0 +1,76 @@
+"""What would help an uncertain verdict: the source of variance that rules it, and how much of what would settle it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from ..domain.baseline import WINDOW
+from ..domain.units import significant
+from .ratio import Ratio
+
+# More than this many times the measuring time is no advice: the change lies at the edge of what is accepted.
+_MOST_TIMES = 20
+
+
+def remedy(found: Ratio, *, tolerance: float, level: float, seconds: float | None = None) -> str:
+    """One sentence for a reader. `seconds` is the measuring time of a case in this run, if it is known."""
+    half, wanted = found.half_width(level), _wanted(found, tolerance)
+    told = f"the interval is ±{_percent(half)}, ±{_percent(wanted)} would tell"
+    sources = {
+        _longer: found.now_rounds,
+        _longer_baseline: found.then_rounds,
+        _more_runs: found.between_runs * (1.0 + 1.0 / found.runs),
+    }
+    ruling = max(sources, key=lambda source: sources[source])
+    if wanted < half / _MOST_TIMES:
+        edge = _percent(math.log1p(tolerance))
+        return f"{told}: the change lies at the edge of the accepted {edge}; set another tolerance"
+    return f"{told}: {ruling(found, wanted, level, seconds)}"
+
+
+def _wanted(found: Ratio, tolerance: float) -> float:
+    """The half-width at which this ratio lies on one side of the tolerance's nearer edge."""
+    edges = [math.log1p(tolerance)] + ([math.log1p(-tolerance)] if tolerance < 1.0 else [])
+    return min(abs(found.log_ratio - edge) for edge in edges)
+
+
+def _longer(found: Ratio, wanted: float, level: float, seconds: float | None) -> str:
+    share = found.now_rounds / found.error**2
+    cause = f"this run's own rounds make {share:.0%} of its variance"
+    # Of the variance that is wanted, this run's rounds may take what the other sources leave.
+    left = (wanted / found.half_width(level) * found.error) ** 2 - (found.error**2 - found.now_rounds)
+    times = math.ceil(found.now_rounds / left) if left > 0.0 else math.inf
+    if times > _MOST_TIMES:
+        return f"{cause}; measure longer (--modelperf-seconds), on a quieter machine, and accept more runs"
+    setting = f"--modelperf-seconds={significant(times * seconds)}" if seconds else "more --modelperf-seconds"
+    return f"{cause}; measure {times} times as long ({setting})"
+
+
+def _longer_baseline(found: Ratio, wanted: float, level: float, seconds: float | None) -> str:
+    share = found.then_rounds / found.error**2
+    return (
+        f"the rounds of the accepted runs make {share:.0%} of its variance; "
+        "accept runs that measured longer (--modelperf-update with more --modelperf-seconds)"
+    )
+
+
+def _more_runs(found: Ratio, wanted: float, level: float, seconds: float | None) -> str:
+    spread = f"runs of this case are taken to spread by {_percent(math.sqrt(found.between_runs))}"
+    widths = {runs: _with_runs(found, runs).half_width(level) for runs in range(found.runs + 1, WINDOW + 1)}
+    enough = next((runs for runs, width in widths.items() if width <= wanted), None)
+    if enough is not None:
+        return f"{spread}; with {enough} accepted runs, not {found.runs}, it would be ±{_percent(widths[enough])}"
+    if widths:
+        return f"{spread}; with {WINDOW} accepted runs, not {found.runs}, it would be ±{_percent(widths[WINDOW])}"
+    return f"{spread}; a quieter machine would narrow it"
+
+
+def _with_runs(found: Ratio, runs: int) -> Ratio:
+    """The same comparison with more accepted runs that spread as these do."""
+    then = found.then_rounds * found.runs / runs
+    return replace(found, runs=runs, then_rounds=then, freedom=found.freedom + runs - found.runs)
+
+
+def _percent(log: float) -> str:
+    return f"{significant(math.expm1(min(log, 100.0)) * 100.0, 2)}%"
