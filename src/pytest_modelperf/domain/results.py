@@ -150,6 +150,9 @@ class Point:
     notes: tuple[str, ...] = ()
     timing: Timing | None = field(default=None, repr=False)
 
+    def __repr__(self) -> str:
+        return f"<Point {self.case.key}{'' if self.ok else f': {self.status}'}>"
+
     throughput = _Figure("throughput")
     calls_per_second = _Figure("calls_per_second")
 
@@ -195,7 +198,7 @@ class Point:
             return Estimate(self.counters[path[len(COUNTERS) :]], unit=unit)
         if not self.ok:
             raise MetricUnavailable(f"{path} of {self.case.key}: {self.status}: {self.reason}")
-        reason = self.unavailable.get(path, "this version does not measure it")
+        reason = self.unavailable.get(path, "it is not measured on this device")
         raise MetricUnavailable(f"{path} of {self.case.key} is unavailable: {reason}")
 
     def holds(self, budgets: Sequence[Budget]) -> bool:
@@ -217,6 +220,9 @@ class Sweep:
     budget: tuple[Budget, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Sweep of {len(self.points)} points>"
 
     def __iter__(self) -> Iterator[Point]:
         return iter(self.points)

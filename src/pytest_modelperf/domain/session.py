@@ -1,0 +1,101 @@
+"""The port of a session: a model that a runtime has opened on a device. Runtimes give it, measuring times its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What does not depend on the clock: size in bytes on disk or in memory, parameters, and versions of what runs it.
+
+    `size_bytes` is of the file (its external data too), or of the parameters and buffers of a live object; shared
+    weights count once in both figures; None: it cannot be told. `hardware` names the accelerator ("NVIDIA H200"), ""
+    for the CPU.
+    """
+
+    description: str
+    size_bytes: int | None = None
+    parameters: int | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    hardware: str = ""
+
+
+@dataclass(frozen=True)
+class DeviceMemory:
+    """The allocator's high-water marks since the last reset, in bytes."""
+
+    peak_bytes: int
+    reserved_bytes: int
+
+
+class Session(Protocol):
+    """A model opened by a runtime on a device. It never reads a clock: measuring times the calls it gives.
+
+    Used by one thread. `bind`, the calls it gives and `arrays` run inside `running()`. Any exception of the framework
+    may come out of `bind` and of a call; `is_out_of_memory` tells which of them mean that memory ran out.
+    """
+
+    facts: ModelFacts
+    # Whether a call returns before the device has done its work, so that `wait` must be called to see the end.
+    asynchronous: bool
+
+    def running(self) -> AbstractContextManager[None]:
+        """What must be in force around calls (torch: inference mode, the number of threads); puts everything back."""
+        ...
+
+    def bind(self, inputs: Mapping[str, Any] | Sequence[Any]) -> Callable[[], Any]:
+        """A call of the model on these inputs, by name (a mapping) or by position (a sequence).
+
+        Every leaf that is a `domain.tensor.Value` is turned into the framework's own tensor of the Value's dtype, on
+        the device, before `bind` returns; other leaves are passed as they are. The call takes no arguments, returns
+        what the model returns, and does nothing else. Raises UsageError where the runtime has no such dtype, or the
+        model not so many inputs.
+        """
+        ...
+
+    def wait(self) -> None:
+        """Return when the device has done all that was asked of it. Nothing to do on a synchronous device."""
+        ...
+
+    def arrays(self, outputs: Any) -> dict[str, Any]:
+        """What a call returned, as numpy arrays by name; halves as float32.
+
+        Names are those of the model's outputs (ONNX), of dicts, named tuples and dataclasses, positions where there
+        are none (`"0"`, `"1"`, …), joined by dots where outputs nest (`"past.0.1"`). Numbers are arrays without axes;
+        what is neither (None, text, objects of a library's own) is left out.
+        """
+        ...
+
+    def reset_peak(self) -> None:
+        """Start the device's memory high-water mark anew."""
+        ...
+
+    def peak(self) -> DeviceMemory | None:
+        """The device's high-water marks since `reset_peak`; None where the device's memory is the process's own.
+
+        Raises MetricUnavailable for a device with memory of its own whose framework does not tell.
+        """
+        ...
+
+    def free_bytes(self) -> int | None:
+        """Memory that the device has left, in bytes; None where it is the machine's own, or nobody tells."""
+        ...
+
+    def trim(self) -> None:
+        """Give cached memory back to the device: between cases, not between blocks, for it may call the model once."""
+        ...
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Whether this exception means that the device's memory did not suffice."""
+        ...
+
+    def close(self) -> None:
+        """Release the model and put a live object back as it was (training mode, device). Closing twice is harmless.
+
+        Calls that were bound hold on to what they need: drop them first, where memory is to come back.
+        """
+        ...
