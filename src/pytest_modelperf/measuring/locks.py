@@ -16,7 +16,7 @@ _ANYONE = 0o666
 
 
 class DeviceLocks:
-    """The devices that this process holds. Always taken together and in order, so that two processes cannot block each other."""
+    """The devices that this process holds: taken together and in order, so that no two processes block each other."""
 
     def __init__(self, waiting: Callable[[str], None] = lambda device: None, folder: Path = FOLDER) -> None:
         """`waiting` is told the device that another process holds, before this one waits for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -95,8 +96,8 @@ class Conversation:
             runner.peer.send(Skip(f"no device to measure on: {reasons}"))
             return
         sweep = self._examination.measure(terms, benches, skipped)
-        for bench in benches:
-            bench.release()
+        for measured in benches:
+            measured.release()
         for twin in self._twins:
             self._drained(twin)
         runner.peer.resume()
@@ -158,9 +159,12 @@ def _report(item: pytest.Item, said: Reported) -> pytest.TestReport:
 
 
 def _warn(config: pytest.Config, nodeid: str, said: Warned) -> None:
-    """Record a runner's warning here; of its class only the name is shown, so a class of that name will do."""
-    category = type(said.category, (Warning,), {})
-    message = warnings.WarningMessage(category(said.text), category, said.filename, said.line)
+    """Record a runner's warning here."""
+    category, text = _category(said), said.text
+    if category is None:
+        # A class that only the runner has imported: an xdist controller could not import it either.
+        category, text = UserWarning, f"{said.category}: {text}"
+    message = warnings.WarningMessage(text, category, said.filename, said.line)
     config.hook.pytest_warning_recorded.call_historic(
         kwargs={
             "warning_message": message,
@@ -169,3 +173,8 @@ def _warn(config: pytest.Config, nodeid: str, said: Warned) -> None:
             "location": said.location,
         }
     )
+
+
+def _category(said: Warned) -> type[Warning] | None:
+    found = getattr(sys.modules.get(said.module), said.category, None)
+    return found if isinstance(found, type) and issubclass(found, Warning) else None

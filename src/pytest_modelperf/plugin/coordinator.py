@@ -92,7 +92,7 @@ class Coordinator:
 
     @contextlib.contextmanager
     def _held(self, item: pytest.Item) -> Iterator[None]:
-        """Hold the devices that the test is likely to use from its set-up on: another's set-up disturbs a timing, too."""
+        """Hold the devices that the test is likely to use, its set-up included: that would disturb another's timing."""
         devices = spec_of(item).devices or self._bureau.settings.devices
         guess = tuple(map(str, devices)) if devices else (() if self._bureau.host.accelerators else ("cpu",))
         self._locks.hold(physical(guess))
@@ -126,7 +126,7 @@ def _phase(item: pytest.Item, when: str, failure: Exception | None = None, resul
 
     def body() -> None:
         if failure is not None:
-            raise failure
+            raise failure from None
 
     call = pytest.CallInfo.from_call(body, when=when)  # type: ignore[arg-type]
     report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)

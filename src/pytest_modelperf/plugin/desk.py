@@ -11,7 +11,7 @@ from .messages import Judged, Terms
 
 
 class Opener(Protocol):
-    """Opens the model of the test on a device. Raises DeviceMissing, ModelError, UsageError, and what a framework raises."""
+    """Opens the test's model on a device. Raises DeviceMissing, ModelError, UsageError, and what frameworks raise."""
 
     def __call__(self, device: Device) -> LocalBench: ...
 
@@ -24,7 +24,7 @@ class Desk(Protocol):
         ...
 
     def measure(self, terms: Terms, opener: Opener) -> Sweep:
-        """Measure the model on the devices of `terms`. Raises what `opener` raises; skips the test where no device is."""
+        """Measure on the devices of `terms`. Raises what `opener` raises; skips the test where no device is there."""
         ...
 
     def judge(self, passed: bool) -> Judged:

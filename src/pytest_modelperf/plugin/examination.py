@@ -12,18 +12,17 @@ from ..baselines.store import Store
 from ..domain.baseline import Baseline, Run
 from ..domain.codec import to_json
 from ..domain.host import Host
-from ..domain.outcome import Outcome
 from ..domain.report import TestResult
 from ..domain.results import Sweep
 from ..domain.verdict import Verdict
 from ..errors import BaselineError, MetricUnavailable
 from ..judging.budgets import breaches
 from ..judging.comparison import compare
-from ..judging.settle import settle
+from ..judging.settle import Policy, settle
 from ..measuring.bench import Bench
 from ..measuring.conduct import Conductor, Progress
-from ..reporting.failure import failure_text
 from ..reporting import progress as live
+from ..reporting.failure import failure_text
 from .messages import Judged, Terms
 from .options import Settings
 from .points import conditions, point, properties, run_of
@@ -55,7 +54,10 @@ class Bureau:
 
 
 class Examination:
-    """One test: measured, judged, its result written down. `unfit` are cases known not to fit, by key, with the reason."""
+    """One test: measured, judged, its result written down.
+
+    `unfit` are cases known not to fit into memory, by key, with the reason.
+    """
 
     def __init__(self, nodeid: str, bureau: Bureau, unfit: Mapping[str, str] | None = None) -> None:
         self._nodeid, self._bureau, self._unfit = nodeid, bureau, unfit or {}
@@ -68,6 +70,8 @@ class Examination:
 
     def measure(self, terms: Terms, benches: Sequence[Bench], skipped: Mapping[str, str]) -> Sweep:
         """Measure all cases on all benches in turn. Raises CaseLost when a process that holds a model is gone."""
+        # Waiting for a device that another process holds is not the test's time.
+        self._started = time.monotonic()
         self._terms, self._benches, self._skipped = terms, benches, {**terms.narrowed, **skipped}
         self._conductor = Conductor(
             benches,
@@ -94,7 +98,7 @@ class Examination:
             return self._judged(result, f"not measured: {error}" if passed else "")
         verdicts = self._verdicts(self._sweep, run, baseline)
         result = self._result(self._sweep, run, verdicts)
-        outcome = self._outcome(result, baseline)
+        outcome = settle(self._sweep, verdicts, result.breaches, self._policy())
         result = dataclasses.replace(result, accepted=outcome.accepted)
         return self._judged(result, failure_text(result, outcome) if outcome.fails and passed else "")
 
@@ -124,23 +128,34 @@ class Examination:
 
     def _verdicts(self, sweep: Sweep, run: Run | None, baseline: Baseline | None) -> dict[str, Verdict]:
         assert self._terms is not None
-        opened = [bench.opened for bench in self._benches]
+        terms, opened = self._terms, [bench.opened for bench in self._benches]
+        elsewhere = self._bureau.store.machines_with(self._nodeid) if baseline is None else ()
         return {
             point.case.key: compare(
                 point.case.key,
                 run.cases.get(point.case.key) if run is not None else None,
                 baseline,
-                tolerance=self._terms.tolerance,
+                tolerance=terms.tolerance,
                 level=self._bureau.level,
                 conditions=conditions(opened, self._bureau.isolation),
+                seconds=terms.seconds,
+                elsewhere=elsewhere,
+                unmeasured=point.reason,
             )
             for point in sweep
         }
 
-    def _outcome(self, result: TestResult, baseline: Baseline | None) -> Outcome:
+    def _policy(self) -> Policy:
         assert self._terms is not None
         settings = self._bureau.settings
-        raise NotImplementedError
+        return Policy(
+            allow_failed=self._terms.allow_failed,
+            uncertain_fails=settings.uncertain_fails,
+            counters_fail=settings.counters_fail,
+            require_baseline=settings.require_baseline,
+            update=settings.update,
+            meant=settings.accepts(self._nodeid),
+        )
 
     def _result(self, sweep: Sweep, run: Run | None, verdicts: Mapping[str, Verdict]) -> TestResult:
         assert self._terms is not None

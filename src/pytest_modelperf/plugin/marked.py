@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .options import Settings
 
 
-class ModelPerfFailure(pytest.fail.Exception):
+class ModelPerfFailure(pytest.fail.Exception):  # type: ignore[misc, name-defined]
     """The plugin's verdict as a failure of the test: its text is shown without a traceback."""
 
     __module__ = "builtins"
@@ -36,8 +36,8 @@ class ModelPerfFailure(pytest.fail.Exception):
 def modelperf(request: pytest.FixtureRequest) -> Callable[..., Sweep]:
     """Measure a model: `sweep = modelperf(model)`.
 
-    `model` is a module, a session's file, a path or a function of arrays; keyword arguments override those of the marker
-    for this test. Returns a `Sweep`. Needs the marker `modelperf` on the test, module or class.
+    `model` is a module, a file's path, an ONNX model or a function of arrays; keyword arguments override those of the
+    marker for this test. Returns a `Sweep`. Needs the marker `modelperf` on the test, its class or its module.
     """
     item = request.node
     if not is_marked(item):

@@ -31,7 +31,7 @@ class Collected(Message, frozen=True):
 
 
 class RunTest(Message, frozen=True):
-    """Coordinator → runner: run this test, and tear down what `then` (the next test here, "" for none) does not need."""
+    """Coordinator → runner: run this test; `then` is the next one here ("" for none), which teardown looks at."""
 
     nodeid: str
     then: str
@@ -111,6 +111,7 @@ class Warned(Message, frozen=True):
     """Runner → coordinator: a warning that pytest recorded."""
 
     text: str
+    module: str
     category: str
     filename: str
     line: int

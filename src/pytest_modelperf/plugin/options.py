@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -209,4 +209,4 @@ def _choice(config: pytest.Config, ini: str) -> str:
 
 def _written(ini: str) -> str:
     option = next(option for option in OPTIONS if option.ini == ini)
-    return cast(str, option.flag) if option.flag else f"ini {ini}"
+    return option.flag or f"ini {ini}"

@@ -1,4 +1,4 @@
-"""What is going to be measured, told from the markers alone: for `--collect-only`, and for the level of each verdict."""
+"""What is going to be measured, told from the markers alone: for `--collect-only` and for the level of verdicts."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -53,6 +54,8 @@ OWN_OPTIONS: dict[str, Any] = {
 _COVERAGE_VARIABLES = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COV_CORE_SOURCE", "COV_CORE_CONFIG")
 # Lines of a lost runner's output that its test shows.
 _LAST_LINES = 40
+# Frames of a stack that tell of pytest and of this plugin, not of the test.
+_OURS = re.compile(r'^  File "(.*/(_pytest|pluggy|pytest_modelperf)/|<frozen runpy>)')
 # How long a silent runner gets to write where it is.
 _STACK_SECONDS = 1.0
 
@@ -62,7 +65,10 @@ class RunnerBroken(NotMeasured):
 
 
 class Runner:
-    """The process for the marked tests of one file. Raises Lost when it dies or hangs, RunnerBroken when it cannot work."""
+    """The process for the marked tests of one file.
+
+    Raises Lost when it dies or hangs, RunnerBroken when it cannot work.
+    """
 
     def __init__(self, config: pytest.Config, path: Path, timeout_s: float, label: str = "") -> None:
         """Start it and wait until it has collected `path`. `label` tells twins apart (`"cpu:threads=1"`)."""
@@ -104,7 +110,7 @@ class Runner:
         if self._log is None:
             return ""
         self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").splitlines()
+        lines = [line for line in self._log.read().decode(errors="replace").splitlines() if not _OURS.match(line)]
         return "\n".join(lines[-_LAST_LINES:])
 
     def close(self) -> None:

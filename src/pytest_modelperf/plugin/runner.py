@@ -17,11 +17,11 @@ from ..domain.device import Device
 from ..domain.results import Sweep
 from ..errors import DeviceMissing
 from ..measuring.bench import LocalBench
+from ..measuring.orders import Block, Prepare, Release, Released
 from ..measuring.peer import Channel, connect
 from .desk import Opener
 from .marked import MarkedTests
 from .messages import (
-    Block,
     BodyDone,
     Broken,
     Collected,
@@ -30,10 +30,7 @@ from .messages import (
     Judged,
     Missing,
     Open,
-    Prepare,
     Refused,
-    Release,
-    Released,
     Reported,
     RunTest,
     Skip,
@@ -52,7 +49,7 @@ STACK_SIGNAL = getattr(signal, "SIGUSR2", None)
 _OOM_SCORE = "500"
 
 
-class TwinDone(pytest.skip.Exception):
+class TwinDone(pytest.skip.Exception):  # type: ignore[misc, name-defined]
     """A twin has taken its turns: the body of its test is left here, its teardown runs."""
 
 
@@ -146,9 +143,12 @@ class RunnerPlugin:
     def pytest_warning_recorded(
         self, warning_message: warnings.WarningMessage, when: str, nodeid: str, location: tuple[str, int, str] | None
     ) -> None:
-        category = warning_message.category.__name__
-        text, filename = str(warning_message.message), warning_message.filename
-        self._channel.send(Warned(text, category, filename, warning_message.lineno, when, nodeid, location))
+        if when != "runtest":
+            # The coordinator has configured and collected the same, and recorded the same.
+            return
+        kind, text = warning_message.category, str(warning_message.message)
+        place = (warning_message.filename, warning_message.lineno)
+        self._channel.send(Warned(text, kind.__module__, kind.__name__, *place, when, nodeid, location))
 
     def pytest_internalerror(self, excrepr: object) -> None:
         self._channel.send(Broken(str(excrepr)))

@@ -50,15 +50,16 @@ def register(config: pytest.Config) -> None:
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     in_place = not settings.isolate or any(config.getoption(name, False) for name in _IN_PLACE)
+    progress = _progress(config, is_worker)
     bureau = Bureau(
         settings,
         Store(settings.baselines, machine),
         host,
         Yardsticks(settings.timeout_s),
-        _progress(config, is_worker),
+        progress,
         isolation="in the pytest process" if in_place else "runner",
     )
-    locks = DeviceLocks(lambda device: None)
+    locks = DeviceLocks(lambda device: progress.show("waiting", f"for another process on {device}", 0, 0, 0.0))
     if in_place:
         desk = LocalDesk(bureau, locks)
         config.stash[DESK] = desk
@@ -95,7 +96,7 @@ def _reports(config: pytest.Config, settings: Settings) -> list[tuple[Reporter, 
 
 
 def _check_devices(settings: Settings) -> None:
-    """Raises UsageError for a device of the command line that is not there. The CPU always is: nothing is asked for it."""
+    """Raises UsageError for a device of the command line that is not there; nothing is asked for the CPU."""
     others = [device for device in settings.devices if device.kind != "cpu"]
     if not others:
         return

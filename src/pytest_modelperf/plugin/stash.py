@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from .options import Settings
 
 # The desk that a test's sweep is asked for: set where marked tests run (a runner, or this process without isolation).
-DESK = pytest.StashKey["Desk"]()
+DESK: pytest.StashKey[Desk] = pytest.StashKey()
 # The options, read once.
-SETTINGS = pytest.StashKey["Settings"]()
+SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 # Set in a runner before its pytest is configured: it coordinates nothing and reports nothing by itself.
-IN_RUNNER = pytest.StashKey[bool]()
+IN_RUNNER: pytest.StashKey[bool] = pytest.StashKey()
 # What the fixture of a running test has measured so far.
-MEASUREMENT = pytest.StashKey["Measurement"]()
+MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()
 # The TestResult of a test as JSON, until the report of its call phase takes it along.
-RESULT = pytest.StashKey[str]()
+RESULT: pytest.StashKey[str] = pytest.StashKey()

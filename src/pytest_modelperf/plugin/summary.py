@@ -1,4 +1,4 @@
-"""The end of a run, in the process that reports: results gathered, baselines moved, reports written, the summary printed."""
+"""The end of a run, in the process that reports: results gathered, baselines moved, reports and summary written."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from ..domain.codec import from_json
 from ..domain.report import Report, TestResult
 from ..errors import ModelPerfError
+from ..judging.settle import restarted
 from .marker import is_marked
 from .plan import planned
 
@@ -26,7 +27,7 @@ _GIT_SECONDS = 5
 
 
 class Summary:
-    """Gathers the results that travel on the reports of marked tests. Lives in the pytest process, or xdist's controller."""
+    """Gathers the results that travel on the reports of marked tests, in the pytest process or xdist's controller."""
 
     def __init__(self, bureau: Bureau, machine: str, reports: Sequence[tuple[Reporter, Path]]) -> None:
         self._bureau, self._machine, self._reporters = bureau, machine, reports
@@ -95,7 +96,7 @@ class Summary:
                 notes.append(f"{nodeid}: not measured, its baseline is as it was")
             else:
                 try:
-                    path = self._bureau.store.accept(nodeid, result.run, _restarted(result))
+                    path = self._bureau.store.accept(nodeid, result.run, restarted(result.verdicts))
                     written[str(path)] = "baseline"
                 except ModelPerfError as error:
                     problems.append(str(error))
@@ -104,17 +105,14 @@ class Summary:
         """With `-x` and the like some marked tests never ran."""
         marked = {item.nodeid for item in getattr(session, "items", ()) if is_marked(item)}
         missed = marked - set(self._results) - self._failed - self._passed
-        skipped = len(missed)
-        if not skipped or not session.shouldstop and not session.shouldfail:
+        stopped = session.shouldfail or session.shouldstop
+        if not missed or not stopped:
             return []
-        return [
-            f"{skipped} marked tests did not run ({session.shouldfail or session.shouldstop}): baselines as they were"
-        ]
+        return [f"{len(missed)} marked tests did not run ({stopped}): their baselines are as they were"]
 
     def _made(self, config: pytest.Config, interrupted: bool) -> Report:
         results = [
-            dataclasses.replace(result, passed=nodeid in self._passed and nodeid not in self._failed)
-            for nodeid, result in self._results.items()
+            dataclasses.replace(result, passed=nodeid not in self._failed) for nodeid, result in self._results.items()
         ]
         return Report(
             results=(*results, *self._bureau.stopped),
@@ -124,11 +122,6 @@ class Summary:
             commit=_commit(config.rootpath),
             interrupted=interrupted,
         )
-
-
-def _restarted(result: TestResult) -> set[str]:
-    """The cases whose level has moved: their window starts again."""
-    return {case for case, verdict in result.verdicts.items() if verdict.word in ("slower", "faster")}
 
 
 def _commit(folder: Path) -> str:
