@@ -61,7 +61,9 @@ def compare(
     return _judged(verdict, now, [one.record for one in comparable], _anchor(case, baseline, now, conditions), seconds)
 
 
-_FEW_ROUNDS = "a single call says nothing of its own error; measure longer (--modelperf-seconds), in this run and in accepted ones"
+_FEW_ROUNDS = (
+    "a single call says nothing of its own error; measure longer (--modelperf-seconds), here and in the accepted runs"
+)
 
 
 def _seen(case: str, baseline: Baseline | None) -> list[_Accepted]:

@@ -44,7 +44,7 @@ def record(point: Point, hardware: str) -> CaseRecord:
         scaled_location=scaled_location,
         scaled_spread=scaled_spread,
         figures={path: float(point.figures[path]) for path in READINGS if path in point.figures},
-        counts=dict(point.counts),
+        counts={name: float(count) for name, count in point.counts.items()},
     )
 
 

@@ -16,7 +16,7 @@ _MOST_TIMES = 20
 def remedy(found: Ratio, *, tolerance: float, level: float, seconds: float | None = None) -> str:
     """One sentence for a reader. `seconds` is the measuring time of a case in this run, if it is known."""
     half, wanted = found.half_width(level), _wanted(found, tolerance)
-    told = f"the interval is ±{_percent(half)}, ±{_percent(wanted)} would tell"
+    told = f"known to ±{_percent(half)} where ±{_percent(wanted)} would tell"
     sources = {
         _longer: found.now_rounds,
         _longer_baseline: found.then_rounds,
@@ -43,7 +43,7 @@ def _longer(found: Ratio, wanted: float, level: float, seconds: float | None) ->
     times = math.ceil(found.now_rounds / left) if left > 0.0 else math.inf
     if times > _MOST_TIMES:
         return f"{cause}; measure longer (--modelperf-seconds), on a quieter machine, and accept more runs"
-    setting = f"--modelperf-seconds={significant(times * seconds)}" if seconds else "more --modelperf-seconds"
+    setting = f"--modelperf-seconds={times * seconds:g}" if seconds else "more --modelperf-seconds"
     return f"{cause}; measure {times} times as long ({setting})"
 
 
@@ -60,9 +60,9 @@ def _more_runs(found: Ratio, wanted: float, level: float, seconds: float | None)
     widths = {runs: _with_runs(found, runs).half_width(level) for runs in range(found.runs + 1, WINDOW + 1)}
     enough = next((runs for runs, width in widths.items() if width <= wanted), None)
     if enough is not None:
-        return f"{spread}; with {enough} accepted runs, not {found.runs}, it would be ±{_percent(widths[enough])}"
+        return f"{spread}; with {enough} accepted runs, not {found.runs} it would be ±{_percent(widths[enough])}"
     if widths:
-        return f"{spread}; with {WINDOW} accepted runs, not {found.runs}, it would be ±{_percent(widths[WINDOW])}"
+        return f"{spread}; with {WINDOW} accepted runs, not {found.runs} it would be ±{_percent(widths[WINDOW])}"
     return f"{spread}; a quieter machine would narrow it"
 
 

@@ -1,0 +1,180 @@
+"""The format of a baseline file: JSON that is reviewed in pull requests, and checked field by field when it is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..domain.baseline import Baseline, CaseRecord, Run
+from ..errors import BaselineError
+
+# History of the format. A file says which it is; an older one is read, a newer one is refused.
+#   1  anchor, runs (conditions, cases); format, machine, test
+FORMAT = 1
+
+# Digits that floats keep: a log location to a few parts in a million, finer than any two runs agree.
+SIGNIFICANT_DIGITS = 7
+
+RESTORE = "restore it from version control, or delete it and accept a new baseline with --modelperf-update"
+
+_CONFLICT = re.compile(r"^(<<<<<<<|>>>>>>>)( |$)", re.MULTILINE)
+# Counters are compared exactly, so they keep all digits that a float has.
+_EXACT, _ALL_DIGITS = "counts", 17
+# What no measurement gives: logs of times beyond the age of the universe either way, more rounds than there is time for.
+_RANGES = {
+    "log_location": (-1e3, 1e3),
+    "scaled_location": (-1e3, 1e3),
+    "spread": (0.0, 1e3),
+    "scaled_spread": (0.0, 1e3),
+    "rounds": (1, 10**9),
+}
+
+Noun = TypeVar("Noun")
+
+
+def encode(baseline: Baseline) -> str:
+    """The file's text: sorted keys, rounded floats, no time stamps; equal baselines give equal texts.
+
+    Raises BaselineError for a figure that is no finite number.
+    """
+    data = {"format": FORMAT, **dataclasses.asdict(baseline)}
+    try:
+        return json.dumps(_rounded(data), indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
+    except ValueError:
+        field = ", ".join(_not_finite(data, ""))
+        raise BaselineError(f"the run of {baseline.test} has no finite {field}; it cannot be accepted") from None
+
+
+def decode(text: str, path: Path) -> Baseline:
+    """The baseline that the text of the file at `path` holds.
+
+    Raises BaselineError that names the file, the field and the remedy: for conflict markers, text that is cut off or no
+    JSON, a newer format, and fields that are missing, unknown, of the wrong type or impossible.
+    """
+    conflict = _CONFLICT.search(text)
+    if conflict:
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise _problem(
+            path, f"holds a merge conflict (line {line})", "keep either side, then run with --modelperf-update"
+        )
+    data = _parsed(text, path)
+    _check_format(data, path)
+    _check_names({name: value for name, value in data.items() if name != "format"}, Baseline, "", path)
+    anchor, runs = data["anchor"], data["runs"]
+    if not isinstance(runs, list):
+        raise _damaged(path, "runs", "is no list")
+    return Baseline(
+        test=_converted(data["test"], str, "test", path),
+        machine=_converted(data["machine"], str, "machine", path),
+        anchor=_run(anchor, "anchor", path),
+        runs=tuple(_run(run, f"runs[{index}]", path) for index, run in enumerate(runs)),
+    )
+
+
+def damaged(path: Path, what: str) -> BaselineError:
+    """The error for a file that cannot be read as a baseline."""
+    return _problem(path, what, RESTORE)
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    if not text.strip():
+        raise damaged(path, "is empty")
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        # A whole file ends with the brace of its object.
+        raise damaged(path, f"is no JSON ({error})" if text.rstrip().endswith("}") else "is cut off") from None
+    if not isinstance(data, dict):
+        raise damaged(path, "holds no JSON object")
+    return data
+
+
+def _check_format(data: Mapping[str, Any], path: Path) -> None:
+    found = data.get("format")
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise _damaged(path, "format", "is missing" if found is None else f"is {found!r}, not a version number")
+    if found > FORMAT:
+        raise _problem(
+            path,
+            f"was written by a newer pytest-modelperf (format {found}, this one reads up to {FORMAT})",
+            "upgrade pytest-modelperf, or delete the file and accept a new baseline with --modelperf-update",
+        )
+
+
+def _run(data: object, where: str, path: Path) -> Run:
+    fields = _fields(data, Run, where, path)
+    cases = _converted(fields["cases"], dict[str, Any], f"{where}.cases", path)
+    return Run(
+        conditions=_converted(fields["conditions"], dict[str, str], f"{where}.conditions", path),
+        cases={case: _record(record, f"{where}.cases[{case!r}]", path) for case, record in cases.items()},
+    )
+
+
+def _record(data: object, where: str, path: Path) -> CaseRecord:
+    record = _converted(_fields(data, CaseRecord, where, path), CaseRecord, where, path)
+    for name, (least, most) in _RANGES.items():
+        value = getattr(record, name)
+        if not least <= value <= most:
+            raise _damaged(path, f"{where}.{name}", f"is {value}, which cannot be")
+    for field in _not_finite(dataclasses.asdict(record), where):
+        raise _damaged(path, field, "is no finite number")
+    return record
+
+
+def _fields(data: object, noun: type, where: str, path: Path) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise _damaged(path, where, "is no JSON object")
+    _check_names(data, noun, where, path)
+    return data
+
+
+def _check_names(data: Mapping[str, Any], noun: type, where: str, path: Path) -> None:
+    """Every field is written, so one that is missing was lost, and an unknown one is a slip of the pen."""
+    known = {field.name for field in dataclasses.fields(noun)}
+    for name in sorted(known ^ data.keys()):
+        raise _damaged(path, f"{where}.{name}".strip("."), "is missing" if name in known else "is not known")
+
+
+def _converted(value: object, kind: type[Noun], where: str, path: Path) -> Noun:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        what, _, inner = str(error).partition(" - at `$")
+        raise _damaged(path, where + inner.rstrip("`"), f"is wrong: {what}") from None
+
+
+def _rounded(value: object, digits: int = SIGNIFICANT_DIGITS) -> object:
+    if isinstance(value, Mapping):
+        return {name: _rounded(child, _ALL_DIGITS if name == _EXACT else digits) for name, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(child, digits) for child in value]
+    if not isinstance(value, float) or not math.isfinite(value):
+        return value
+    # Bytes and counts are whole: they lose nothing, and no ".0" is left to read over.
+    return int(value) if value.is_integer() and abs(value) < 2**53 else float(f"{value:.{digits}g}")
+
+
+def _not_finite(value: object, where: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, child in value.items():
+            yield from _not_finite(child, f"{where}.{name}".strip("."))
+    elif isinstance(value, (list, tuple)):
+        for index, child in enumerate(value):
+            yield from _not_finite(child, f"{where}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield where
+
+
+def _damaged(path: Path, field: str, what: str) -> BaselineError:
+    return damaged(path, f"is damaged: {field} {what}")
+
+
+def _problem(path: Path, what: str, remedy: str) -> BaselineError:
+    return BaselineError(f"the baseline {path} {what}; {remedy}")
