@@ -60,7 +60,8 @@ def _given(path: str, tensor: Tensor, shape: tuple[int, ...], rng: np.random.Gen
     array = np.asarray(given, dtype=np.float32 if tensor.dtype in _HALVES else tensor.dtype)
     if array.shape != shape:
         raise UsageError(f"values of input {path!r} gave the shape {array.shape}, where its Tensor declares {shape}")
-    return np.ascontiguousarray(array)
+    # Not ascontiguousarray: that would make a scalar an array of one.
+    return np.asarray(array, order="C")
 
 
 def _samples(tensor: Tensor, shape: tuple[int, ...]) -> Any:
