@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import psutil
 
@@ -17,10 +17,11 @@ _CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
-# The limit a container sets and what it uses, cgroup v2 and v1; "max" or a huge number stand for none.
+# The limit a container sets and what it uses, cgroup v2 and v1; "max" or a huge number stand for none. What it uses
+# holds cached files, which the kernel gives up when memory is asked for: the last two are their counts in memory.stat.
 _LIMITS = (
-    ("", "memory.max", "memory.current"),
-    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ("", "memory.max", "memory.current", ("inactive_file", "active_file")),
+    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")),
 )
 # Counters of what the out-of-memory killer did: the machine's, and this container's.
 _KILLS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
@@ -51,10 +52,11 @@ def peak_bytes() -> int:
 def available_bytes() -> int:
     """What this process could still take: free memory of the machine, or what is left of the container's limit."""
     free = int(psutil.virtual_memory().available)
-    for controller, limit, used in _LIMITS:
+    for controller, limit, used, cached in _LIMITS:
         for folder in _cgroup_folders(controller):
             left = _left(folder / limit, folder / used)
-            free = free if left is None else min(free, left)
+            if left is not None:
+                free = min(free, left + sum(_count(folder / "memory.stat", name) for name in cached))
     return max(free, 0)
 
 
@@ -69,18 +71,19 @@ def give_back() -> None:
 
 def kills() -> int:
     """How many processes the out-of-memory killer has ended so far, on this machine and in this container."""
-    return sum(_count(path) for path in _KILLS)
+    return sum(_count(path, "oom_kill") for path in _KILLS)
 
 
 def _cgroup_folders(controller: str) -> list[Path]:
-    """Where this process's limits may stand: a container sees its own group as the root, others under its path."""
+    """Where limits of this process may stand: a container sees its own group as the root, others it and those above."""
     try:
         lines = _OWN_CGROUP.read_text().splitlines()
     except OSError:
         return []
     paths = [path for _, controllers, path in (line.split(":", 2) for line in lines) if controllers == controller]
     root = _CGROUPS / controller
-    return [root, *(root / path.lstrip("/") for path in paths if path != "/")]
+    own = [PurePosixPath(path.lstrip("/")) for path in paths]
+    return [root, *(root / folder for path in own for folder in (path, *path.parents))]
 
 
 def _left(limit: Path, used: Path) -> int | None:
@@ -90,9 +93,10 @@ def _left(limit: Path, used: Path) -> int | None:
         return None
 
 
-def _count(path: Path) -> int:
+def _count(path: Path, name: str) -> int:
+    """The number after `name` in a file of such lines; 0 where there is none."""
     try:
         lines = path.read_text().splitlines()
     except OSError:
         return 0
-    return sum(int(line.split()[1]) for line in lines if line.split()[0] == "oom_kill")
+    return sum(int(line.split()[1]) for line in lines if line.startswith(f"{name} "))
