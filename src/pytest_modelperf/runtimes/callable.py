@@ -1,0 +1,109 @@
+"""The runtime of last resort: any Python function of arrays."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
+
+from ..domain.device import Device
+from ..domain.signature import Signature
+from ..domain.tensor import Value, map_leaves
+from ..errors import DeviceMissing, ModelError, UsageError
+from .outputs import named, plain_array
+from .protocol import DeviceMemory, ModelFacts
+
+
+class CallableRuntime:
+    """Executes a function. It gets numpy arrays and must return when its work is done (nobody else can wait for it)."""
+
+    name = "callable"
+    accepts = "any function of numpy arrays"
+
+    def recognises(self, model: object) -> bool:
+        return callable(model) and not isinstance(model, type)
+
+    def default_device(self, model: object) -> Device:
+        return Device("cpu")
+
+    def signature(self, model: object) -> Signature | None:
+        return None
+
+    def open(self, model: object, device: Device) -> CallableSession:
+        if not callable(model):
+            raise ModelError(f"{model!r} is no function; pass one that takes numpy arrays")
+        name = qualified_name(model)
+        if device.kind != "cpu":
+            raise DeviceMissing(f"the function {name} runs where it likes: only 'cpu' is there for it, not '{device}'")
+        if device.threads:
+            raise UsageError(
+                f"the function {name} owns its threads: '{device}' cannot be set from outside; "
+                "set them inside the function, and measure it on 'cpu'"
+            )
+        if inspect.iscoroutinefunction(model):
+            raise ModelError(f"{name} is a coroutine function; pass a plain function that runs it to its end")
+        return CallableSession(model, name)
+
+
+class CallableSession:
+    """A function that is ready to be called."""
+
+    asynchronous = False
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        import numpy as np
+
+        self._function: Callable[..., Any] | None = function
+        self._name = name
+        self.facts = ModelFacts(name, versions={"numpy": np.__version__})
+
+    def running(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def bind(self, inputs: Mapping[str, Any] | Sequence[Any]) -> Callable[[], Any]:
+        if self._function is None:
+            raise ModelError(f"the session of {self._name} is closed; open another")
+        arrays = map_leaves(inputs, Value, _array)
+        return partial(self._function, **arrays) if isinstance(arrays, Mapping) else partial(self._function, *arrays)
+
+    def wait(self) -> None:
+        """A function has done its work when it returns."""
+
+    def arrays(self, outputs: Any) -> dict[str, Any]:
+        return named(outputs, plain_array)
+
+    def reset_peak(self) -> None:
+        """The memory is the process's own."""
+
+    def peak(self) -> DeviceMemory | None:
+        return None
+
+    def free_bytes(self) -> int | None:
+        return None
+
+    def trim(self) -> None:
+        """Nothing is cached here."""
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        return isinstance(error, MemoryError)
+
+    def close(self) -> None:
+        self._function = None
+
+
+def qualified_name(function: object) -> str:
+    """`"test_text.predict"`; of a partial its function's, of an object that can be called its class's."""
+    while isinstance(function, partial):
+        function = function.func
+    named_by = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named_by.__module__}.{getattr(named_by, '__qualname__', '?')}"
+
+
+def _array(path: str, value: Value) -> Any:
+    if value.dtype == "bfloat16":
+        raise UsageError(
+            f"input {path!r} is bfloat16, which numpy does not have; declare it as float32 and cast it in the function"
+        )
+    return value.array.astype(value.dtype, copy=False)

@@ -1,0 +1,51 @@
+"""The CUDA driver, asked without a framework: the devices that it shows to this process, and its version."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import re
+import sys
+from pathlib import Path
+
+_LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_VERSION = Path("/proc/driver/nvidia/version")
+_SUCCESS = 0
+_NAME_BYTES = 256
+
+
+@functools.cache
+def names() -> tuple[str, ...]:
+    """The names of the CUDA devices in the order of their numbers; () without a driver or a device.
+
+    CUDA_VISIBLE_DEVICES counts, as for every CUDA program. No context is made on a device.
+    """
+    try:
+        driver = ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return ()
+    return _names(driver)
+
+
+def version() -> str:
+    """The driver's version, `"580.159.04"`; "" where the system does not tell."""
+    try:
+        found = re.search(r"Kernel Module\s+(?:for \S+\s+)?([\d.]+)", _VERSION.read_text())
+    except OSError:
+        return ""
+    return found[1] if found else ""
+
+
+def _names(driver: ctypes.CDLL) -> tuple[str, ...]:
+    count = ctypes.c_int()
+    if driver.cuInit(0) != _SUCCESS or driver.cuDeviceGetCount(ctypes.byref(count)) != _SUCCESS:
+        return ()
+    return tuple(_name(driver, index) for index in range(count.value))
+
+
+def _name(driver: ctypes.CDLL, index: int) -> str:
+    device, text = ctypes.c_int(), ctypes.create_string_buffer(_NAME_BYTES)
+    found = driver.cuDeviceGet(ctypes.byref(device), index) == _SUCCESS
+    if not found or driver.cuDeviceGetName(text, _NAME_BYTES, device) != _SUCCESS:
+        return "CUDA device"
+    return text.value.decode(errors="replace")

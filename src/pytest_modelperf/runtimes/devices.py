@@ -1,0 +1,79 @@
+"""Which devices this machine has, asked in a process of its own, so that the one that asks imports no framework.
+
+`python -m pytest_modelperf.runtimes.devices` prints them as JSON.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from ..errors import PeerLost
+
+# Importing torch and waking a GPU takes seconds; a driver that hangs takes for ever.
+TIMEOUT_S = 60.0
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def present() -> dict[str, str]:
+    """The devices by name, each with what it is: `{"cpu": "AMD EPYC × 2", "cuda:0": "NVIDIA H200"}`.
+
+    torch is asked, then onnxruntime; without either there is the CPU.
+    """
+    return {"cpu": f"{_cpu()} × {os.cpu_count() or 1}", **(_of_torch() or _of_onnxruntime())}
+
+
+def ask_present(timeout_s: float = TIMEOUT_S) -> dict[str, str]:
+    """`present()` of a fresh process with this one's sys.path. Raises PeerLost when it gives no answer in time."""
+    command = [sys.executable, "-m", __name__]
+    # Not the folder that we happen to be in: a file torch.py of the user's is not torch.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, env=environment, check=True)
+        found: dict[str, str] = json.loads(answer.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired as error:
+        raise PeerLost(f"the devices of this machine were not told within {timeout_s:g} s; {_REMEDY}") from error
+    except (subprocess.CalledProcessError, ValueError, IndexError) as error:
+        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        raise PeerLost(
+            f"the devices of this machine could not be told: {said[-1] if said else error}; {_REMEDY}"
+        ) from error
+    return found
+
+
+_REMEDY = f"run `{Path(sys.executable).name} -m {__name__}` to see why, or name the device: --modelperf-device=cpu"
+
+
+def main() -> None:
+    sys.stdout.write(json.dumps(present()) + "\n")
+
+
+def _of_torch() -> dict[str, str]:
+    if importlib.util.find_spec("torch") is None:
+        return {}
+    from .torch_devices import accelerators
+
+    return accelerators()
+
+
+def _of_onnxruntime() -> dict[str, str]:
+    if importlib.util.find_spec("onnxruntime") is None:
+        return {}
+    from .onnxruntime import accelerators
+
+    return accelerators()
+
+
+def _cpu() -> str:
+    lines = _CPUINFO.read_text(errors="replace").splitlines() if _CPUINFO.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine() or "CPU"
+
+
+if __name__ == "__main__":
+    main()

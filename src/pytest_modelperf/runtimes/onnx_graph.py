@@ -1,0 +1,213 @@
+"""What an ONNX file or ModelProto says of itself, read from its bytes without its weights.
+
+The onnx library would read every weight that is kept inside the file, which counts in the load time and the peak
+memory of the model; here tensors are stepped over, and neither onnx nor onnxruntime is needed to tell the inputs.
+Field numbers are those of onnx.proto, which are part of the format; the wire format is that of
+https://protobuf.dev/programming-guides/encoding.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..domain.signature import Input, Signature
+from ..errors import ModelError
+from .formats import seems
+
+# TensorProto.DataType → dtype, under numpy's names where there is one.
+_DTYPES = {
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    4: "uint16",
+    5: "int16",
+    6: "int32",
+    7: "int64",
+    8: "string",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+    12: "uint32",
+    13: "uint64",
+    14: "complex64",
+    15: "complex128",
+    16: "bfloat16",
+}
+
+# Message → names of the fields that are read here, by number.
+_MODEL = {7: "graph"}
+_GRAPH = {2: "name", 5: "initializer", 11: "input"}
+_TENSOR = {1: "dims", 8: "name", 13: "external_data"}
+_ENTRY = {1: "key", 2: "value"}
+_VALUE_INFO = {1: "name", 2: "type"}
+_TYPE = {1: "tensor", 4: "sequence", 5: "map", 8: "sparse tensor", 9: "optional"}
+_TENSOR_TYPE = {1: "elem_type", 2: "shape"}
+_SHAPE = {1: "dim"}
+_DIM = {1: "dim_value", 2: "dim_param"}
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
+
+
+@dataclass(frozen=True)
+class OnnxGraph:
+    """The graph's name and inputs, the number of its weights, and the files beside it that hold them."""
+
+    name: str
+    signature: Signature
+    parameters: int
+    external: tuple[str, ...] = ()
+
+
+class _Damaged(Exception):
+    """The bytes are no protobuf message, or none of ONNX."""
+
+
+def read_file(path: Path) -> OnnxGraph:
+    """What the file at `path` says. Raises ModelError for what is no ONNX, and for external data that is not there."""
+    try:
+        graph = _graph(_mapped(path))
+    except _Damaged as error:
+        what = seems(path)
+        guess = f"; it seems to be {what}" if what else ""
+        raise ModelError(f"{path} is no ONNX model, or a damaged one ({error}){guess}. Export it anew") from None
+    for name in graph.external:
+        if not (path.parent / name).is_file():
+            raise ModelError(f"{path} keeps weights in {name!r}, which is not beside it; put the two files together")
+    return graph
+
+
+def read_bytes(data: bytes) -> OnnxGraph:
+    """What a serialised ModelProto says. Raises ModelError where it holds no graph."""
+    try:
+        return _graph(memoryview(data))
+    except _Damaged as error:
+        raise ModelError(f"the ModelProto is no ONNX model ({error}); export it anew") from None
+
+
+def size_bytes(path: Path, graph: OnnxGraph) -> int:
+    """The size of an ONNX file and of its external data."""
+    return sum(file.stat().st_size for file in (path, *(path.parent / name for name in graph.external)))
+
+
+def _mapped(path: Path) -> memoryview:
+    with path.open("rb") as file:
+        # An empty file cannot be mapped. The mapping goes with the last view of it.
+        empty = path.stat().st_size == 0
+        return memoryview(b"") if empty else memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _graph(data: memoryview) -> OnnxGraph:
+    name, inputs, weights, parameters, external = "", list[Input](), set[str](), 0, dict[str, None]()
+    model = dict(_fields(data, _MODEL))
+    if not model:
+        raise _Damaged("it holds no graph")
+    for field, value in _fields(model["graph"], _GRAPH):
+        if field == "name":
+            name = _text(value)
+        elif field == "initializer":
+            weight, number, files = _weight(value)
+            weights.add(weight)
+            parameters += number
+            external |= dict.fromkeys(files)
+        else:
+            inputs.append(_input(value))
+    known = tuple(Input(i.name, i.shape, i.dtype, required=i.name not in weights) for i in inputs)
+    return OnnxGraph(name, Signature(known), parameters, tuple(external))
+
+
+def _weight(data: object) -> tuple[str, int, list[str]]:
+    name, dims, files = "", list[int](), list[str]()
+    for field, value in _fields(data, _TENSOR):
+        if field == "name":
+            name = _text(value)
+        elif field == "external_data":
+            entry = {key: _text(text) for key, text in _fields(value, _ENTRY)}
+            files += [entry.get("value", "")] if entry.get("key") == "location" else []
+        else:
+            dims += [value] if isinstance(value, int) else _packed(value)
+    return name, math.prod(dims), files
+
+
+def _input(data: object) -> Input:
+    described = dict(_fields(data, _VALUE_INFO))
+    dtype, shape = _type(described.get("type"))
+    return Input(_text(described.get("name")), shape, dtype)
+
+
+def _type(data: object) -> tuple[str, tuple[int | str | None, ...]]:
+    for kind, described in _fields(data, _TYPE):
+        return _tensor_type(described) if kind == "tensor" else (kind, ())
+    return "unknown", ()
+
+
+def _tensor_type(data: object) -> tuple[str, tuple[int | str | None, ...]]:
+    kind, shape = "unknown", list[int | str | None]()
+    for field, value in _fields(data, _TENSOR_TYPE):
+        if field == "elem_type":
+            kind = _DTYPES.get(value, f"ONNX type {value}") if isinstance(value, int) else kind
+        else:
+            shape = [_size(dim) for _, dim in _fields(value, _SHAPE)]
+    return kind, tuple(shape)
+
+
+def _size(data: object) -> int | str | None:
+    for field, value in _fields(data, _DIM):
+        if field == "dim_value" and isinstance(value, int):
+            # Negative sizes (as unsigned 64 bits) and zeros stand for a size that the exporter did not know.
+            return value if 0 < value < 2**63 else None
+        name = _text(value)
+        return name if name.isidentifier() else None
+    return None
+
+
+def _fields(data: object, names: dict[int, str]) -> Iterator[tuple[str, int | memoryview]]:
+    """The fields of a message that `names` names; the others are stepped over."""
+    if not isinstance(data, memoryview):
+        raise _Damaged("a message is missing")
+    position = 0
+    while position < len(data):
+        tag, position = _varint(data, position)
+        number, wire = tag >> 3, tag & 7
+        value: int | memoryview
+        if wire == _VARINT:
+            value, position = _varint(data, position)
+        else:
+            size, position = _varint(data, position) if wire == _BYTES else (_FIXED_SIZES.get(wire), position)
+            if size is None or number == 0:
+                raise _Damaged("its bytes are no protobuf message")
+            if position + size > len(data):
+                raise _Damaged("it is cut short")
+            value, position = data[position : position + size], position + size
+        if number in names:
+            yield names[number], value
+
+
+def _varint(data: memoryview, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < len(data) and shift < 64:
+        byte = data[position]
+        value |= (byte & 0x7F) << shift
+        position += 1
+        if byte < 0x80:
+            return value & (2**64 - 1), position
+        shift += 7
+    raise _Damaged("it is cut short" if shift < 64 else "its bytes are no protobuf message")
+
+
+def _packed(data: object) -> list[int]:
+    numbers, position = [], 0
+    while isinstance(data, memoryview) and position < len(data):
+        number, position = _varint(data, position)
+        numbers.append(number)
+    return numbers
+
+
+def _text(data: object) -> str:
+    if not isinstance(data, memoryview):
+        raise _Damaged("a name is missing")
+    return bytes(data).decode(errors="replace")

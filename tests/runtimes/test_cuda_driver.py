@@ -1,0 +1,76 @@
+"""The CUDA driver, by a stand-in with its functions and error codes."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_modelperf.runtimes import cuda_driver
+
+
+class Driver:
+    """cuInit, cuDeviceGetCount, cuDeviceGet and cuDeviceGetName as in cuda.h."""
+
+    def __init__(self, names: list[str], status: int = 0) -> None:
+        self.names, self.status = names, status
+
+    def cuInit(self, flags: int) -> int:  # noqa: N802 - the driver's own name
+        return self.status
+
+    def cuDeviceGetCount(self, count: Any) -> int:  # noqa: N802
+        count._obj.value = len(self.names)
+        return 0
+
+    def cuDeviceGet(self, device: Any, ordinal: int) -> int:  # noqa: N802
+        device._obj.value = ordinal
+        return 0
+
+    def cuDeviceGetName(self, text: Any, size: int, device: Any) -> int:  # noqa: N802
+        text.value = self.names[device.value].encode()[: size - 1]
+        return 0
+
+
+@pytest.fixture(autouse=True)
+def _asked_anew() -> Any:
+    cuda_driver.names.cache_clear()
+    yield
+    cuda_driver.names.cache_clear()
+
+
+def test_devices_in_the_order_of_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver(["NVIDIA H200", "NVIDIA L4"]))
+    assert cuda_driver.names() == ("NVIDIA H200", "NVIDIA L4")
+
+
+def test_no_device_and_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 100 is CUDA_ERROR_NO_DEVICE.
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver([], status=100))
+    assert cuda_driver.names() == ()
+    cuda_driver.names.cache_clear()
+
+    def missing(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    assert cuda_driver.names() == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023\n", "535.104.05"),
+        (
+            "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build\nGCC version: 13\n",
+            "580.159.04",
+        ),
+        ("nothing of the kind", ""),
+    ],
+)
+def test_version_of_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, version: str) -> None:
+    monkeypatch.setattr(cuda_driver, "_VERSION", tmp_path / "version")
+    assert cuda_driver.version() == ""
+    (tmp_path / "version").write_text(text)
+    assert cuda_driver.version() == version

@@ -1,0 +1,61 @@
+"""The devices of this machine, asked in a fresh process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_modelperf.errors import PeerLost
+from pytest_modelperf.runtimes import devices
+
+
+def test_the_cpu_is_always_there_with_its_name() -> None:
+    found = devices.ask_present()
+    assert next(iter(found)) == "cpu"
+    assert found["cpu"].endswith(f"× {os.cpu_count()}")
+    assert len(found["cpu"]) > len("× 64")
+
+
+def test_the_one_that_asks_imports_no_framework() -> None:
+    code = (
+        "import sys; from pytest_modelperf.runtimes.devices import ask_present; ask_present(); "
+        "sys.exit(str(sorted({'torch', 'onnxruntime', 'numpy'} & set(sys.modules))))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert answer.stderr.strip() == "[]"
+
+
+def test_without_torch_onnxruntime_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_of_torch", dict)
+    monkeypatch.setattr(devices, "_of_onnxruntime", lambda: {"cuda:0": "NVIDIA H200"})
+    assert devices.present()["cuda:0"] == "NVIDIA H200"
+
+
+def test_without_any_framework_there_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert list(devices.present()) == ["cpu"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH came with Python 3.11")
+def test_a_file_of_the_users_is_not_taken_for_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('taken for torch')")
+    monkeypatch.chdir(tmp_path)
+    assert "cpu" in devices.ask_present()
+
+
+def test_no_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PeerLost, match=r"not told within 0.01 s; run `.*` to see why, or name the device"):
+        devices.ask_present(timeout_s=0.01)
+
+
+def test_an_answer_that_fails_is_told_with_its_last_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    failing = tmp_path / "python"
+    failing.write_text("#!/bin/sh\necho first >&2\necho 'driver mismatch' >&2\nexit 1\n")
+    failing.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(failing))
+    with pytest.raises(PeerLost, match=r"could not be told: driver mismatch; run"):
+        devices.ask_present()
