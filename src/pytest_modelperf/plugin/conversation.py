@@ -11,6 +11,7 @@ import pytest
 
 from ..measuring.bench import Bench
 from .examination import Examination
+from .marker import name_in_file
 from .messages import (
     BodyDone,
     Broken,
@@ -46,15 +47,15 @@ class Conversation:
         self._runner, self._hold = runner, hold
         self._reports: list[pytest.TestReport] = []
         self._twins: list[Runner] = []
-        self._nodeid = _plain_nodeid(item)
+        self._test = name_in_file(item)
 
     def run(self, following: pytest.Item | None) -> list[pytest.TestReport]:
         """Run the test to its end. `following` is the next test of the same runner."""
         runner = self._runner()
-        runner.check(self._nodeid)
-        self._then = _plain_nodeid(following) if following is not None else ""
+        runner.check(self._test)
+        self._then = name_in_file(following) if following is not None else ""
         runner.peer.resume()
-        runner.peer.send(RunTest(self._nodeid, self._then))
+        runner.peer.send(RunTest(self._test, self._then))
         while True:
             said = runner.peer.receive()
             if isinstance(said, TestDone):
@@ -106,9 +107,9 @@ class Conversation:
     def _twin(self, device: str) -> RemoteBench | Missing | Refused:
         """The same test in a runner of its own, up to the call of the fixture, its model open on `device`."""
         twin = self._runner(device)
-        twin.check(self._nodeid)
+        twin.check(self._test)
         twin.peer.resume()
-        twin.peer.send(RunTest(self._nodeid, self._then, twin=True))
+        twin.peer.send(RunTest(self._test, self._then, twin=True))
         while True:
             said = twin.peer.receive()
             if isinstance(said, Terms):
@@ -136,13 +137,6 @@ class Conversation:
             elif isinstance(said, TestDone):
                 twin.peer.pause()
                 return
-
-
-def _plain_nodeid(item: pytest.Item) -> str:
-    """The test's id as its runner knows it: xdist's `loadgroup` adds the group's name to the ids of its workers."""
-    if getattr(item.config.option, "loadgroup", False):
-        return item.nodeid.rpartition("@")[0] or item.nodeid
-    return item.nodeid
 
 
 def _report(item: pytest.Item, said: Reported) -> pytest.TestReport:

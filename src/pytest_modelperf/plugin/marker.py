@@ -22,6 +22,18 @@ def is_marked(item: pytest.Item) -> bool:
     return item.get_closest_marker(NAME) is not None
 
 
+def name_in_file(item: pytest.Item) -> str:
+    """The part of a test's id behind its file, `"TestX::test_y[1]"`: the same in every process that collects the file.
+
+    The part before depends on the arguments where a file lies outside the rootdir. xdist's `loadgroup` adds the name of
+    the group to the ids of its workers.
+    """
+    nodeid = item.nodeid
+    if getattr(item.config.option, "loadgroup", False):
+        nodeid = nodeid.rpartition("@")[0] or nodeid
+    return nodeid.partition("::")[2]
+
+
 def spec_of(item: pytest.Item) -> Spec:
     """The markers of module, class and function in one Spec, the nearest winning. Raises UsageError."""
     return _merged(list(item.iter_markers(NAME)))

@@ -24,16 +24,16 @@ class Start(Message, frozen=True):
 
 
 class Collected(Message, frozen=True):
-    """Runner → coordinator: ready for tests. `problems` are the texts of collection errors."""
+    """Runner → coordinator: ready for tests, by their names in the file. `problems` are texts of collection errors."""
 
-    nodeids: tuple[str, ...]
+    tests: tuple[str, ...]
     problems: tuple[str, ...] = ()
 
 
 class RunTest(Message, frozen=True):
     """Coordinator → runner: run this test; `then` is the next one here ("" for none), which teardown looks at."""
 
-    nodeid: str
+    test: str
     then: str
     twin: bool = False
 

@@ -85,7 +85,7 @@ class Runner:
             self.peer.kill()
             raise RunnerBroken(f"{self.name} could not start: {collected.text}")
         assert isinstance(collected, Collected)
-        self._nodeids, self._problems = collected.nodeids, collected.problems
+        self._tests, self._problems = collected.tests, collected.problems
 
     def _started(self, config: pytest.Config, timeout_s: float) -> Peer[FromRunner]:
         return Peer(
@@ -99,11 +99,11 @@ class Runner:
             before_kill=_write_stack,
         )
 
-    def check(self, nodeid: str) -> None:
+    def check(self, test: str) -> None:
         """Raises RunnerBroken, with the collection errors, when the runner did not collect this test."""
-        if nodeid not in self._nodeids:
+        if test not in self._tests:
             problems = "\n".join(self._problems) or "it collected without errors, but not this test"
-            raise RunnerBroken(f"{self.name} did not collect {nodeid}; the same file gave it here:\n{problems}")
+            raise RunnerBroken(f"{self.name} did not collect {test}; the same file gave it here:\n{problems}")
 
     def last_words(self) -> str:
         """The end of what the process wrote to its standard output and error."""

@@ -21,6 +21,7 @@ from ..measuring.orders import Block, Prepare, Release, Released
 from ..measuring.peer import Channel, connect
 from .desk import Opener
 from .marked import MarkedTests
+from .marker import name_in_file
 from .messages import (
     BodyDone,
     Broken,
@@ -125,13 +126,13 @@ class RunnerPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        self._channel.send(Collected(tuple(item.nodeid for item in session.items), tuple(self._problems)))
+        self._channel.send(Collected(tuple(map(name_in_file, session.items)), tuple(self._problems)))
         while True:
             order = self._channel.receive()
             if isinstance(order, Finish):
                 return True
             assert isinstance(order, RunTest)
-            item = _find(session, order.nodeid)
+            item = _find(session, order.test)
             following = _find(session, order.then) if order.then else None
             self._config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             self._channel.send(TestDone())
@@ -197,11 +198,8 @@ def _silence_terminal(config: pytest.Config) -> None:
     config.pluginmanager.register(silent, "terminalreporter")
 
 
-def _find(session: pytest.Session, nodeid: str) -> pytest.Item:
-    for item in session.items:
-        if item.nodeid == nodeid:
-            return item
-    raise LookupError(f"{nodeid} is not among the tests that the runner collected")
+def _find(session: pytest.Session, test: str) -> pytest.Item:
+    return next(item for item in session.items if name_in_file(item) == test)
 
 
 def _volunteer() -> None:

@@ -32,12 +32,15 @@ class Summary:
     def __init__(self, bureau: Bureau, machine: str, reports: Sequence[tuple[Reporter, Path]]) -> None:
         self._bureau, self._machine, self._reporters = bureau, machine, reports
         self._results: dict[str, TestResult] = {}
-        self._unfinished: set[str] = set()
+        # By place in the source: xdist's workers finish in any order.
+        self._order: dict[str, tuple[str, int, str]] = {}
         self._failed: set[str] = set()
         self._passed: set[str] = set()
         self._report: Report | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        path, line, _ = report.location
+        self._order.setdefault(report.nodeid, (path, line or 0, report.nodeid))
         text = getattr(report, "modelperf", None)
         if text is not None:
             self._results[report.nodeid] = from_json(text, TestResult)
@@ -111,9 +114,8 @@ class Summary:
         return [f"{len(missed)} marked tests did not run ({stopped}): their baselines are as they were"]
 
     def _made(self, config: pytest.Config, interrupted: bool) -> Report:
-        results = [
-            dataclasses.replace(result, passed=nodeid not in self._failed) for nodeid, result in self._results.items()
-        ]
+        in_order = sorted(self._results.items(), key=lambda named: self._order[named[0]])
+        results = [dataclasses.replace(result, passed=nodeid not in self._failed) for nodeid, result in in_order]
         return Report(
             results=(*results, *self._bureau.stopped),
             host=self._bureau.host,
