@@ -95,17 +95,16 @@ class Peer(Generic[Answer]):
         self.name, self.timeout_s, self._before_kill = name, timeout_s, before_kill
         self.stopped = False
         self._kills_before = memory.kills()
-        self._listener = Listener(authkey=secrets.token_bytes(32))
-        self._process = subprocess.Popen(
-            argv, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT if output else None
-        )
-        try:
-            self._channel: Channel[Answer] = Channel(self._connected(), incoming)
-        except BaseException:
-            self.kill()
-            raise
-        finally:
-            self._listener.close()
+        errors = subprocess.STDOUT if output else None
+        with Listener(authkey=secrets.token_bytes(32)) as self._listener:
+            self._process = subprocess.Popen(
+                argv, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=output, stderr=errors
+            )
+            try:
+                self._channel: Channel[Answer] = Channel(self._connected(), incoming)
+            except BaseException:
+                self.kill()
+                raise
 
     @property
     def pid(self) -> int:
@@ -129,7 +128,7 @@ class Peer(Generic[Answer]):
         except TimeoutError:
             self._before_kill(self)
             self.kill()
-            raise Lost(self.name, Fate(f"gave no answer for {limit:.0f} s and was killed")) from None
+            raise Lost(self.name, Fate(f"gave no answer for {limit:g} s and was killed")) from None
         except (EOFError, OSError):
             raise self._lost() from None
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
@@ -164,14 +163,16 @@ class Peer(Generic[Answer]):
 
     def close(self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS) -> None:
         """Say farewell, wait for the process to end by itself, and kill what is left of it."""
-        self.resume()
-        if farewell is not None:
-            with contextlib.suppress(PeerLost):
-                self.send(farewell)
-        self._hang_up()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout_s)
-        self.kill()
+        try:
+            self.resume()
+            if farewell is not None:
+                with contextlib.suppress(PeerLost):
+                    self.send(farewell)
+            self._hang_up()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout_s)
+        finally:
+            self.kill()
 
     def kill(self) -> None:
         """End the process and all it started."""
@@ -224,11 +225,13 @@ class Peer(Generic[Answer]):
             waiting.join(0.02)
             ended = self._process.poll() is not None
             if waiting.is_alive() and (ended or time.monotonic() > deadline):
+                # Killed first: who connected and says nothing would keep the thread, and so us, waiting for ever.
+                self.kill()
                 Client(address, authkey=key).close()
                 waiting.join()
                 if ended:
                     raise self._lost()
-                raise Lost(self.name, Fate(f"did not start within {self.timeout_s:.0f} s"))
+                raise Lost(self.name, Fate(f"did not start within {self.timeout_s:g} s"))
         return accepted[0]
 
 
