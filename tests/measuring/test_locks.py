@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from measuring.children import command
+
+from pytest_modelperf.measuring.locks import DeviceLocks
+
+Other = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Other]:
+    """Starts another process that takes locks in the same folder."""
+    started: list[subprocess.Popen[str]] = []
+
+    def starter(devices: str, rounds: int = 1) -> subprocess.Popen[str]:
+        arguments = command("hold", tmp_path / "locks", devices, rounds)
+        process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield starter
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def heard(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def let_go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+@pytest.fixture
+def locks(tmp_path: Path) -> Iterator[DeviceLocks]:
+    found = DeviceLocks(folder=tmp_path / "locks")
+    yield found
+    found.release()
+
+
+def test_who_comes_second_waits_and_says_for_what(other: Other, tmp_path: Path) -> None:
+    holder = other("cpu")
+    assert heard(holder) == "holding"
+    waited: list[str] = []
+
+    def waiting(device: str) -> None:
+        waited.append(device)
+        let_go(holder)
+
+    locks = DeviceLocks(waiting, tmp_path / "locks")
+    locks.hold(["cpu"])
+    assert waited == ["cpu"]
+    assert heard(holder) == "released"
+    waiter = other("cpu")
+    assert heard(waiter) == "waiting for cpu"
+    locks.release()
+    assert heard(waiter) == "holding"
+
+
+def test_other_devices_are_free(other: Other, locks: DeviceLocks) -> None:
+    holder = other("cpu,cuda:0")
+    assert heard(holder) == "holding"
+    locks.hold(["cuda:1"])
+    waiter = other("cuda:1")
+    assert heard(waiter) == "waiting for cuda:1"
+
+
+def test_who_is_killed_holds_nothing(other: Other, locks: DeviceLocks) -> None:
+    holder = other("cpu")
+    assert heard(holder) == "holding"
+    holder.kill()
+    locks.hold(["cpu"])
+
+
+def test_two_that_want_the_same_in_another_order_do_not_block_each_other(other: Other) -> None:
+    both = [other("cpu,cuda:0", 50), other("cuda:0,cpu", 50)]
+    outputs = [process.communicate(timeout=30)[0] for process in both]
+    assert [output.count("holding") for output in outputs] == [50, 50]
+
+
+def test_holding_the_same_again_lets_nobody_in(other: Other, locks: DeviceLocks) -> None:
+    locks.hold(["cpu"])
+    waiter = other("cpu")
+    assert heard(waiter) == "waiting for cpu"
+    locks.hold(["cpu", "cpu"])
+    locks.hold(["cuda:0"])
+    assert heard(waiter) == "holding", "what is not asked for any longer is let go"
+
+
+def test_releasing_twice_is_harmless(locks: DeviceLocks) -> None:
+    locks.hold(["cpu"])
+    locks.release()
+    locks.release()
+    locks.hold([])
+
+
+def test_the_folder_is_everybodys(locks: DeviceLocks, tmp_path: Path) -> None:
+    locks.hold(["cuda:0", "cpu"])
+    folder = tmp_path / "locks"
+    assert folder.stat().st_mode & 0o7777 == 0o1777
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert modes == {"cpu.lock": 0o666, "cuda-0.lock": 0o666}

@@ -1,0 +1,428 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+import pytest
+from measuring.children import Ask, Told, command
+
+from pytest_modelperf.measuring import memory, peer
+from pytest_modelperf.measuring.peer import Fate, Lost, Peer
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups are POSIX")
+
+Start = Callable[..., Peer[Told]]
+PATIENCE_SECONDS = 20.0
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Every test ends its processes, zombies too, and its threads."""
+    processes, threads = children(), set(threading.enumerate())
+    yield
+    assert children() == processes
+    assert set(threading.enumerate()) == threads
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a child; what still runs when the test ends is killed."""
+    started: list[Peer[Told]] = []
+
+    def starter(function: str = "serve", **options: Any) -> Peer[Told]:
+        child: Peer[Told] = Peer("the child", command(function), Told, **{"timeout_s": PATIENCE_SECONDS, **options})
+        started.append(child)
+        return child
+
+    yield starter
+    for child in started:
+        child.kill()
+
+
+@pytest.fixture
+def output() -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile() as file:
+        yield file
+
+
+def children() -> set[int]:
+    return {process.pid for process in psutil.Process().children(recursive=True)}
+
+
+def said(output: IO[bytes]) -> str:
+    output.seek(0)
+    return output.read().decode()
+
+
+def status(pid: int) -> str:
+    try:
+        return psutil.Process(pid).status()
+    except psutil.NoSuchProcess:
+        return "gone"
+
+
+def becomes(pid: int, *wanted: str) -> bool:
+    """Whether the process comes to be in one of these states before patience ends."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while status(pid) not in wanted:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def ends(pid: int) -> bool:
+    # Who reaps an orphan is the system's affair.
+    return becomes(pid, "gone", psutil.STATUS_ZOMBIE)
+
+
+class TestConversation:
+    def test_a_question_is_answered(self, start: Start) -> None:
+        child = start()
+        assert child.ask(Ask("echo", 3)) == Told("xxx")
+        assert child.alive
+        child.close()
+        assert not child.alive
+
+    def test_long_messages(self, start: Start) -> None:
+        assert start().ask(Ask("echo", 5_000_000)) == Told("x" * 5_000_000)
+
+    def test_answers_wait_until_they_are_received(self, start: Start) -> None:
+        child = start()
+        child.send(Ask("echo", 1))
+        child.send(Ask("echo", 2))
+        assert [child.receive(), child.receive()] == [Told("x"), Told("xx")]
+
+    def test_folder_environment_and_output(self, start: Start, tmp_path: Path, output: IO[bytes]) -> None:
+        child = start(env={**os.environ, "MODELPERF_TEST": "here"}, cwd=str(tmp_path), output=output)
+        assert child.ask(Ask("where")) == Told(f"{tmp_path} here")
+        child.close(Ask("bye"))
+        assert said(output) == "goodbye\n"
+
+    def test_standard_input_is_empty(self, start: Start) -> None:
+        """The pipe that the child hangs on is not for its code to read."""
+        assert start().ask(Ask("standard input")) == Told("''")
+
+    def test_it_leads_a_group_of_its_own(self, start: Start) -> None:
+        """A Ctrl-C on the terminal is the parent's to handle."""
+        child = start()
+        assert os.getpgid(child.pid) == child.pid != os.getpgid(0)
+
+    def test_many_in_a_row_leave_no_file_open(self, start: Start) -> None:
+        start().close()
+        before = psutil.Process().num_fds()
+        for _ in range(3):
+            start().close()
+        assert psutil.Process().num_fds() == before
+
+
+class TestStart:
+    def test_a_stranger_with_a_wrong_key_is_turned_away(self, start: Start, output: IO[bytes]) -> None:
+        child = start("stranger", output=output)
+        assert child.ask(Ask("echo", 1)) == Told("x")
+        assert said(output) == "turned away\n"
+
+    @pytest.mark.parametrize("function", ["endless", "silent"])
+    def test_who_does_not_connect_in_time_is_killed(self, start: Start, function: str) -> None:
+        with pytest.raises(Lost) as caught:
+            start(function, timeout_s=0.5)
+        assert str(caught.value) == "the child did not start within 0.5 s"
+
+    def test_who_dies_before_it_connects_is_told_by_its_exit_code(self, start: Start) -> None:
+        with pytest.raises(Lost) as caught:
+            start("dead")
+        assert str(caught.value) == "the child ended with exit code 7"
+        assert caught.value.fate == Fate("ended with exit code 7")
+
+    def test_a_program_that_is_not_there(self) -> None:
+        with pytest.raises(FileNotFoundError):
+            Peer("the child", ["/not/there"], Told, timeout_s=1.0)
+
+    def test_an_interruption_leaves_no_process(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupt(*arguments: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Peer, "_accepted", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            start("endless")
+
+    def test_started_by_hand_it_says_so(self) -> None:
+        by_hand = subprocess.run(command("serve"), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert by_hand.returncode == 1
+        assert by_hand.stderr == "this process is started by pytest-modelperf, not by hand\n"
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a parent's death")
+    def test_who_is_an_orphan_already_does_not_connect(self) -> None:
+        line = b'{"address": "/not/there", "key": "00", "parent": 1}\n'
+        orphan = subprocess.run(command("serve"), input=line, capture_output=True)
+        assert (orphan.returncode, orphan.stderr) == (1, b"")
+
+
+class TestFate:
+    @pytest.mark.parametrize(
+        ("number", "what"),
+        [
+            (signal.SIGSEGV, "was killed by signal 11 (SIGSEGV)"),
+            (signal.SIGKILL, "was killed by signal 9 (SIGKILL)"),
+            (40, "was killed by signal 40"),
+        ],
+    )
+    def test_a_crash(self, start: Start, number: int, what: str) -> None:
+        child = start()
+        with pytest.raises(Lost) as caught:
+            child.ask(Ask("crash", number))
+        assert caught.value.fate == Fate(what)
+        assert str(caught.value) == f"the child {what}"
+
+    @pytest.mark.parametrize("code", [0, 3])
+    def test_an_exit(self, start: Start, code: int, output: IO[bytes]) -> None:
+        child = start(output=output)
+        with pytest.raises(Lost, match=f"^the child ended with exit code {code}$"):
+            child.ask(Ask("exit", code))
+
+    def test_a_hang_is_killed(self, start: Start, output: IO[bytes]) -> None:
+        """Before that it may be asked where it is."""
+        seen: list[tuple[bool, Peer[Told]]] = []
+        child = start(before_kill=lambda hung: seen.append((hung.alive, hung)), output=output)
+        with pytest.raises(Lost) as caught:
+            child.ask(Ask("hang"), timeout_s=0.3)
+        assert seen == [(True, child)]
+        assert str(caught.value) == "the child gave no answer for 0.3 s and was killed"
+        assert not child.alive
+
+    def test_the_time_limit_is_the_peers_own_where_none_is_given(self, start: Start) -> None:
+        child = start()
+        child.timeout_s = 0.3
+        with pytest.raises(Lost, match=r"gave no answer for 0\.3 s"):
+            child.ask(Ask("hang"))
+
+    def test_a_signal_reaches_the_child(self, start: Start) -> None:
+        child = start()
+        child.signal(signal.SIGTERM)
+        with pytest.raises(Lost, match="was killed by signal 15"):
+            child.receive()
+        child.signal(signal.SIGTERM)
+
+    def test_nonsense(self, start: Start) -> None:
+        child = start()
+        with pytest.raises(Lost, match=r"^the child answered nonsense .* and was killed$"):
+            child.ask(Ask("babble"))
+        assert not child.alive
+
+    def test_a_message_that_it_must_not_send(self, start: Start) -> None:
+        child = start()
+        with pytest.raises(Lost, match=r"answered nonsense .*Invalid value 'Ask'.* and was killed"):
+            child.ask(Ask("repeat"))
+        assert not child.alive
+
+    def test_a_dead_line(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(peer, "ENDING_SECONDS", 0.2)
+        child = start()
+        with pytest.raises(Lost, match="closed its connection without ending and was killed"):
+            child.ask(Ask("mute"))
+
+    def test_what_is_gone_stays_gone(self, start: Start, output: IO[bytes]) -> None:
+        child = start(output=output)
+        child.send(Ask("exit", 3))
+        assert ends(child.pid)
+        for _ in range(2):
+            with pytest.raises(Lost, match="ended with exit code 3"):
+                child.ask(Ask("echo"))
+        child.pause()
+        child.resume()
+        child.close()
+
+
+class TestOutOfMemory:
+    def test_a_kill_that_the_system_counts_is_for_lack_of_memory(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kills = iter([4, 5])
+        monkeypatch.setattr(memory, "kills", lambda: next(kills))
+        child = start()
+        with pytest.raises(Lost) as caught:
+            child.ask(Ask("crash", signal.SIGKILL))
+        assert caught.value.fate == Fate(
+            "was killed by the system for lack of memory (SIGKILL by the out-of-memory killer)", out_of_memory=True
+        )
+
+    def test_another_ones_end_is_not_for_lack_of_memory(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        kills = iter([4, 5])
+        monkeypatch.setattr(memory, "kills", lambda: next(kills, 5))
+        child = start()
+        with pytest.raises(Lost, match="SIGSEGV") as caught:
+            child.ask(Ask("crash", signal.SIGSEGV))
+        assert not caught.value.fate.out_of_memory
+
+    def test_a_real_one(self, start: Start, small_group: Path) -> None:
+        child = start()
+        (small_group / "cgroup.procs").write_text(str(child.pid))
+        with pytest.raises(Lost) as caught:
+            child.ask(Ask("allocate", 256))
+        assert caught.value.fate.out_of_memory, str(caught.value)
+
+    @pytest.fixture
+    def small_group(self) -> Iterator[Path]:
+        """A control group with 64 MiB, where we may make one (version 1, root)."""
+        group = Path("/sys/fs/cgroup/memory", f"modelperf-test-{os.getpid()}")
+        try:
+            group.mkdir()
+            (group / "memory.limit_in_bytes").write_text(str(64 * 2**20))
+        except OSError as error:
+            pytest.skip(f"no control group can be made here: {error}")
+        with contextlib.suppress(OSError):
+            (group / "memory.memsw.limit_in_bytes").write_text(str(64 * 2**20))
+        yield group
+        group.rmdir()
+
+
+class TestPause:
+    def test_who_is_paused_is_stopped(self, start: Start) -> None:
+        child = start()
+        for _ in range(2):
+            child.pause()
+            assert child.stopped
+            assert status(child.pid) == psutil.STATUS_STOPPED
+            child.resume()
+            assert not child.stopped
+            assert child.ask(Ask("echo", 1)) == Told("x")
+
+    def test_what_it_started_is_stopped_with_it(self, start: Start) -> None:
+        child = start()
+        grandchild = int(child.ask(Ask("spawn")).text)
+        child.pause()
+        assert becomes(grandchild, psutil.STATUS_STOPPED)
+        child.resume()
+        assert becomes(grandchild, psutil.STATUS_SLEEPING, psutil.STATUS_RUNNING)
+
+    def test_pausing_twice_is_pausing_once(self, start: Start) -> None:
+        child = start()
+        child.pause()
+        child.pause()
+        child.resume()
+        assert child.ask(Ask("echo", 1)) == Told("x")
+
+    def test_a_busy_process_is_stopped_too(self, start: Start) -> None:
+        child = start()
+        child.ask(Ask("spin"))
+        child.pause()
+        spent = psutil.Process(child.pid).cpu_times().user
+        time.sleep(0.1)
+        assert psutil.Process(child.pid).cpu_times().user == spent
+
+    def test_the_dead_are_not_waited_for(self, start: Start, output: IO[bytes]) -> None:
+        child = start(output=output)
+        child.send(Ask("exit"))
+        assert ends(child.pid)
+        child.pause()
+        with pytest.raises(Lost, match="exit code 0"):
+            child.receive()
+
+    def test_a_paused_process_can_be_killed(self, start: Start) -> None:
+        child = start()
+        child.pause()
+        child.kill()
+        assert not child.alive
+
+    def test_where_there_are_no_signals_it_goes_on_waiting(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(peer, "_HAS_STOP", False)
+        child = start()
+        child.pause()
+        assert not child.stopped
+        assert child.ask(Ask("echo", 1)) == Told("x")
+
+
+class TestEnd:
+    @pytest.mark.parametrize("paused", [False, True])
+    def test_a_farewell_is_heard(self, start: Start, output: IO[bytes], paused: bool) -> None:
+        child = start(output=output)
+        if paused:
+            child.pause()
+        child.close(Ask("bye", 0))
+        assert said(output) == "goodbye\n"
+        assert not child.alive
+
+    def test_without_one_the_end_of_the_line_is_the_farewell(self, start: Start, output: IO[bytes]) -> None:
+        child = start(output=output)
+        child.close()
+        assert said(output) == ""
+        assert child._process.returncode == 0
+
+    def test_who_does_not_hear_it_is_killed(self, start: Start) -> None:
+        child = start()
+        child.send(Ask("hang"))
+        child.close(Ask("bye"), timeout_s=0.2)
+        assert child._process.returncode == -signal.SIGKILL
+
+    def test_an_interruption_does_not_leave_it_running(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        child = start()
+        child.send(Ask("hang"))
+        wait = child._process.wait
+
+        def interrupted(timeout: float | None = None) -> int:
+            if timeout is None:
+                return wait()
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(child._process, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            child.close()
+        assert not child.alive
+
+    def test_closing_and_killing_again_is_harmless(self, start: Start) -> None:
+        child = start()
+        for _ in range(2):
+            child.close(Ask("bye"))
+        child.kill()
+
+    @pytest.mark.parametrize("way", ["close", "kill", "lost"])
+    def test_what_it_started_ends_with_it(self, start: Start, way: str) -> None:
+        child = start()
+        grandchild = int(child.ask(Ask("spawn")).text)
+        assert status(grandchild) != "gone"
+        if way == "lost":
+            with pytest.raises(Lost):
+                child.ask(Ask("crash", signal.SIGABRT))
+        else:
+            getattr(child, way)()
+        assert ends(grandchild)
+
+
+class TestParent:
+    """A peer never outlives who started it, however that one ends."""
+
+    @pytest.mark.parametrize(
+        ("state", "child"),
+        [
+            ("waiting", "serve"),
+            ("spinning", "serve"),
+            ("stopped", "serve"),
+            ("waiting", "pipe_only"),
+            ("spinning", "pipe_only"),
+        ],
+    )
+    def test_a_killed_parent_takes_it_along(self, state: str, child: str) -> None:
+        parent = subprocess.Popen(command("parent", state, child), stdout=subprocess.PIPE, text=True)
+        assert parent.stdout is not None
+        with parent:
+            pid = int(parent.stdout.readline())
+            assert becomes(pid, *STATES[state])
+            parent.kill()
+        assert ends(pid)
+
+
+STATES = {
+    "waiting": (psutil.STATUS_SLEEPING,),
+    "spinning": (psutil.STATUS_RUNNING, psutil.STATUS_SLEEPING),
+    "stopped": (psutil.STATUS_STOPPED,),
+}
