@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,4 +117,4 @@ def _progress(config: pytest.Config, is_worker: bool) -> Progress:
     def write(text: str) -> None:
         writer.write(text, flush=True)
 
-    return ProgressLine.for_terminal(write, writer.fullwidth, isatty=sys.stdout.isatty())
+    return ProgressLine.for_terminal(write, writer.fullwidth, isatty=reporter.isatty)
