@@ -27,7 +27,7 @@ RESTORE = "restore it from version control, or delete it and accept a new baseli
 _CONFLICT = re.compile(r"^(<<<<<<<|>>>>>>>)( |$)", re.MULTILINE)
 # Counters are compared exactly, so they keep all digits that a float has.
 _EXACT, _ALL_DIGITS = "counts", 17
-# What no measurement gives: logs of times beyond the age of the universe either way, more rounds than there is time for.
+# What no measurement gives: logs of times beyond the age of the universe either way, more rounds than time.
 _RANGES = {
     "log_location": (-1e3, 1e3),
     "scaled_location": (-1e3, 1e3),
@@ -122,7 +122,7 @@ def _record(data: object, where: str, path: Path) -> CaseRecord:
     for name, (least, most) in _RANGES.items():
         value = getattr(record, name)
         if not least <= value <= most:
-            raise _damaged(path, f"{where}.{name}", f"is {value}, which cannot be")
+            raise _damaged(path, f"{where}.{name}", f"is {str(value)[:20]}, which cannot be")
     for field in _not_finite(dataclasses.asdict(record), where):
         raise _damaged(path, field, "is no finite number")
     return record

@@ -135,7 +135,7 @@ def _judged(
     against, scale = _compared(now, window, window)
     verdict = _worded(verdict, against, scale)
     if anchor is not None and list(window) != [anchor] and verdict.word in ("same", "uncertain"):
-        since, since_scale = _compared(now, [anchor], window)
+        since, since_scale = _compared(now, [anchor], window, drifting=True)
         drifted = _worded(verdict, since, since_scale)
         if drifted.word == "slower" and verdict.change is not None and drifted.change is not None:
             return replace(drifted, reason=_drift(drifted.change, verdict.change, verdict))
@@ -145,7 +145,9 @@ def _judged(
     return verdict
 
 
-def _compared(now: CaseRecord, then: Sequence[CaseRecord], among: Sequence[CaseRecord]) -> tuple[Ratio, str]:
+def _compared(
+    now: CaseRecord, then: Sequence[CaseRecord], among: Sequence[CaseRecord], *, drifting: bool = False
+) -> tuple[Ratio, str]:
     """The ratio of now to `then`, with the spread between runs from `among`; and the yardstick it is scaled by, or "".
 
     All sides are scaled or none is: records with another yardstick than this run's are left out where some have the
@@ -158,7 +160,7 @@ def _compared(now: CaseRecord, then: Sequence[CaseRecord], among: Sequence[CaseR
         kept = [record for record in records if record.rounds >= LEAST_ROUNDS and scale in ("", record.yardstick)]
         return [Side.of(record, scaled=bool(scale)) for record in kept]
 
-    spread = run_spread(sides(among), SCALED_SPREAD if scale else UNSCALED_SPREAD)
+    spread = run_spread(sides(among), SCALED_SPREAD if scale else UNSCALED_SPREAD, drifting=drifting)
     return ratio(Side.of(now, scaled=bool(scale)), sides(then), spread), scale
 
 

@@ -90,6 +90,6 @@ def binomial_cdf(k: int, n: int, p: float) -> float:
 
 
 def chi_square_quantile(p: float, freedom: float) -> float:
-    """The p-quantile of chi-square, within 2% in its upper tail from two degrees on (Wilson & Hilferty 1931)."""
+    """The p-quantile of chi-square, within 5% up to p = 0.9999 from two degrees on (Wilson & Hilferty 1931)."""
     width = 2.0 / (9.0 * freedom)
     return freedom * max(0.0, 1.0 - width + _NORMAL.inv_cdf(p) * math.sqrt(width)) ** 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
 
 from ..domain.baseline import CaseRecord
@@ -52,18 +53,20 @@ class RunSpread:
     freedom: float
 
 
-def run_spread(sides: Sequence[Side], prior: float) -> RunSpread:
+def run_spread(sides: Sequence[Side], prior: float, *, drifting: bool = False) -> RunSpread:
     """The variance between runs, drawn toward the prior while there are few.
 
-    The mean of a scaled inverse chi-square prior with PRIOR_FREEDOM degrees and of the runs' own variance, less
-    what their rounds explain of it (the method of moments), weighted by degrees of freedom (Gelman et al. 2013,
-    sec. 2.6). Runs that spread more than the prior count as they are: it may widen an interval, never narrow it.
+    The mean of a scaled inverse chi-square prior with PRIOR_FREEDOM degrees and of the runs' own variance, less what
+    their rounds explain of it (the method of moments), weighted by degrees of freedom (Gelman et al. 2013, sec. 2.6).
+    Runs that spread more than the prior count as they are: it may widen an interval, never narrow it. Where a drift is
+    looked for, `drifting`, it must not pass for noise: then the variance is taken from successive differences, which
+    hold a slow drift no more than once, and are worth two thirds of the degrees (von Neumann et al. 1941).
     """
     locations = [side.location for side in sides]
-    own = max(0.0, _variance(locations) - _mean([side.variance for side in sides])) if len(sides) > 1 else 0.0
-    degrees = max(0, len(sides) - 1)
-    freedom = PRIOR_FREEDOM + degrees
-    return RunSpread(max(own, (PRIOR_FREEDOM * prior**2 + degrees * own) / freedom), freedom)
+    degrees, own = _successive(locations) if drifting else (len(sides) - 1.0, _variance(locations))
+    own = max(0.0, own - _mean([side.variance for side in sides])) if degrees > 0.0 else 0.0
+    freedom = PRIOR_FREEDOM + max(0.0, degrees)
+    return RunSpread(max(own, (PRIOR_FREEDOM * prior**2 + max(0.0, degrees) * own) / freedom), freedom)
 
 
 @dataclass(frozen=True)
@@ -122,12 +125,18 @@ def ratio(now: Side, then: Sequence[Side], spread: RunSpread) -> Ratio:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+    return math.fsum(values) / max(1, len(values))
 
 
 def _variance(values: Sequence[float]) -> float:
     mean = _mean(values)
-    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return math.fsum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
+
+
+def _successive(values: Sequence[float]) -> tuple[float, float]:
+    """Degrees of freedom and variance from the differences of neighbours."""
+    differences = [after - before for before, after in pairwise(values)]
+    return 2.0 / 3.0 * len(differences), math.fsum(step**2 for step in differences) / max(1, 2 * len(differences))
 
 
 def _exp(log: float) -> float:

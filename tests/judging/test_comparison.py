@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from judging.simulated import CASE, HARDWARE, YARDSTICK, Machine, baseline, chance_band
+
+from pytest_modelperf.domain.baseline import WINDOW, Baseline, CaseRecord, Run
+from pytest_modelperf.domain.verdict import Verdict
+from pytest_modelperf.judging.comparison import compare
+from pytest_modelperf.judging.ratio import SCALED_SPREAD, UNSCALED_SPREAD
+
+TOLERANCE, LEVEL = 0.05, 0.05
+CONDITIONS = {"torch": "2.13.0", "isolation": "yes"}
+
+
+def machine(seed: int = 1, **more: object) -> Machine:
+    return Machine(np.random.default_rng(seed), yardstick=YARDSTICK, **more)  # type: ignore[arg-type]
+
+
+def verdict(
+    now: CaseRecord | None,
+    before: Baseline | None,
+    conditions: Mapping[str, str] = CONDITIONS,
+    **more: object,
+) -> Verdict:
+    given = {"tolerance": TOLERANCE, "level": LEVEL, **more}
+    return compare(CASE, now, before, conditions=conditions, **given)  # type: ignore[arg-type]
+
+
+def window(source: Machine, runs: int = WINDOW, **more: str) -> Baseline:
+    return baseline(*(source.record() for _ in range(runs)), conditions={**CONDITIONS, **more})
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("log_change", "word"),
+    [(0.0, "same"), (0.25, "slower"), (-0.25, "faster"), (0.05, "uncertain"), (-0.05, "uncertain")],
+)
+def test_the_word_for_a_change(log_change: float, word: str) -> None:
+    source = machine()
+    found = verdict(source.record(log_change), window(source))
+    assert found.word == word
+    assert found.change is not None
+    assert found.change.low < math.exp(log_change) < found.change.high
+    assert (found.runs, found.scale, found.tolerance, found.level) == (WINDOW, YARDSTICK, TOLERANCE, LEVEL)
+    assert found.case == CASE
+    assert (found.reason != "") == (word == "uncertain")
+
+
+def test_an_unchanged_model_is_called_slower_in_fewer_runs_than_the_level() -> None:
+    source, trials = machine(2, between_runs=SCALED_SPREAD), 400
+    words = [verdict(source.record(), window(source, 3), tolerance=0.0).word for _ in range(trials)]
+    assert words.count("slower") / trials <= LEVEL / 2 + chance_band(LEVEL / 2, trials)
+    assert words.count("faster") / trials <= LEVEL / 2 + chance_band(LEVEL / 2, trials)
+
+
+def test_a_slowdown_of_the_size_that_it_could_have_seen_is_found_four_times_in_five() -> None:
+    source, trials = machine(3, between_runs=SCALED_SPREAD), 400
+    found = 0
+    for _ in range(trials):
+        before = window(source)
+        detectable = verdict(source.record(), before).detectable
+        assert detectable is not None
+        found += verdict(source.record(math.log1p(detectable)), before).word == "slower"
+    # The window's own spread and mean vary from one window to the next, and the power with them.
+    assert found / trials == pytest.approx(0.8, abs=chance_band(0.8, trials) + 0.05)
+
+
+def test_no_baseline_is_new() -> None:
+    found = verdict(machine().record(), None)
+    assert found.word == "new"
+    assert found.reason == "there is no baseline of it yet; accept this run with --modelperf-update"
+
+
+def test_a_case_that_the_baseline_lacks_is_new() -> None:
+    source = machine()
+    other = dataclasses.replace(window(source), runs=(Run(CONDITIONS, {"cpu batch=1": source.record()}),))
+    assert verdict(source.record(), other).word == "new"
+
+
+def test_a_baseline_of_other_machines_alone_is_of_other_machines() -> None:
+    found = verdict(machine().record(), None, elsewhere=["ci-large", "laptop"])
+    assert found.word == "other machine"
+    assert found.reason == (
+        "there are baselines of ci-large, laptop and none of this machine; accept this run with --modelperf-update"
+    )
+
+
+def test_other_hardware_is_another_machine_and_both_are_named() -> None:
+    source = machine()
+    found = verdict(dataclasses.replace(source.record(0.5), hardware="Intel Xeon x4"), window(source))
+    assert found.word == "other machine"
+    assert found.change is None
+    assert found.reason == f"this run was made on Intel Xeon x4, the baseline on {HARDWARE}"
+
+
+def test_only_runs_on_the_same_hardware_are_compared() -> None:
+    source = machine()
+    there = [dataclasses.replace(source.record(0.5), hardware="Intel Xeon x4") for _ in range(4)]
+    found = verdict(
+        source.record(), baseline(there[0], source.record(), *there[1:], source.record(), conditions=CONDITIONS)
+    )
+    assert found.runs == 2
+    assert found.change is not None
+    assert float(found.change) == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_case_that_was_not_measured_has_the_reason() -> None:
+    before = window(machine())
+    assert verdict(None, before, unmeasured="RuntimeError: no").reason == "RuntimeError: no"
+    found = verdict(None, before)
+    assert (found.word, found.change) == ("not measured", None)
+    assert found.reason == "it gave no timed calls in this run"
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "reason"),
+    [
+        (
+            "no",
+            "yes",
+            "measured in the pytest process, the baseline in a runner: not compared; "
+            "run without --pdb, --trace and --modelperf-isolate=no",
+        ),
+        (
+            "yes",
+            "no",
+            "measured in a runner, the baseline in the pytest process: not compared; "
+            "accept a run that was made in a runner (--modelperf-update)",
+        ),
+    ],
+)
+def test_a_run_in_the_pytest_process_is_not_compared_with_isolated_ones(here: str, there: str, reason: str) -> None:
+    source = machine()
+    found = verdict(source.record(0.5), window(source, isolation=there), {**CONDITIONS, "isolation": here})
+    assert (found.word, found.change, found.reason) == ("not measured", None, reason)
+
+
+def test_runs_in_the_pytest_process_are_compared_with_each_other() -> None:
+    source, conditions = machine(), {**CONDITIONS, "isolation": "no"}
+    assert verdict(source.record(), window(source, isolation="no"), conditions).word == "same"
+
+
+@pytest.mark.parametrize("few", ["now", "then"])
+def test_one_round_is_no_evidence(few: str) -> None:
+    source, short = machine(), machine(rounds=1)
+    now, before = (short.record(0.5), window(source)) if few == "now" else (source.record(0.5), window(short))
+    found = verdict(now, before)
+    assert (found.word, found.change) == ("uncertain", None)
+    assert found.reason.startswith("a single call says nothing of its own error; measure longer (--modelperf-seconds)")
+
+
+# Scale
+
+
+def test_both_sides_are_scaled_by_the_same_yardstick() -> None:
+    # The machine runs at a speed of its own in every run (Machine.record); the yardstick sees it.
+    source = machine(5)
+    found = verdict(source.record(), window(source))
+    assert (found.word, found.scale) == ("same", YARDSTICK)
+
+
+@pytest.mark.parametrize("here", ["", "numpy matrix product 2 (numpy 3.0.0)"])
+def test_another_yardstick_or_none_leaves_times_unscaled(here: str) -> None:
+    source = machine(6)
+    now = dataclasses.replace(source.record(), yardstick=here)
+    found = verdict(now, window(source))
+    assert found.scale == ""
+    assert found.runs == WINDOW
+    assert f"yardstick {YARDSTICK} → {here or 'none'}" in found.conditions
+    assert found.change is not None
+    # A scaled location compared with an unscaled one would be off by the factor of a thousand that lies between them.
+    assert float(found.change) == pytest.approx(1.0, abs=0.5)
+    assert found.detectable is not None
+    assert found.detectable > UNSCALED_SPREAD
+
+
+def test_where_some_runs_have_the_same_yardstick_those_are_compared() -> None:
+    source = machine(7)
+    others = [dataclasses.replace(source.record(0.7), yardstick="") for _ in range(3)]
+    found = verdict(source.record(), baseline(*others, source.record(), source.record(), conditions=CONDITIONS))
+    assert (found.scale, found.runs) == (YARDSTICK, 2)
+    assert found.change is not None
+    assert float(found.change) == pytest.approx(1.0, abs=0.1)
+
+
+# What differs beside the time
+
+
+def test_conditions_that_differ_are_told_and_do_not_stop_the_comparison() -> None:
+    source = machine()
+    now = {"torch": "2.14.0", "isolation": "yes", "onnxruntime": "1.31.1"}
+    found = verdict(source.record(0.25), window(source, numpy="2.4.6"), now)
+    assert found.word == "slower"
+    assert found.conditions == ("numpy 2.4.6 → none", "onnxruntime none → 1.31.1", "torch 2.13.0 → 2.14.0")
+
+
+def test_changed_counters_are_told_with_their_change() -> None:
+    before = machine(more={"counts": {"parameters": 25557032.0, "size": 0.0, "gone": 1.0, "ratio": 0.5}})
+    now = machine(more={"counts": {"parameters": 26607032.0, "size": 8.0, "fresh": 1.0, "ratio": 0.5}})
+    found = verdict(now.record(), window(before))
+    assert found.notes == ("parameters 25557032 → 26607032 (+4.1%)", "size 0 → 8")
+    assert found.counters == ("parameters", "size")
+
+
+def test_a_counter_that_differs_by_one_in_a_billion_has_changed() -> None:
+    before, now = (machine(more={"counts": {"flops": flops}}) for flops in (10.0**9, 10.0**9 + 1))
+    assert verdict(now.record(), window(before)).counters == ("flops",)
+
+
+# The anchor
+
+
+def drifted(step: float, runs: int = 14) -> tuple[CaseRecord, Baseline]:
+    """Accepted runs that each were a step slower, as many as the window holds, and the run after them."""
+    source = machine(8, between_runs=0.002, between_rounds=0.005)
+    records = [source.record(index * step) for index in range(runs)]
+    return source.record(runs * step), baseline(*records[-WINDOW:], anchor=records[0], conditions=CONDITIONS)
+
+
+def test_slow_drift_is_slower_than_the_anchor_though_not_than_the_window() -> None:
+    found = verdict(*drifted(0.01))
+    assert found.word == "slower"
+    assert found.runs == 1
+    assert found.change is not None
+    assert found.change.low < math.exp(0.14) < found.change.high
+    assert found.reason.startswith("drifted +1")
+    assert (
+        "since the first accepted run of its window, in small steps: against the last 8 accepted runs" in found.reason
+    )
+
+
+def test_two_looks_keep_the_false_alarms_within_the_level() -> None:
+    source, trials = machine(12, between_runs=SCALED_SPREAD), 400
+    slower = 0
+    for _ in range(trials):
+        records = [source.record() for _ in range(WINDOW + 1)]
+        before = baseline(*records[1:], anchor=records[0], conditions=CONDITIONS)
+        slower += verdict(source.record(), before, tolerance=0.0).word == "slower"
+    assert slower / trials <= LEVEL + chance_band(LEVEL, trials)
+
+
+def test_without_drift_the_anchor_changes_nothing() -> None:
+    found = verdict(*drifted(0.0))
+    assert (found.word, found.runs, found.reason) == ("same", WINDOW, "")
+
+
+def test_an_anchor_on_other_hardware_is_not_compared() -> None:
+    now, before = drifted(0.01)
+    anchor = dataclasses.replace(before.anchor.cases[CASE], hardware="Intel Xeon x4")
+    found = verdict(now, dataclasses.replace(before, anchor=Run(CONDITIONS, {CASE: anchor})))
+    assert found.word != "slower"
+
+
+def test_an_anchor_with_another_yardstick_is_compared_unscaled() -> None:
+    now, before = drifted(0.01)
+    anchor = dataclasses.replace(before.anchor.cases[CASE], yardstick="another 1")
+    found = verdict(now, dataclasses.replace(before, anchor=Run(CONDITIONS, {CASE: anchor})))
+    # Unscaled, twelve percent are within what runs may spread: no verdict comes of it, and no nonsense either.
+    assert found.word != "slower"
+    assert found.scale == YARDSTICK
+
+
+def test_a_slowdown_against_the_window_is_told_as_that() -> None:
+    source = machine(9)
+    found = verdict(source.record(0.3), window(source))
+    assert (found.word, found.runs, found.reason) == ("slower", WINDOW, "")
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.05, 0.5, 1.0, 9.0])
+def test_the_word_always_agrees_with_the_interval(tolerance: float) -> None:
+    source = machine(10, between_runs=0.05)
+    for log_change in np.linspace(-2.5, 2.5, 41):
+        found = verdict(source.record(float(log_change)), window(source, 4), tolerance=tolerance)
+        assert found.change is not None
+        assert (found.word == "slower") == (found.change.low > 1 + tolerance)
+        assert (found.word == "faster") == (found.change.high < 1 - tolerance)

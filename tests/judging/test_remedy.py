@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_modelperf.domain.baseline import WINDOW
+from pytest_modelperf.judging.ratio import Ratio
+from pytest_modelperf.judging.remedy import remedy
+
+QUIET = Ratio(log_ratio=0.0, now_rounds=1e-6, then_rounds=1e-6, between_runs=1e-6, runs=WINDOW, freedom=20.0)
+
+
+def told(found: Ratio, seconds: float | None = 3.0, tolerance: float = 0.05) -> str:
+    return remedy(found, tolerance=tolerance, level=0.05, seconds=seconds)
+
+
+def test_noisy_rounds_ask_for_more_time_and_say_how_much() -> None:
+    found = dataclasses.replace(QUIET, now_rounds=0.05**2)
+    text = told(found)
+    match = re.search(r"measure (\d+) times as long \(--modelperf-seconds=([\d.]+)\)", text)
+    assert match is not None, text
+    times = int(match[1])
+    assert float(match[2]) == 3 * times
+    longer = dataclasses.replace(found, now_rounds=found.now_rounds / times)
+    assert longer.half_width(0.05) <= math.log1p(0.05)
+    shorter = dataclasses.replace(found, now_rounds=found.now_rounds / (times - 1))
+    assert shorter.half_width(0.05) > math.log1p(0.05)
+    assert "this run's own rounds make 100% of its variance" in text
+
+
+def test_without_the_measuring_time_it_says_how_many_times_as_long() -> None:
+    assert "times as long (more --modelperf-seconds)" in told(dataclasses.replace(QUIET, now_rounds=0.05**2), None)
+
+
+def test_where_more_time_alone_does_not_do_it_says_all_that_helps() -> None:
+    found = dataclasses.replace(QUIET, now_rounds=0.04**2, then_rounds=0.03**2)
+    assert told(found).endswith("measure longer (--modelperf-seconds), on a quieter machine, and accept more runs")
+
+
+def test_noisy_accepted_runs_ask_for_longer_ones() -> None:
+    text = told(dataclasses.replace(QUIET, then_rounds=0.05**2))
+    assert "accept runs that measured longer (--modelperf-update with more --modelperf-seconds)" in text
+
+
+def test_a_young_window_asks_for_more_runs_and_says_what_they_would_give() -> None:
+    found = dataclasses.replace(QUIET, between_runs=0.02**2, runs=1, freedom=4.0)
+    text = told(found)
+    match = re.search(r"runs of this case are taken to spread by 2.0%; with (\d) accepted runs, not 1 it", text)
+    assert match is not None, text
+    assert 1 < int(match[1]) <= WINDOW
+
+
+def test_a_full_window_asks_for_a_quieter_machine() -> None:
+    text = told(dataclasses.replace(QUIET, between_runs=0.06**2))
+    assert text.endswith("runs of this case are taken to spread by 6.2%; a quieter machine would narrow it")
+
+
+def test_a_change_at_the_edge_of_the_tolerance_is_told_as_that() -> None:
+    text = told(dataclasses.replace(QUIET, log_ratio=math.log(1.05001), between_runs=0.01**2))
+    assert text.endswith("the change lies at the edge of the accepted 5.0%; set another tolerance")
+
+
+@given(
+    st.floats(-3, 3),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.floats(1e-9, 1),
+    st.integers(1, 20),
+    st.floats(1, 50),
+    st.floats(0, 5),
+    st.floats(1e-5, 0.5),
+)
+def test_every_uncertain_comparison_has_a_remedy(
+    log_ratio: float, now: float, then: float, between: float, runs: int, freedom: float, tolerance: float, level: float
+) -> None:
+    found = Ratio(log_ratio, now, then, between, runs, freedom)
+    text = remedy(found, tolerance=tolerance, level=level)
+    assert re.match(r"known to ±\S+% where ±\S+% would tell: ", text)
+    assert "nan" not in text

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from judging.simulated import chance_band, drifting_rounds, normal_calls
+from scipy import stats  # type: ignore[import-untyped]
+from scipy.stats import mstats  # type: ignore[import-untyped]
+
+from pytest_modelperf.judging.statistics import (
+    Error,
+    clustered_error,
+    effective_rounds,
+    effective_size,
+    percentile_ranks,
+    trimmed_freedom,
+    trimmed_mean,
+    trimmed_mean_error,
+)
+
+LOGS = st.lists(st.floats(-10, 10), min_size=1, max_size=60)
+
+
+@given(LOGS)
+def test_a_trimmed_mean_is_scipys(values: list[float]) -> None:
+    assert trimmed_mean(values) == pytest.approx(stats.trim_mean(values, 0.2), abs=1e-12)
+
+
+@given(st.lists(st.floats(-10, 10), min_size=2, max_size=60))
+def test_its_error_is_that_of_the_winsorised_variance(values: list[float]) -> None:
+    cut = int(0.2 * len(values))
+    kept = len(values) - 2 * cut
+    winsorised = np.asarray(mstats.winsorize(np.array(values), limits=(cut / len(values) + 1e-12,) * 2))
+    expected = math.sqrt(winsorised.var() * len(values) / (kept * (kept - 1)))
+    error = trimmed_mean_error(values)
+    assert error.value == pytest.approx(expected, abs=1e-12)
+    assert error.freedom == kept - 1 == trimmed_freedom(len(values))
+
+
+def test_one_value_has_no_error_to_speak_of() -> None:
+    assert trimmed_mean_error([1.0]) == Error(0.0, 0.0)
+    assert trimmed_mean_error([1.0]).half_width() == math.inf
+
+
+def test_outliers_move_neither_the_trimmed_mean_nor_its_error() -> None:
+    values = [float(v) for v in np.random.default_rng(1).normal(0, 1, 40)]
+    spoilt = [*sorted(values)[:-4], 1e3, 1e4, 1e5, 1e6]
+    assert trimmed_mean(spoilt) == trimmed_mean(values)
+    assert trimmed_mean_error(spoilt) == trimmed_mean_error(values)
+
+
+@pytest.mark.parametrize("number", [3, 10, 40])
+@pytest.mark.parametrize("heavy", [False, True])
+def test_the_t_interval_of_a_trimmed_mean_holds_the_truth(number: int, heavy: bool) -> None:
+    rng, trials = np.random.default_rng(7), 2000
+    held = 0
+    for _ in range(trials):
+        values = rng.standard_t(2, number) if heavy else rng.normal(0, 1, number)
+        held += abs(trimmed_mean(values)) <= trimmed_mean_error(values).half_width()
+    # Three values of a heavy-tailed distribution are too few for any t interval to be exact: it is too wide.
+    assert held / trials >= 0.95 - chance_band(0.95, trials) - 0.01
+
+
+def test_calls_of_rounds_that_differ_are_worth_about_one_a_round() -> None:
+    rng = np.random.default_rng(2)
+    below = rng.random(40) < 0.5
+    worth, clustered = effective_size([25.0 * one for one in below], [25] * 40)
+    assert clustered
+    assert 30 < worth <= 40
+
+
+def test_calls_that_are_spread_evenly_are_worth_themselves_but_for_the_price_of_not_knowing() -> None:
+    worth, clustered = effective_size([5] * 40, [10] * 40)
+    assert not clustered
+    assert worth == pytest.approx(400 * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 39)) ** 2)
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=60))
+def test_samples_are_never_worth_more_than_their_number(below: list[int]) -> None:
+    worth, _ = effective_size(below, [20] * len(below))
+    assert 0 < worth <= 20 * len(below)
+
+
+def test_a_single_round_says_nothing_of_clustering() -> None:
+    assert effective_size([100], [368]) == (368.0, False)
+    assert clustered_error([100.0], [368]) == Error(0.0, 0.0)
+
+
+def test_the_error_of_even_rounds_is_the_ordinary_one() -> None:
+    values = np.random.default_rng(3).normal(5, 1, 41)
+    error = clustered_error(values * 10, [10] * 41)
+    assert error.value == pytest.approx(float(stats.sem(values)))
+    assert error.freedom == 40
+
+
+def test_drifting_rounds_are_worth_fewer() -> None:
+    rng = np.random.default_rng(4)
+    worth = [
+        effective_rounds(levels - levels.mean())
+        for levels in (drifting_rounds().draw(rng, 80, 50).mean(axis=1) for _ in range(200))
+    ]
+    # The truth is (1 - r) / (1 + r) of them, r being a little below 0.6 as the calls' own spread adds to the rounds'.
+    assert 15 < np.median(worth) < 30
+    plain = [effective_rounds(levels - levels.mean()) for levels in rng.normal(0, 1, (400, 40))]
+    assert sum(number < 40 for number in plain) <= 0.05 * 400 + 400 * chance_band(0.05, 400)
+    assert min(worth) >= 2
+
+
+@pytest.mark.parametrize(("p", "number"), [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368)])
+def test_the_high_end_closes_from_exactly_as_many_samples_as_the_binomial_says(p: float, number: int) -> None:
+    assert p**number <= 0.025 < p ** (number - 1)
+    assert percentile_ranks(number, p)[1] == number
+    assert percentile_ranks(number - 1, p)[1] == number
+
+
+@given(st.integers(1, 3000), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+def test_each_end_is_passed_with_half_the_level_at_most_and_no_rank_nearer_would_do(number: int, p: float) -> None:
+    low, high = percentile_ranks(number, p)
+    assert stats.binom.cdf(low - 1, number, p) <= 0.025
+    assert stats.binom.cdf(low, number, p) > 0.025
+    assert stats.binom.sf(high - 1, number, p) <= 0.025
+    assert stats.binom.sf(high - 2, number, p) > 0.025
+
+
+@given(st.integers(2, 3000), st.floats(0.01, 1.0), st.sampled_from([0.5, 0.9, 0.99]))
+def test_samples_worth_fewer_have_a_wider_interval(number: int, worth: float, p: float) -> None:
+    low, high = percentile_ranks(number, p)
+    wide_low, wide_high = percentile_ranks(number, p, number * worth)
+    assert 0 <= wide_low <= low
+    assert high <= wide_high <= number + 1
+    assert percentile_ranks(number, p, number) == (low, high)
+
+
+def test_the_error_of_the_mean_of_independent_calls_is_that_of_their_number() -> None:
+    rng = np.random.default_rng(5)
+    errors = [
+        clustered_error(calls.sum(axis=1), [25] * 40).value
+        for calls in (normal_calls().draw(rng, 40, 25) for _ in range(100))
+    ]
+    assert np.median(errors) == pytest.approx(1e5 / math.sqrt(1000), rel=0.05)
