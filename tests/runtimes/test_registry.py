@@ -69,6 +69,16 @@ def test_a_path_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "looked for" not in refusal(tmp_path / "absolute.onnx")
 
 
+@pytest.mark.parametrize("name", ["n" * 5000, "nul\0l"])
+def test_a_text_that_cannot_be_a_path(name: str) -> None:
+    assert refusal(name).startswith("there is no file 'n")
+
+
+def test_a_file_that_must_not_be_read(onnx_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert refusal(onnx_file) == f"{onnx_file} must not be read by this user; change its permissions"
+
+
 @pytest.mark.parametrize("name", ["model.onnx", "model.pt", "model.xyz"])
 def test_an_empty_file(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()

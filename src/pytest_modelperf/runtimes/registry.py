@@ -34,9 +34,12 @@ def find(model: object, runtimes: Sequence[Runtime]) -> tuple[Runtime, object]:
 
 
 def _existing(path: Path, runtimes: Sequence[Runtime]) -> Path:
-    if not path.exists():
+    # Not Path.exists, which raises for a text too long to be a name.
+    if not os.path.exists(path):
         where = "" if path.is_absolute() else f" (looked for {path.absolute()})"
         raise ModelError(f"there is no file {str(path)!r}{where}; {_accepted(runtimes)}")
+    if not os.access(path, os.R_OK):
+        raise ModelError(f"{path} must not be read by this user; change its permissions")
     if path.is_file() and path.stat().st_size == 0:
         raise ModelError(f"{path} is an empty file; write the model again, or {_accepted(runtimes)}")
     return path

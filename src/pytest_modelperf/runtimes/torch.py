@@ -65,14 +65,13 @@ class TorchRuntime:
         torch_devices.check(device)
         with ExitStack() as stack, _opening(model):
             ready = _ready(model, device, stack)
-            # From here on the session's close() puts the model back; until here, leaving this block does.
-            return TorchSession(ready, device, _facts(model, ready, device), stack.pop_all())
+            return TorchSession(ready, device, _facts(model, ready, device), stack)
 
 
 class TorchSession:
     """A module on a device."""
 
-    def __init__(self, ready: _Ready, device: Device, facts: ModelFacts, kept: ExitStack) -> None:
+    def __init__(self, ready: _Ready, device: Device, facts: ModelFacts, undo: ExitStack) -> None:
         import torch
 
         self.facts = facts
@@ -80,8 +79,9 @@ class TorchSession:
         self._synchronize = torch.accelerator.synchronize
         self._ready: _Ready | None = ready
         self._device = device
-        self._kept = kept
         self._allocator = torch_devices.Allocator(device)
+        # Last: from here on close() puts the model back, until here leaving the caller's block does.
+        self._undo = undo.pop_all()
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -128,7 +128,7 @@ class TorchSession:
 
     def close(self) -> None:
         self._ready = None
-        self._kept.close()
+        self._undo.close()
         self._allocator.trim()
 
     def _tensor(self, value: Value) -> torch.Tensor:
