@@ -6,6 +6,7 @@ of one, and in trials it took away as much of the machine's drift as convolution
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -100,12 +101,10 @@ def main(threads: int) -> None:
     call = work()
     _, call_seconds = warm_up(lambda calls: time_calls(call, calls), 0.001, _WARMUP_SECONDS)
     channel.send(Ready(name(threads), call_seconds))
-    while True:
-        try:
-            order = channel.receive()
-        except EOFError:
-            return
-        channel.send(Samples(_block(call, order)))
+    # OSError: the parent was interrupted and has left in the middle of a block.
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            channel.send(Samples(_block(call, channel.receive())))
 
 
 def _block(call: Callable[[], Any], order: Block) -> tuple[int, ...]:
