@@ -6,7 +6,8 @@ import pytest
 
 from pytest_modelperf.reporting.progress import NoProgress, ProgressLine
 
-ERASE = "\r\x1b[K"
+SAVE = "\x1b7"
+BACK = "\x1b8\x1b[K"
 
 
 @dataclass
@@ -17,19 +18,19 @@ class Terminal:
     now: float = 0.0
 
     def line(self, width: int = 80) -> ProgressLine:
-        return ProgressLine(self.writes.append, width, lambda: self.now)
+        return ProgressLine(self.writes.append, lambda: width, lambda: self.now)
 
 
 def test_the_line() -> None:
     terminal = Terminal()
     terminal.line().show("tests/t.py::test_x", "batch=8", 3, 40, 83.2)
-    assert terminal.writes == [f"{ERASE}tests/t.py::test_x batch=8, round 3/40, 1 min 23 s left"]
+    assert terminal.writes == [f"{SAVE}tests/t.py::test_x batch=8, round 3/40, 1 min 23 s left"]
 
 
 def test_before_the_first_round() -> None:
     terminal = Terminal()
     terminal.line().show("t.py::t", "warming up cpu batch=8", 0, 0, 0.0)
-    assert terminal.writes == [f"{ERASE}t.py::t warming up cpu batch=8"]
+    assert terminal.writes == [f"{SAVE}t.py::t warming up cpu batch=8"]
 
 
 def test_five_times_a_second_at_most() -> None:
@@ -49,7 +50,7 @@ def test_clearing() -> None:
     line.show("t", "c", 1, 2, 1.0)
     line.clear()
     line.clear()
-    assert terminal.writes[1:] == [ERASE]
+    assert terminal.writes[1:] == [BACK]
 
 
 def test_after_clearing_it_is_shown_at_once() -> None:
@@ -68,22 +69,22 @@ def test_it_never_reaches_the_last_column(width: int, test: str) -> None:
 
     terminal = Terminal()
     terminal.line(width).show(test, "batch=8 seq=128", 3, 40, 83.2)
-    assert cell_len(terminal.writes[0].removeprefix(ERASE)) < width
+    assert cell_len(terminal.writes[0].removeprefix(SAVE)) < width
 
 
 def test_of_a_long_name_the_end_stays() -> None:
     terminal = Terminal()
     terminal.line(60).show("tests/a/very/long/path/test_vision.py::test_resnet50", "batch=8", 3, 40, 5.0)
     (written,) = terminal.writes
-    assert written.startswith(f"{ERASE}…")
+    assert written.startswith(f"{SAVE}…")
     assert written.endswith("::test_resnet50 batch=8, round 3/40, 5.0 s left")
 
 
 def test_nothing_where_the_output_is_no_terminal() -> None:
     terminal = Terminal()
-    line = ProgressLine.for_terminal(terminal.writes.append, 80, False)
+    line = ProgressLine.for_terminal(terminal.writes.append, lambda: 80, False)
     assert isinstance(line, NoProgress)
     line.show("t", "c", 1, 2, 1.0)
     line.clear()
     assert terminal.writes == []
-    assert isinstance(ProgressLine.for_terminal(terminal.writes.append, 80, True), ProgressLine)
+    assert isinstance(ProgressLine.for_terminal(terminal.writes.append, lambda: 80, True), ProgressLine)

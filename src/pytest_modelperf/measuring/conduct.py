@@ -137,8 +137,17 @@ class Conductor:
             yardstick = self._yardsticks(device)
             if yardstick is not None:
                 known = next((ruler for ruler in self._rulers.values() if ruler.player is yardstick), None)
-                plan = Schedule(turns, yardstick.calls, SETTLING_CALLS)
+                calls = min(yardstick.calls, max(1, round(self._yardstick_seconds() / yardstick.call_seconds)))
+                plan = Schedule(turns, calls, SETTLING_CALLS)
                 self._rulers[device] = known or Contender(yardstick, 0, plan)
+
+    def _yardstick_seconds(self) -> float:
+        """How long a yardstick's block may take: it is to have at most a third of the time."""
+        blocks = sum(
+            contender.schedule.block_seconds(self._prepared[key].call_seconds, contender.pipelined)
+            for key, contender in self._contenders.items()
+        )
+        return blocks / 2
 
     def _after_round(self, turn: int, turns: int) -> None:
         seconds = sum(

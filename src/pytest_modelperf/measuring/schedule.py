@@ -27,7 +27,11 @@ class Schedule:
 
     def seconds(self, call_seconds: float, pipelined: bool = False) -> float:
         """How long it will take, given the time of a call."""
-        return self.rounds * (self.settling + self.calls * (2 if pipelined else 1)) * call_seconds
+        return self.rounds * self.block_seconds(call_seconds, pipelined)
+
+    def block_seconds(self, call_seconds: float, pipelined: bool = False) -> float:
+        """How long one block takes, its settling calls included."""
+        return (self.settling + self.calls * (2 if pipelined else 1)) * call_seconds
 
     def takes_part(self, turn: int, turns: int) -> bool:
         """Whether a contender with these rounds has a block in turn `turn` of `turns`: its rounds are spread evenly."""
@@ -39,6 +43,7 @@ def schedule(call_seconds: float, seconds: float, *, pipelined: bool = False) ->
     if call_seconds > seconds:
         return Schedule(SLOW_CALLS, 1, 0, slow=True)
     calls = max(1, min(MOST_CALLS_A_BLOCK, round(BLOCK_SECONDS / max(call_seconds, 1e-9))))
-    block = Schedule(1, calls, SETTLING_CALLS)
-    rounds = math.floor(seconds / max(block.seconds(call_seconds, pipelined), BLOCK_SECONDS / 10))
+    # A fast model fills less than a block; as many rounds as a block's time gives are enough for it.
+    block_seconds = max(Schedule(1, calls, SETTLING_CALLS).seconds(call_seconds, pipelined), BLOCK_SECONDS)
+    rounds = math.floor(seconds / block_seconds)
     return Schedule(max(FEWEST_ROUNDS, rounds), calls, SETTLING_CALLS)

@@ -12,7 +12,7 @@ from ..baselines.store import Store
 from ..errors import UsageError
 from ..measuring.host import read_host
 from ..measuring.locks import DeviceLocks
-from ..reporting.progress import ProgressLine
+from ..reporting.progress import NoProgress, ProgressLine
 from ..reporting.protocol import parse_report_option
 from .coordinator import Coordinator
 from .examination import Bureau
@@ -111,10 +111,15 @@ def _check_devices(settings: Settings) -> None:
 def _progress(config: pytest.Config, is_worker: bool) -> Progress:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or is_worker:
-        return ProgressLine.for_terminal(lambda text: None, 80, isatty=False)
+        return NoProgress()
     writer = reporter._tw
 
     def write(text: str) -> None:
-        writer.write(text, flush=True)
+        # Past the writer, which would count the live line among the columns that it has filled.
+        writer._file.write(text)
+        writer._file.flush()
 
-    return ProgressLine.for_terminal(write, writer.fullwidth, isatty=reporter.isatty)
+    def room() -> int:
+        return int(writer.fullwidth - writer.width_of_current_line)
+
+    return ProgressLine.for_terminal(write, room, isatty=reporter.isatty)

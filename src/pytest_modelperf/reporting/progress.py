@@ -14,7 +14,11 @@ from .words import duration
 # Between two writes: fast enough for an eye, slow enough for the terminal on the same CPUs not to be measured.
 SECONDS_BETWEEN = 0.2
 
-_START_OF_LINE = "\r\x1b[K"
+# What stands on the line already (pytest's name of the file) stays: its end is saved, and returned to.
+_SAVE = "\x1b7"
+_BACK = "\x1b8\x1b[K"
+
+Write = Callable[[str], object]
 
 
 class Progress(Protocol):
@@ -30,19 +34,22 @@ class Progress(Protocol):
 
 
 class ProgressLine:
-    """The live line. `write` puts text on the terminal, flushed; `width` is its columns."""
+    """The live line. `write` puts text on the terminal, flushed; `room` tells the columns left on the line."""
 
-    def __init__(self, write: Callable[[str], object], width: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._write, self._width, self._clock = write, width, clock
+    def __init__(self, write: Write, room: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
+        self._write, self._room, self._clock = write, room, clock
         self._next = float("-inf")
         self._shown = False
 
     @staticmethod
     def for_terminal(
-        write: Callable[[str], object], width: int, isatty: bool, clock: Callable[[], float] = time.monotonic
+        write: Callable[[str], object],
+        room: Callable[[], int],
+        isatty: bool,
+        clock: Callable[[], float] = time.monotonic,
     ) -> Progress:
         """A live line, or what shows nothing where the output is no terminal."""
-        return ProgressLine(write, width, clock) if isatty else NoProgress()
+        return ProgressLine(write, room, clock) if isatty else NoProgress()
 
     def show(self, test: str, case: str, turn: int, turns: int, seconds_left: float) -> None:
         """Write the line anew, unless that was done just now."""
@@ -50,16 +57,17 @@ class ProgressLine:
         if now < self._next:
             return
         self._next = now + SECONDS_BETWEEN
+        start = _BACK if self._shown else _SAVE
         self._shown = True
         rounds = f", round {turn}/{turns}, {duration(max(seconds_left, 0.0))} left" if turns else ""
-        self._write(_START_OF_LINE + _fit(test, f" {case}{rounds}", self._width - 1))
+        self._write(start + _fit(test, f" {case}{rounds}", self._room() - 1))
 
     def clear(self) -> None:
-        """Empty the line, if it was written."""
+        """Leave the terminal as it was, if the line was written."""
         if self._shown:
             self._shown = False
             self._next = float("-inf")
-            self._write(_START_OF_LINE)
+            self._write(_BACK)
 
 
 class NoProgress:
