@@ -45,7 +45,7 @@ def test_attributes_are_documented_on_the_class() -> None:
             {"energy.per_sample": "the GPU has no energy counter"},
             "energy.per_sample of cpu batch=1 is unavailable: the GPU has no energy counter",
         ),
-        ("energy.per_sample", {}, "energy.per_sample of cpu batch=1 is unavailable: this version does not measure it"),
+        ("energy.per_sample", {}, "energy.per_sample of cpu batch=1 is unavailable: it is not measured on this device"),
         ("counters.nodes", {}, "counters.nodes was not counted for cpu batch=1; counted are: none"),
     ],
 )
@@ -136,7 +136,7 @@ def test_without_a_best_point_the_state_of_each_is_told() -> None:
     assert str(caught.value) == (
         "no point ran and holds the budget: "
         "cpu batch=1: latency.p50 is 0.06000 s [0.05940, 0.06060], budget latency.p50 ≤ 40.0 ms; "
-        "energy.per_sample of cpu batch=1 is unavailable: this version does not measure it; "
+        "energy.per_sample of cpu batch=1 is unavailable: it is not measured on this device; "
         "cpu batch=8: out of memory (8.1 GiB were asked for, 6.0 GiB are there)"
     )
 
