@@ -87,14 +87,17 @@ class LocalBench:
     def prepare(self, order: Prepare) -> Prepared:
         axes = self._cases[order.case]
         try:
-            refusal = self._refusal(axes)
+            memory.give_back()
+            unavailable = self._reset_peak()
+            refusal = self._refusal(axes, self._peak(unavailable).get("memory.peak", 0.0))
             if refusal:
                 return Prepared("out of memory", refusal)
             with self._session.running():
-                return self._ready(order, axes)
+                return self._ready(order, axes, unavailable)
         except Exception as error:  # noqa: BLE001 - whatever a model raises is this case's result
-            self._calls.pop(order.case, None)
-            return self._failure(error, axes)
+            failure = error
+        self._calls.pop(order.case, None)
+        return self._failure(failure, axes)
 
     def block(self, order: Block) -> Samples:
         call, session = self._calls[order.case], self._session
@@ -106,16 +109,17 @@ class LocalBench:
                     samples = time_calls(call, order.calls, order.settling)
                 queued = time_pipelined(call, session.wait, order.calls) if order.pipelined else 0
                 session.wait()
+            return Samples(samples, queued)
         except Exception as error:  # noqa: BLE001 - whatever a model raises is this case's result
-            self._calls.pop(order.case, None)
-            failure = self._failure(error, self._cases[order.case])
-            return Samples(error=failure.reason, out_of_memory=failure.status == "out of memory")
-        return Samples(samples, queued)
+            problem = error
+        # What it is bound to is to be given back with the rest.
+        del call
+        self._calls.pop(order.case, None)
+        failure = self._failure(problem, self._cases[order.case])
+        return Samples(error=failure.reason, out_of_memory=failure.status == "out of memory")
 
-    def _ready(self, order: Prepare, axes: Mapping[str, int]) -> Prepared:
+    def _ready(self, order: Prepare, axes: Mapping[str, int], unavailable: dict[str, str]) -> Prepared:
         session = self._session
-        memory.give_back()
-        unavailable = self._reset_peak()
         call = session.bind(drawing.draw(self._inputs, axes))
         start = perf_counter()
         call()
@@ -139,8 +143,11 @@ class LocalBench:
     def _reset_peak(self) -> dict[str, str]:
         """The figures of memory that cannot be read here, each with the reason."""
         self._session.reset_peak()
-        if self._session.peak() is not None:
-            return {}
+        try:
+            if self._session.peak() is not None:
+                return {}
+        except MetricUnavailable as error:
+            return dict.fromkeys(("memory.peak", "memory.reserved"), str(error))
         unavailable: dict[str, str] = {}
         try:
             memory.reset_peak()
@@ -149,27 +156,31 @@ class LocalBench:
         return unavailable
 
     def _peak(self, unavailable: dict[str, str]) -> dict[str, float]:
+        if "memory.peak" in unavailable:
+            return {}
         peak = self._session.peak()
         if peak is not None:
             return {"memory.peak": float(peak.peak_bytes), "memory.reserved": float(peak.reserved_bytes)}
-        if "memory.peak" in unavailable:
-            return {}
         try:
             return {"memory.peak": float(memory.peak_bytes())}
         except MetricUnavailable as error:
             unavailable["memory.peak"] = str(error)
             return {}
 
-    def _refusal(self, axes: Mapping[str, int]) -> str:
-        """Why this case is not even tried: its inputs alone, or the line through smaller cases, exceed the memory."""
+    def _refusal(self, axes: Mapping[str, int], held: float) -> str:
+        """Why this case is not even tried: its inputs alone, or the line through smaller cases, exceed the memory.
+
+        `held` is what is taken already, and so not among the bytes that are free: the model itself, most of all.
+        """
         needed = drawing.nbytes(self._inputs, axes)
         # Inputs are drawn on the host, whatever device they go to.
         host, device = memory.available_bytes(), self._session.free_bytes()
         free = host if device is None else device
         if needed > min(host, free):
             return f"not tried: its inputs take {_bytes(needed)} of {_bytes(min(host, free))} that are free"
-        more = forecast(self._readings, needed)
-        if more is not None and more > free * FORECAST_SLACK:
+        peak = forecast(self._readings, needed)
+        more = 0.0 if peak is None else peak - held
+        if more > free * FORECAST_SLACK:
             return f"not tried: from the smaller cases it needs {_bytes(more)} more, where {_bytes(free)} are free"
         return ""
 
@@ -179,22 +190,23 @@ class LocalBench:
         if not self._session.is_out_of_memory(error):
             tried = f" (inputs tried: {shapes})" if shapes else ""
             return Prepared("failed", what if isinstance(error, UsageError) else what + tried)
-        # The traceback holds the model's intermediate values: without it they can be given back.
-        error.__traceback__ = None
+        # Tracebacks, of what led to it too, hold the model's intermediate values: without them they can be given back.
+        error.__traceback__ = error.__cause__ = error.__context__ = None
         memory.give_back()
-        self._session.trim()
+        with self._session.running():
+            self._session.trim()
         return Prepared("out of memory", what)
 
 
 def forecast(readings: list[Reading], input_bytes: int) -> float | None:
-    """The bytes that a case with such inputs needs beyond the largest one seen: a line through the last two."""
+    """The peak in bytes of a case with such inputs: the line through the two largest seen, where it is larger."""
     if len(readings) < 2:
         return None
     smaller, larger = sorted(readings, key=lambda reading: reading.input_bytes)[-2:]
     if larger.input_bytes == smaller.input_bytes or input_bytes <= larger.input_bytes:
         return None
     slope = max(0.0, (larger.peak_bytes - smaller.peak_bytes) / (larger.input_bytes - smaller.input_bytes))
-    return slope * (input_bytes - larger.input_bytes)
+    return larger.peak_bytes + slope * (input_bytes - larger.input_bytes)
 
 
 def _counts(facts: ModelFacts) -> dict[str, float]:
