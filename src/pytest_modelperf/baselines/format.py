@@ -158,7 +158,8 @@ def _rounded(value: object, digits: int = SIGNIFICANT_DIGITS) -> object:
     if not isinstance(value, float) or not math.isfinite(value):
         return value
     # Bytes and counts are whole: they lose nothing, and no ".0" is left to read over.
-    return int(value) if value.is_integer() and abs(value) < 2**53 else float(f"{value:.{digits}g}")
+    rounded = value if value.is_integer() else float(f"{value:.{digits}g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 2**53 else rounded
 
 
 def _not_finite(value: object, where: str) -> Iterator[str]:

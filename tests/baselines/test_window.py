@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from baselines.made import CASE, CONDITIONS, CPU, GPU, record, run
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_modelperf.baselines.window import accepted
+from pytest_modelperf.domain.baseline import WINDOW, Baseline, CaseRecord, Run
+
+GPU_CASE = "cuda:0 batch=8"
+
+
+def grown(*runs: Run, baseline: Baseline | None = None, restart: frozenset[str] = frozenset()) -> Baseline:
+    for one in runs:
+        baseline = accepted(baseline, one, restart, test="test", machine="ci")
+    assert baseline is not None
+    return baseline
+
+
+def history(baseline: Baseline, case: str = CASE, hardware: str = CPU) -> list[float]:
+    records = [one.cases[case] for one in baseline.runs if case in one.cases]
+    return [one.log_location for one in records if one.hardware == hardware]
+
+
+def test_the_first_run_is_the_window_and_its_anchor() -> None:
+    found = grown(run(1.0))
+    assert found == Baseline("test", "ci", run(1.0), (run(1.0),))
+
+
+def test_the_window_slides_and_the_anchor_stays() -> None:
+    found = grown(*(run(float(index)) for index in range(12)))
+    assert history(found) == [4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]
+    assert len(found.runs) == WINDOW
+    assert found.anchor == run(0.0)
+
+
+def test_a_case_that_starts_again_loses_its_older_records_and_its_anchor() -> None:
+    both = [run(cases={CASE: record(float(i)), "cpu batch=1": record(float(-i))}) for i in range(4)]
+    found = grown(both[3], baseline=grown(*both[:3]), restart=frozenset({CASE}))
+    assert history(found) == [3.0]
+    assert history(found, "cpu batch=1") == [0.0, -1.0, -2.0, -3.0]
+    assert {case: one.log_location for case, one in found.anchor.cases.items()} == {CASE: 3.0, "cpu batch=1": 0.0}
+
+
+def test_runs_that_are_left_without_cases_are_dropped() -> None:
+    found = grown(run(9.0), baseline=grown(run(1.0), run(2.0)), restart=frozenset({CASE}))
+    assert found == grown(run(9.0))
+
+
+def test_a_case_that_is_to_start_again_and_did_not_run_keeps_its_records() -> None:
+    narrow = run(cases={"cpu batch=1": record()})
+    assert history(grown(narrow, baseline=grown(run(1.0)), restart=frozenset({CASE}))) == [1.0]
+
+
+def test_changed_conditions_start_the_windows_of_the_cases_that_ran() -> None:
+    old = [run(cases={CASE: record(float(i)), GPU_CASE: record(float(i), GPU)}) for i in range(3)]
+    upgraded = {**CONDITIONS, "torch": "2.14.0"}
+    found = grown(*old, run(9.0, conditions=upgraded), run(10.0, conditions=upgraded))
+    assert history(found) == [9.0, 10.0]
+    assert history(found, GPU_CASE, GPU) == [0.0, 1.0, 2.0]
+    assert found.anchor.cases[CASE].log_location == 9.0
+    assert found.anchor.cases[GPU_CASE].log_location == 0.0
+    assert found.anchor.conditions == upgraded
+
+
+def test_a_run_narrowed_to_one_device_pushes_no_other_devices_history_out() -> None:
+    both = [run(cases={CASE: record(float(i)), GPU_CASE: record(float(i), GPU)}) for i in range(WINDOW)]
+    found = grown(*both, *(run(100.0 + i) for i in range(20)))
+    assert history(found) == [112.0 + i for i in range(WINDOW)]
+    assert history(found, GPU_CASE, GPU) == [float(i) for i in range(WINDOW)]
+
+
+def test_machines_that_take_turns_under_one_name_keep_a_window_each() -> None:
+    others = [run(cases={CASE: record(100.0 + i, "Intel Xeon x4")}, conditions={"torch": "other"}) for i in range(10)]
+    mine = [run(float(i)) for i in range(10)]
+    found = grown(*(one for pair in zip(mine, others, strict=True) for one in pair))
+    assert history(found) == [float(i) for i in range(2, 10)]
+    assert history(found, CASE, "Intel Xeon x4") == [float(i) for i in range(102, 110)]
+
+
+def test_a_case_that_is_new_joins_the_anchor() -> None:
+    found = grown(run(1.0), run(cases={CASE: record(2.0), "cpu batch=1": record(5.0)}))
+    assert {case: one.log_location for case, one in found.anchor.cases.items()} == {CASE: 1.0, "cpu batch=1": 5.0}
+
+
+CASES = st.dictionaries(
+    st.sampled_from(["a", "b", "c"]),
+    st.builds(record, st.floats(-5, 5), st.sampled_from([CPU, GPU])),
+    min_size=1,
+)
+RUNS = st.lists(st.builds(Run, st.sampled_from([CONDITIONS, {}]), CASES), min_size=1, max_size=40)
+RESTARTS = st.lists(st.frozensets(st.sampled_from(["a", "b", "c"])), min_size=40, max_size=40)
+
+
+@given(RUNS, RESTARTS)
+def test_whatever_is_accepted(runs: list[Run], restarts: list[frozenset[str]]) -> None:
+    baseline: Baseline | None = None
+    for one, restart in zip(runs, restarts, strict=False):
+        before, baseline = baseline, accepted(baseline, one, restart, test="test", machine="ci")
+        assert baseline.runs[-1] == one
+        records: list[tuple[str, CaseRecord]] = [pair for old in baseline.runs for pair in old.cases.items()]
+        assert max(Counter((case, kept.hardware) for case, kept in records).values()) <= WINDOW
+        assert all(old.cases for old in baseline.runs)
+        assert one.cases.keys() <= baseline.anchor.cases.keys()
+        for case, kept in baseline.anchor.cases.items():
+            assert kept in (one.cases.get(case), before and before.anchor.cases.get(case))
