@@ -96,16 +96,15 @@ class Conductor:
 
     def _prepare(self, bench: Bench) -> None:
         """Make the cases ready, the smallest first: what does not fit spares the larger ones."""
-        cases = _cases(bench)
-        for index in sorted(range(len(cases)), key=lambda index: math.prod(cases[index].axes.values())):
-            case = cases[index]
+        for index, case in sorted(enumerate(_cases(bench)), key=lambda numbered: _size(numbered[1])):
             self._watch(Progress(f"warming up {case.key}"))
             self._prepared[case.key] = self._spared(case) or self._warmed(bench, index, case)
 
     def _spared(self, case: Case) -> Prepared | None:
         if case.key in self._unfit:
             return Prepared("out of memory", self._unfit[case.key])
-        for smaller in self._known_cases():
+        # The smallest first: the larger of two that did not fit may not have been tried itself.
+        for smaller in sorted(self._known_cases(), key=_size):
             prepared = self._prepared.get(smaller.key)
             if prepared is not None and prepared.status == "out of memory" and case.covers(smaller):
                 return Prepared("out of memory", f"not tried: {smaller.label} did not fit")
@@ -133,7 +132,8 @@ class Conductor:
 
     def _enter_yardsticks(self) -> None:
         turns = max((contender.schedule.rounds for contender in self._contenders.values()), default=0)
-        for device in {bench.opened.device for bench in self._benches} if turns else ():
+        # In the order of the benches: a set's differs between processes, and the seed would not settle the turns.
+        for device in dict.fromkeys(bench.opened.device for bench in self._benches) if turns else ():
             yardstick = self._yardsticks(device)
             if yardstick is not None:
                 known = next((ruler for ruler in self._rulers.values() if ruler.player is yardstick), None)
@@ -158,12 +158,12 @@ class Conductor:
 
     def _measured(self, case: Case, samples_per_call: int) -> Measured:
         prepared, contender = self._prepared[case.key], self._contenders.get(case.key)
-        if contender is None:
+        if prepared.status != "ok":
             return Measured(case, samples_per_call, prepared)
-        if contender.failure is not None:
+        if contender is not None and contender.failure is not None:
             status: Status = "out of memory" if contender.failure.out_of_memory else "failed"
             return Measured(case, samples_per_call, Prepared(status, contender.failure.error))
-        if not contender.blocks:
+        if contender is None or not contender.blocks:
             return Measured(case, samples_per_call, Prepared("failed", "interrupted before its first round"))
         return Measured(case, samples_per_call, prepared, self._timing(case, contender))
 
@@ -191,6 +191,10 @@ class Conductor:
             if contender is not None and contender.playing:
                 return CaseLost(lost, case, "timing")
         return lost
+
+
+def _size(case: Case) -> int:
+    return math.prod(case.axes.values())
 
 
 def _cases(bench: Bench) -> tuple[Case, ...]:
