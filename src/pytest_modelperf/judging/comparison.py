@@ -131,7 +131,11 @@ def _change(before: float, after: float) -> str:
 def _judged(
     verdict: Verdict, now: CaseRecord, window: Sequence[CaseRecord], anchor: CaseRecord | None, seconds: float | None
 ) -> Verdict:
-    """The word for the time: against the window, and where that finds no slowdown, against the anchor."""
+    """The word for the time: against the window, and where that finds no slowdown, against the anchor.
+
+    An interval at `level` has half of it on the slow side, so that the two looks together give a false alarm with the
+    chance `level` at most.
+    """
     against, scale = _compared(now, window, window)
     verdict = _worded(verdict, against, scale)
     if anchor is not None and list(window) != [anchor] and verdict.word in ("same", "uncertain"):
