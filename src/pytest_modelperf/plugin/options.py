@@ -161,16 +161,18 @@ def read_settings(config: pytest.Config) -> Settings:
 
     devices = [text for text in str(_value(config, "modelperf_device")).split(",") if text.strip()]
     return Settings(
-        devices=tuple(dict.fromkeys(_checked("modelperf_device", Device.parse, text.strip()) for text in devices)),
-        seconds=_checked("modelperf_seconds", parse_seconds, _value(config, "modelperf_seconds")),
+        devices=tuple(
+            dict.fromkeys(_checked(config, "modelperf_device", Device.parse, text.strip()) for text in devices)
+        ),
+        seconds=_read(config, "modelperf_seconds", parse_seconds),
         baselines=config.rootpath / str(_value(config, "modelperf_baselines")),
         machine=str(_value(config, "modelperf_machine")),
         update=bool(_value(config, "modelperf_update")),
         accept=tuple(_value(config, "modelperf_accept")),
         require_baseline=bool(_value(config, "modelperf_require_baseline")),
-        tolerance=_checked("modelperf_tolerance", parse_tolerance, _value(config, "modelperf_tolerance")),
+        tolerance=_read(config, "modelperf_tolerance", parse_tolerance),
         isolate=_choice(config, "modelperf_isolate") == "yes",
-        timeout_s=_checked("modelperf_timeout", parse_seconds, _value(config, "modelperf_timeout")),
+        timeout_s=_read(config, "modelperf_timeout", parse_seconds),
         reports=tuple(_value(config, "modelperf_report")),
         uncertain_fails=_choice(config, "modelperf_uncertain") == "fail",
         counters_fail=_choice(config, "modelperf_counters") == "fail",
@@ -190,23 +192,31 @@ def _value(config: pytest.Config, ini: str) -> Any:
     return config.getini(ini) if given is None else given
 
 
-def _checked(ini: str, parse: Any, value: object) -> Any:
+def _read(config: pytest.Config, ini: str, parse: Any) -> Any:
+    return _checked(config, ini, parse, _value(config, ini))
+
+
+def _checked(config: pytest.Config, ini: str, parse: Any, value: object) -> Any:
     from ..errors import UsageError
 
     try:
         return parse(value)
     except UsageError as error:
-        raise pytest.UsageError(f"{_written(ini)}: {error}") from None
+        raise pytest.UsageError(f"{_written(config, ini)}: {error}") from None
 
 
 def _choice(config: pytest.Config, ini: str) -> str:
     option = next(option for option in OPTIONS if option.ini == ini)
     value = str(_value(config, ini)).lower()
     if value not in option.choices:
-        raise pytest.UsageError(f"{_written(ini)}: {value!r} is neither {' nor '.join(map(repr, option.choices))}")
+        choices = " nor ".join(map(repr, option.choices))
+        raise pytest.UsageError(f"{_written(config, ini)}: {value!r} is neither {choices}")
     return value
 
 
-def _written(ini: str) -> str:
+def _written(config: pytest.Config, ini: str) -> str:
+    """What the user wrote: the option, or the setting of the ini file."""
     option = next(option for option in OPTIONS if option.ini == ini)
-    return option.flag or f"ini {ini}"
+    if option.flag is not None and getattr(config.option, ini, None) is not None:
+        return option.flag
+    return f"ini {ini}"
