@@ -1,0 +1,189 @@
+"""A user's project in a folder of its own, and runs of pytest in it, each a process as users have it.
+
+As `pytester.runpytest_subprocess`, but for fixtures of any scope: a run that several tests read is made once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+LIMIT_S = 120
+# A sleeping model repeats on the busiest machine, and needs no measuring time: one call exceeds it.
+BRIEF = "--modelperf-seconds=0.001"
+# What the environment of the tests must not lend to the run: colour, CI's fuller output, coverage's and xdist's own.
+_OURS = ("PYTEST_", "PY_COLORS", "FORCE_COLOR", "NO_COLOR", "CI", "BUILD_NUMBER", "SLOWDOWN", "COVERAGE_", "COV_CORE_")
+
+MODELS = """\
+import os
+import time
+
+import numpy as np
+import pytest
+from pytest_modelperf import MiB, Tensor, ms
+
+X = {"x": Tensor(("batch", 4))}
+
+
+def sleeps(x):
+    # SLOWDOWN is chosen by the test that starts this run.
+    time.sleep(0.004 * float(os.environ.get("SLOWDOWN", "1")))
+    return x
+
+
+"""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A project's folder; `scratch` is a short path for what processes keep while they run (sockets, locks)."""
+
+    path: Path
+    scratch: Path
+
+    def write(self, name: str, text: str) -> Path:
+        """A file of the project; a test file (`test_x.py`) begins with MODELS."""
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text((MODELS if file.name.startswith("test_") else "") + dedent(text), "utf-8")
+        return file
+
+    def run(
+        self, *arguments: str, autoload: bool = False, before: Callable[[], None] | None = None, **variables: str
+    ) -> pytest.RunResult:
+        """`pytest --modelperf` with these arguments. Only with `autoload` are other plugins than ours loaded."""
+        return self.run_disabled("--modelperf", *arguments, autoload=autoload, before=before, **variables)
+
+    def run_disabled(
+        self, *arguments: str, autoload: bool = False, before: Callable[[], None] | None = None, **variables: str
+    ) -> pytest.RunResult:
+        """`pytest` with these arguments. `before` runs in the new process, before it becomes pytest."""
+        process = self.start(*arguments, autoload=autoload, before=before, **variables)
+        return self.finish(process)
+
+    def start(
+        self, *arguments: str, autoload: bool = False, before: Callable[[], None] | None = None, **variables: str
+    ) -> subprocess.Popen[str]:
+        """The same, and does not wait for its end."""
+        command = [sys.executable, "-m", "pytest", *([] if autoload else ["-p", "modelperf"]), *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=self.path,
+            env=self._environment(autoload) | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=before,
+        )
+
+    @staticmethod
+    def finish(process: subprocess.Popen[str]) -> pytest.RunResult:
+        """Wait for a run's end, and show its output where a test fails."""
+        began = time.monotonic()
+        try:
+            out, err = process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        sys.stdout.write(out)
+        sys.stderr.write(err)
+        return pytest.RunResult(process.returncode, out.splitlines(), err.splitlines(), time.monotonic() - began)
+
+    def baselines(self, folder: str = "perf_baselines") -> dict[str, str]:
+        """The text of every file below the folder of baselines, by its path there."""
+        root = self.path / folder
+        files = (file for file in sorted(root.rglob("*")) if file.is_file())
+        return {file.relative_to(root).as_posix(): file.read_text("utf-8") for file in files}
+
+    def baseline(self, test: str) -> Path:
+        """The one baseline of a test, by the end of its path: `"test_a/test_speed.json"`."""
+        (found,) = (self.path / "perf_baselines").glob(f"*/{test}")
+        return found
+
+    def _environment(self, autoload: bool) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+        alone = {} if autoload else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        return kept | alone | {"COLUMNS": "160", "TMPDIR": str(self.scratch), "HOME": str(self.scratch)}
+
+
+def said(result: pytest.RunResult, test: str) -> str:
+    """What the run says of a test that failed, its own section, on one line: prose is wrapped where it likes."""
+    text = "\n".join(result.outlines)
+    found = re.search(rf"^_+ (?:ERROR collecting )?{re.escape(test)} _+$\n(.*?)(?=^_+ .* _+$|^=+ )", text, re.M | re.S)
+    assert found, f"no section of {test}"
+    return flat(found[1])
+
+
+def flat(text: str) -> str:
+    """The text on one line, without pytest's own signs at the margin."""
+    return " ".join(re.sub(r"^E ", " ", text, flags=re.M).split())
+
+
+def output(result: pytest.RunResult) -> str:
+    """All that a run says, on one line."""
+    return flat("\n".join(result.outlines + result.errlines))
+
+
+def summary(result: pytest.RunResult) -> str:
+    """What stands under the heading `modelperf`, on one line."""
+    text = "\n".join(result.outlines)
+    found = re.search(r"^=+ modelperf =+$\n(.*?)(?=^=+ )", text, re.M | re.S)
+    assert found, "the run has no summary of modelperf"
+    return flat(found[1])
+
+
+def changed(file: Path, change: Callable[[dict[str, Any]], None]) -> str:
+    """Change a baseline as an editor would, and give its new text."""
+    data = json.loads(file.read_text("utf-8"))
+    change(data)
+    file.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", "utf-8")
+    return file.read_text("utf-8")
+
+
+def unscaled(data: Mapping[str, Any]) -> None:
+    """Say that a baseline was made with a yardstick that is no longer there: what is then compared are plain times.
+
+    Models that sleep repeat on a busy machine, and the yardstick does not.
+    """
+    for run in (data["anchor"], *data["runs"]):
+        for record in run["cases"].values():
+            record["yardstick"] = "none/0"
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A short path: that of a socket has 108 bytes at most. Locks lie there too, so that no other run is waited for."""
+    path = Path(tempfile.mkdtemp(prefix="mp-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def new_folder(tmp_path_factory: pytest.TempPathFactory, scratch: Path) -> Callable[[], Folder]:
+    """Makes empty projects, for fixtures of any scope."""
+
+    def make() -> Folder:
+        path = tmp_path_factory.mktemp("project")
+        (path / "pytest.ini").write_text("[pytest]\n")
+        return Folder(path, scratch)
+
+    return make
+
+
+@pytest.fixture
+def folder(new_folder: Callable[[], Folder]) -> Folder:
+    """An empty project of this test's own."""
+    return new_folder()

@@ -1,0 +1,74 @@
+"""`--modelperf-seconds`: measuring time for one case."""
+
+from __future__ import annotations
+
+import pytest
+from integration.folders import Folder, output, summary
+
+TEST = """
+@pytest.mark.modelperf(inputs=X)
+def test_speed(modelperf):
+    modelperf(sleeps)
+"""
+PLAN = "--collect-only"
+
+
+def test_the_default_is_three_seconds_a_case(folder: Folder) -> None:
+    folder.write("test_a.py", TEST)
+    assert "1 case 3.0 s test_a.py::test_speed" in output(folder.run(PLAN))
+
+
+@pytest.mark.parametrize(
+    ("ini", "arguments", "planned"),
+    [
+        ("", ["--modelperf-seconds=7"], "7.0 s"),
+        ("", ["--modelperf-seconds=500 ms"], "0.5 s"),
+        ("modelperf_seconds = 5", [], "5.0 s"),
+        ("modelperf_seconds = 5", ["--modelperf-seconds=7"], "7.0 s"),
+        ("modelperf_seconds = 5", ["-o", "modelperf_seconds=6"], "6.0 s"),
+    ],
+)
+def test_the_command_line_goes_before_the_ini_file(
+    folder: Folder, ini: str, arguments: list[str], planned: str
+) -> None:
+    folder.write("test_a.py", TEST)
+    folder.write("pytest.ini", f"[pytest]\n{ini}\n")
+    said = output(folder.run(PLAN, *arguments))
+    assert f"1 case {planned} test_a.py::test_speed" in said
+    assert f"1 marked test, 1 case, about {planned} of measuring, start-up apart" in said
+
+
+def test_a_marker_goes_before_both(folder: Folder) -> None:
+    folder.write("test_a.py", TEST.replace("inputs=X", "inputs=X, seconds=2"))
+    folder.write("pytest.ini", "[pytest]\nmodelperf_seconds = 5\n")
+    assert "1 case 2.0 s test_a.py::test_speed" in output(folder.run(PLAN, "--modelperf-seconds=7"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        ("0", "seconds '0' is no measuring time; write a number above zero"),
+        ("-1", "seconds '-1' is no measuring time; write a number above zero"),
+        ("long", "'long' is no quantity; write a number or a text such as '20 ms'"),
+        ("3 GiB", "'3 GiB' is in B, where '20 ms' would fit"),
+        ("inf", "inf is not finite; write something such as '20 ms'"),
+    ],
+)
+def test_a_wrong_time_is_a_usage_error(folder: Folder, seconds: str, words: str) -> None:
+    result = folder.run(f"--modelperf-seconds={seconds}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"ERROR: --modelperf-seconds: {words}" in output(result)
+
+
+def test_a_wrong_time_of_the_ini_file_names_its_setting(folder: Folder) -> None:
+    folder.write("pytest.ini", "[pytest]\nmodelperf_seconds = 0\n")
+    result = folder.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "ERROR: ini modelperf_seconds: seconds '0' is no measuring time" in output(result)
+
+
+def test_a_call_longer_than_the_time_is_made_three_times(folder: Folder) -> None:
+    folder.write("test_a.py", TEST)
+    result = folder.run("--modelperf-seconds=1 ms")
+    result.assert_outcomes(passed=1)
+    assert "one call takes longer than the measuring time: timed 3 calls" in summary(result)
