@@ -1,0 +1,47 @@
+"""What every integration test shares: a folder for a project, and that nothing is left behind by its runs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.folders import Folder
+from integration.projects import Project
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """Instead of the system's temporary folder: locks are then not shared with other runs on this machine."""
+    path = Path(tempfile.mkdtemp(prefix="mp-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def new_folder(tmp_path_factory: pytest.TempPathFactory, scratch: Path) -> Callable[[], Folder]:
+    """Makes empty folders, for fixtures of any scope."""
+    return lambda: Folder(tmp_path_factory.mktemp("project"), scratch)
+
+
+@pytest.fixture
+def folder(new_folder: Callable[[], Folder]) -> Folder:
+    """An empty folder for a project."""
+    return new_folder()
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory, scratch: Path) -> Callable[[], Project]:
+    """Makes empty projects, for fixtures of any scope."""
+    return lambda: Project(tmp_path_factory.mktemp("project"), scratch)
+
+
+@pytest.fixture
+def project(new_project: Callable[[], Project]) -> Iterator[Project]:
+    """An empty project; whatever its runs have started is gone at the end."""
+    made = new_project()
+    yield made
+    assert made.left_behind() == []

@@ -1,0 +1,114 @@
+"""Projects whose marked tests are compared with the same tests run in place."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import dedent
+
+import psutil
+import pytest
+
+from integration.folders import Folder
+
+# What a test file begins with: a model that takes a microsecond, and a marker whose case takes a fraction of a second.
+HEADER = """\
+import logging
+import os
+import signal
+import sys
+import time
+import warnings
+
+import pytest
+from pytest_modelperf import Tensor
+
+
+def double(x):
+    return x * 2
+
+
+INPUTS = {"x": Tensor(("batch", 4))}
+perf = pytest.mark.modelperf(inputs=INPUTS, seconds=0.01)
+
+
+"""
+# Set in the environment of everything that a project's runs start.
+RUN_VARIABLE = "MODELPERF_TEST_PROJECT"
+# What killed processes may take to be gone, on a busy machine.
+ENDING_SECONDS = 10.0
+# What differs between two runs of the same tests.
+_VOLATILE = (
+    (re.compile(r"0x[0-9a-f]+"), "0x…"),
+    (re.compile(r"\b\d+\.\d+ ?s\b"), "… s"),
+    (re.compile(r"\b\d\d:\d\d:\d\d\b"), "…"),
+)
+
+
+@dataclass(frozen=True)
+class Project(Folder):
+    """A project whose runs are told apart from all other processes, and compared with runs in place."""
+
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def write(self, name: str, text: str, header: str = HEADER) -> Path:
+        """A file of the project; a test file (`test_x.py`) begins with HEADER."""
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text((header if file.name.startswith("test_") else "") + dedent(text), "utf-8")
+        return file
+
+    def in_place(self, *arguments: str) -> pytest.RunResult:
+        """The same run without isolation."""
+        return self.run("--modelperf-isolate=no", *arguments)
+
+    def processes(self) -> list[psutil.Process]:
+        """All that this project's runs have started and that still runs."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def left_behind(self) -> list[str]:
+        """The commands of what still runs after a while."""
+        deadline = time.monotonic() + ENDING_SECONDS
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return [" ".join(process.cmdline()) for process in self.processes()]
+
+    def junit(self, name: str = "junit.xml") -> dict[str, ElementTree.Element]:
+        """The testcases of a JUnit file by name; each must be there once."""
+        found = list(ElementTree.parse(self.path / name).getroot().iter("testcase"))
+        cases = {case.attrib["name"]: case for case in found}
+        assert len(cases) == len(found), [case.attrib["name"] for case in found]
+        return cases
+
+    def lines(self, name: str) -> list[str]:
+        """The lines of a file that the tests of a run wrote, [] where there is none."""
+        path = self.path / name
+        return path.read_text("utf-8").splitlines() if path.exists() else []
+
+    def _environment(self, autoload: bool) -> dict[str, str]:
+        return super()._environment(autoload) | {RUN_VARIABLE: self.name}
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get(RUN_VARIABLE) == self.name and process.status() != psutil.STATUS_ZOMBIE
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+
+
+def shown(result: pytest.RunResult) -> list[str]:
+    """What a run printed but for modelperf's own section and what no two runs share."""
+    kept, ours = [], False
+    for line in result.outlines:
+        heading = re.fullmatch(r"(=+|-+) (.+) (=+|-+)", line)
+        if heading:
+            ours = heading[2] == "modelperf" or (ours and heading[1].startswith("-"))
+        if ours:
+            continue
+        for pattern, instead in _VOLATILE:
+            line = pattern.sub(instead, line)
+        kept.append(line.strip("=").strip() if heading else line)
+    return kept
