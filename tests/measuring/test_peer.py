@@ -163,7 +163,7 @@ class TestStart:
 
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a parent's death")
     def test_who_is_an_orphan_already_does_not_connect(self) -> None:
-        line = b'{"address": "/not/there", "key": "00", "parent": 1}\n'
+        line = b'{"address": "/not/there", "key": "00", "parent": -1}\n'
         orphan = subprocess.run(command("serve"), input=line, capture_output=True)
         assert (orphan.returncode, orphan.stderr) == (1, b"")
 

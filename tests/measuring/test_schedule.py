@@ -23,6 +23,7 @@ times = st.floats(0.01, 60.0)
 @pytest.mark.parametrize(
     ("call_seconds", "seconds", "expected"),
     [
+        (1e-6, 3.0, Schedule(75, MOST_CALLS_A_BLOCK, 2)),
         (0.001, 3.0, Schedule(71, 40, 2)),
         (0.01, 3.0, Schedule(50, 4, 2)),
         (0.1, 3.0, Schedule(10, 1, 2)),

@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from measuring.fakes import Clock, FakeBench, FakeSession, FakeYardstick, lose, ready
+
+from pytest_modelperf.domain.device import Device
+from pytest_modelperf.domain.tensor import Tensor
+from pytest_modelperf.measuring.bench import LocalBench
+from pytest_modelperf.measuring.conduct import CaseLost, Conductor, Measured, Progress
+from pytest_modelperf.measuring.orders import Block, Prepared, Samples
+from pytest_modelperf.measuring.peer import Lost
+from pytest_modelperf.measuring.schedule import SETTLING_CALLS, schedule
+
+
+def conductor(*benches: Any, **options: Any) -> Conductor:
+    return Conductor(benches, **{"seconds": 1.0, "seed": 7, **options})
+
+
+def states(measured: tuple[Measured, ...]) -> dict[str, tuple[str, str]]:
+    return {one.case.key: (one.prepared.status, one.prepared.reason) for one in measured}
+
+
+def prepares(log: list[str]) -> list[str]:
+    return [line.split(" ", 1)[1] for line in log if line.startswith("prepare")]
+
+
+def fits(largest: int) -> Callable[[int], Prepared]:
+    return lambda batch: ready(0.001) if batch <= largest else Prepared("out of memory", "DoesNotFit: no")
+
+
+class TestMeasuring:
+    def test_every_case_is_timed_as_its_schedule_says(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """From the clock to the samples, through a bench of this process."""
+        clock = Clock().install(monkeypatch)
+        session = FakeSession(clock, lambda batch: 0.001 * batch)
+        sweep = [{"batch": batch} for batch in (1, 8, 2)]
+        bench = LocalBench(lambda: session, Device("cpu"), {"x": Tensor(("batch",))}, sweep)
+        measured = conductor(bench).run()
+        assert [one.case.axes for one in measured] == sweep
+        assert [one.samples_per_call for one in measured] == [1, 8, 2]
+        for one in measured:
+            assert one.timing is not None
+            batch = one.samples_per_call
+            plan = schedule(0.001 * batch, 1.0)
+            assert one.timing.rounds_ns == ((batch * 1_000_000,) * plan.calls,) * plan.rounds
+            assert one.timing.settling_calls == SETTLING_CALLS
+            assert one.timing.warmup == one.prepared.warmup
+            assert one.timing.warmup.settled
+            assert (one.timing.yardstick, one.timing.yardstick_ns, one.timing.pipelined) == ("", (), ())
+
+    def test_the_smallest_case_is_made_ready_first(self) -> None:
+        bench = FakeBench([4, 1, 2])
+        measured = conductor(bench, seconds=2.5).run()
+        assert prepares(bench.log) == ["cpu 1 for 2.5 s", "cpu 2 for 2.5 s", "cpu 4 for 2.5 s"]
+        assert [one.samples_per_call for one in measured] == [4, 1, 2]
+
+    def test_nobody_runs_beside_another(self) -> None:
+        log: list[str] = []
+        conductor(FakeBench([1, 2], log=log), FakeBench([1, 2], device="cpu:threads=1", log=log)).run()
+        for resume, work, pause in zip(log[::3], log[1::3], log[2::3], strict=True):
+            name = work.split()[1]
+            assert (resume, pause) == (f"resume {name}", f"pause {name}")
+
+    def test_all_cases_are_ready_before_the_first_round(self) -> None:
+        log: list[str] = []
+        conductor(FakeBench([1, 2], log=log), FakeBench([1], device="cuda:0", log=log)).run()
+        kinds = [line.split()[0] for line in log]
+        assert max(i for i, kind in enumerate(kinds) if kind == "prepare") < kinds.index("block")
+
+    def test_the_seed_settles_the_order_of_turns(self) -> None:
+        def order(seed: int) -> list[str]:
+            log: list[str] = []
+            conductor(FakeBench([1, 2, 3], log=log), seed=seed).run()
+            return log
+
+        assert order(1) == order(1)
+        assert order(1) != order(2)
+
+    def test_asynchronous_devices_have_pipelined_blocks(self) -> None:
+        bench = FakeBench(
+            [1],
+            device="cuda:0",
+            asynchronous=True,
+            answer=lambda order: Samples((1000,) * order.calls, 700 * order.calls),
+        )
+        (measured,) = conductor(bench).run()
+        assert all(order.pipelined for order in bench.orders)
+        assert measured.timing is not None
+        assert measured.timing.pipelined == ((40, 28_000),) * len(measured.timing.rounds_ns)
+
+    def test_a_slow_model_is_called_three_times(self) -> None:
+        bench = FakeBench([1], asynchronous=True, prepare=lambda batch: ready(5.0))
+        (measured,) = conductor(bench).run()
+        assert bench.orders == [Block(0, 1, 0, pipelined=False)] * 3
+        assert measured.timing is not None
+        assert measured.timing.calls == 3
+        assert measured.timing.pipelined == ()
+
+    def test_nothing_to_time_is_no_error(self) -> None:
+        bench = FakeBench([1, 2], prepare=lambda batch: Prepared("failed", "RuntimeError: no"))
+        measured = conductor(bench, yardsticks=lambda device: pytest.fail("nobody asked for one")).run()
+        assert [one.prepared.status for one in measured] == ["failed", "failed"]
+        assert [one.timing for one in measured] == [None, None]
+
+
+class TestFailing:
+    def test_a_block_that_fails_ends_its_case_alone(self) -> None:
+        bench = FakeBench([1, 2], answer=lambda order: Samples((1,)) if order.case else Samples(error="ValueError: no"))
+        one, two = conductor(bench).run()
+        assert (one.prepared.status, one.prepared.reason, one.timing) == ("failed", "ValueError: no", None)
+        assert two.timing is not None
+        assert len(two.timing.rounds_ns) == schedule(0.002, 1.0).rounds
+
+    def test_memory_may_run_out_in_a_block(self) -> None:
+        bench = FakeBench([1], answer=lambda order: Samples(error="DoesNotFit: no", out_of_memory=True))
+        assert states(conductor(bench).run()) == {"cpu batch=1": ("out of memory", "DoesNotFit: no")}
+
+    @pytest.mark.parametrize("batches", [[1, 2, 4, 8, 16], [16, 8, 4, 2, 1], [8, 16, 2, 1, 4]])
+    def test_what_does_not_fit_spares_what_is_larger(self, batches: list[int]) -> None:
+        bench = FakeBench(batches, prepare=fits(2))
+        measured = states(conductor(bench).run())
+        assert prepares(bench.log) == [f"cpu {batch} for 1 s" for batch in (1, 2, 4)]
+        assert (
+            measured
+            == {
+                "cpu batch=1": ("ok", ""),
+                "cpu batch=2": ("ok", ""),
+                "cpu batch=4": ("out of memory", "DoesNotFit: no"),
+                "cpu batch=8": ("out of memory", "not tried: batch=4 did not fit"),
+                "cpu batch=16": ("out of memory", "not tried: batch=4 did not fit"),
+            }
+            | {}
+        )
+        assert list(measured) == [f"cpu batch={batch}" for batch in batches]
+
+    def test_a_failure_spares_nothing(self) -> None:
+        bench = FakeBench([1, 2], prepare=lambda batch: ready(0.001) if batch > 1 else Prepared("failed", "no"))
+        assert [state for state, _ in states(conductor(bench).run()).values()] == ["failed", "ok"]
+
+    def test_another_device_is_asked_for_itself(self) -> None:
+        small, large = FakeBench([1, 2], prepare=fits(0)), FakeBench([1, 2], device="cuda:0", prepare=fits(2))
+        measured = states(conductor(small, large).run())
+        assert [state for state, _ in measured.values()] == ["out of memory", "out of memory", "ok", "ok"]
+
+    def test_a_case_known_not_to_fit_is_not_tried(self) -> None:
+        bench = FakeBench([1, 2, 4])
+        reason = "the system killed its process for lack of memory"
+        measured = states(conductor(bench, unfit={"cpu batch=2": reason}).run())
+        assert prepares(bench.log) == ["cpu 1 for 1 s"]
+        assert measured == {
+            "cpu batch=1": ("ok", ""),
+            "cpu batch=2": ("out of memory", reason),
+            "cpu batch=4": ("out of memory", "not tried: batch=2 did not fit"),
+        }
+
+
+class TestLosing:
+    @pytest.mark.parametrize("out_of_memory", [False, True])
+    def test_while_warming_up(self, out_of_memory: bool) -> None:
+        def prepare(batch: int) -> Prepared:
+            if batch == 2:
+                raise lose(out_of_memory)
+            return ready(0.001)
+
+        bench = FakeBench([1, 2, 4], prepare=prepare)
+        with pytest.raises(CaseLost) as caught:
+            conductor(bench).run()
+        assert str(caught.value) == ("the runner was killed by signal 11 (SIGSEGV) while warming up batch=2 on cpu")
+        assert caught.value.case.key == "cpu batch=2"
+        assert caught.value.lost.fate.out_of_memory == out_of_memory
+        assert not bench.resumed
+
+    def test_while_timing(self) -> None:
+        blocks = iter(range(1000))
+
+        def answer(order: Block) -> Samples:
+            if order.case == 1 and next(blocks) == 3:
+                raise lose()
+            return Samples((1000,) * order.calls)
+
+        with pytest.raises(CaseLost, match=r"while timing batch=2 on cpu$") as caught:
+            conductor(FakeBench([1, 2, 4], answer=answer)).run()
+        assert caught.value.case.axes == {"batch": 2}
+
+    def test_a_model_without_axes(self) -> None:
+        def answer(order: Block) -> Samples:
+            raise lose()
+
+        bench = FakeBench([1], answer=answer)
+        bench.opened = type(bench.opened)("cuda:0", "a fake", ({},), (1,), 0.5)
+        with pytest.raises(CaseLost, match="while timing the model on cuda:0"):
+            conductor(bench).run()
+
+    def test_a_lost_yardstick_is_no_cases_fault(self) -> None:
+        ruler = FakeYardstick([])
+
+        def die(order: Block) -> Samples:
+            raise lose()
+
+        ruler.player.answer = die
+        with pytest.raises(Lost) as caught:
+            conductor(FakeBench([1, 2]), yardsticks=lambda device: ruler).run()
+        assert not isinstance(caught.value, CaseLost)
+
+
+class TestYardsticks:
+    def test_it_plays_in_every_round_and_is_paired_by_round(self) -> None:
+        """The slower case sits rounds out: its rounds are paired with the yardstick's of the same rounds."""
+        rounds = iter(range(1000))
+        ruler = FakeYardstick([])
+        ruler.player.answer = lambda order: Samples((next(rounds),) * order.calls)
+        bench = FakeBench([1, 50], prepare=lambda batch: ready(0.001 if batch == 1 else 0.05))
+        fast, slow = conductor(bench, yardsticks=lambda device: ruler).run()
+        turns = schedule(0.001, 1.0).rounds
+        assert [(order.calls, order.settling) for order in ruler.player.orders] == [(20, SETTLING_CALLS)] * turns
+        assert fast.timing is not None
+        assert slow.timing is not None
+        assert (fast.timing.yardstick, slow.timing.yardstick) == ("fake/1", "fake/1")
+        assert fast.timing.yardstick_ns == tuple((turn,) * 20 for turn in range(turns))
+        plan = schedule(0.05, 1.0)
+        taken = [turn for turn in range(turns) if plan.takes_part(turn, turns)]
+        assert slow.timing.yardstick_ns == tuple((turn,) * 20 for turn in taken)
+        assert len(slow.timing.rounds_ns) == len(taken) == plan.rounds
+
+    @pytest.mark.parametrize(("call_seconds", "calls"), [(1e-8, 1), (1e-5, 3), (2e-5, 5), (0.001, 20)])
+    def test_it_has_a_third_of_the_time_at_most(self, call_seconds: float, calls: int) -> None:
+        """A fast model's block is short, and the yardstick's with it: calls of 1 ms, never none."""
+        ruler = FakeYardstick([])
+        bench = FakeBench([1], prepare=lambda batch: ready(call_seconds))
+        conductor(bench, yardsticks=lambda device: ruler).run()
+        assert {order.calls for order in ruler.player.orders} == {calls}
+
+    def test_a_device_may_have_none(self) -> None:
+        ruler = FakeYardstick([])
+        benches = FakeBench([1]), FakeBench([1], device="cuda:0")
+        cpu, cuda = conductor(*benches, yardsticks={"cpu": ruler}.get).run()
+        assert cpu.timing is not None
+        assert cuda.timing is not None
+        assert (cpu.timing.yardstick, cuda.timing.yardstick) == ("fake/1", "")
+
+    def test_one_that_two_devices_share_plays_once_a_round(self) -> None:
+        ruler = FakeYardstick([])
+        benches = FakeBench([1]), FakeBench([1], device="cpu:threads=2")
+        measured = conductor(*benches, yardsticks=lambda device: ruler).run()
+        assert len(ruler.player.orders) == schedule(0.001, 1.0).rounds
+        assert [one.timing.yardstick for one in measured if one.timing is not None] == ["fake/1", "fake/1"]
+
+    def test_devices_are_asked_for_in_their_order(self) -> None:
+        """A set's order differs between processes, and with it the turns that the seed is to repeat."""
+        devices = [f"cpu:threads={number}" for number in range(1, 9)]
+        asked: list[str] = []
+        conductor(*(FakeBench([1], device=device) for device in devices), yardsticks=asked.append).run()
+        assert asked == devices
+
+
+class TestWatching:
+    def test_it_is_told_how_far_it_is(self) -> None:
+        seen: list[Progress] = []
+        conductor(FakeBench([2, 1]), watch=seen.append).run()
+        assert seen[:2] == [Progress("warming up cpu batch=1"), Progress("warming up cpu batch=2")]
+        turns = schedule(0.001, 1.0).rounds
+        assert [(progress.turn, progress.turns) for progress in seen[2:]] == [(n, turns) for n in range(1, turns + 1)]
+        assert {progress.case for progress in seen[2:]} == {"2 cases in turn"}
+        left = [progress.seconds_left for progress in seen[2:]]
+        assert left == sorted(left, reverse=True)
+        assert 1.8 < left[0] < 2.0
+        assert left[-1] == 0.0
+
+    def test_only_while_nobody_runs(self) -> None:
+        bench = FakeBench([1, 2])
+        resumed: list[bool] = []
+        conductor(bench, watch=lambda progress: resumed.append(bench.resumed)).run()
+        assert not any(resumed)
+
+
+class TestInterruption:
+    """A Ctrl-C keeps what has been measured."""
+
+    def test_between_rounds(self) -> None:
+        def watch(progress: Progress) -> None:
+            if progress.turn == 3:
+                raise KeyboardInterrupt
+
+        conducting = conductor(FakeBench([1, 2]), yardsticks=lambda device: FakeYardstick([]), watch=watch)
+        with pytest.raises(KeyboardInterrupt):
+            conducting.run()
+        fast, slow = conducting.results()
+        assert fast.timing is not None
+        assert len(fast.timing.rounds_ns) == len(fast.timing.yardstick_ns) == 3
+        assert fast.prepared.status == slow.prepared.status == "ok"
+
+    def test_in_a_block_only_cases_with_a_yardstick_in_all_rounds_are_paired(self) -> None:
+        """The last round is cut short: who had its turn before the yardstick keeps its rounds, without a yardstick."""
+        ruler = FakeYardstick([])
+        played: list[int] = []
+
+        def rule(order: Block) -> Samples:
+            if len(ruler.player.orders) == 5:
+                raise KeyboardInterrupt
+            return Samples((1,) * order.calls)
+
+        def answer(order: Block) -> Samples:
+            played.append(order.case)
+            return Samples((1000,) * order.calls)
+
+        ruler.player.answer = rule
+        bench = FakeBench([1, 2, 3, 4], prepare=lambda batch: ready(0.001), answer=answer)
+        conducting = conductor(bench, yardsticks=lambda device: ruler)
+        with pytest.raises(KeyboardInterrupt):
+            conducting.run()
+        before = set(played[4 * 4 :])
+        assert 0 < len(before) < 4, "choose another seed: the yardstick's fifth turn must come between the cases'"
+        for case, measured in enumerate(conducting.results()):
+            assert measured.timing is not None
+            assert len(measured.timing.rounds_ns) == (5 if case in before else 4)
+            assert len(measured.timing.yardstick_ns) == (0 if case in before else 4)
+            assert measured.timing.yardstick == ("" if case in before else "fake/1")
+
+    def test_a_case_that_had_no_round(self) -> None:
+        def answer(order: Block) -> Samples:
+            raise KeyboardInterrupt
+
+        conducting = conductor(FakeBench([1], answer=answer))
+        with pytest.raises(KeyboardInterrupt):
+            conducting.run()
+        assert states(conducting.results()) == {"cpu batch=1": ("failed", "interrupted before its first round")}
+
+    def test_while_warming_up(self) -> None:
+        """What is ready and was never timed is no result; what was not tried is not told."""
+
+        def prepare(batch: int) -> Prepared:
+            if batch == 4:
+                raise KeyboardInterrupt
+            return ready(0.001) if batch == 1 else Prepared("failed", "RuntimeError: no")
+
+        bench = FakeBench([1, 2, 4, 8], prepare=prepare)
+        conducting = conductor(bench)
+        with pytest.raises(KeyboardInterrupt):
+            conducting.run()
+        assert not bench.resumed
+        assert states(conducting.results()) == {
+            "cpu batch=1": ("failed", "interrupted before its first round"),
+            "cpu batch=2": ("failed", "RuntimeError: no"),
+        }
+
+    def test_before_anything_there_is_nothing(self) -> None:
+        assert conductor(FakeBench([1])).results() == ()
