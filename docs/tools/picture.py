@@ -36,13 +36,15 @@ def main(arguments: list[str]) -> None:
 
 def drawn(output: str) -> str:
     """Terminal output as SVG, with the fonts of whoever looks at it: nothing is loaded from elsewhere."""
-    # Where it ran is nobody's business, and would differ from one picture to the next.
-    output = re.sub(r"^rootdir: .*\n", "", output, flags=re.MULTILINE)
+    # Where it ran, and what else is installed there, differs from one picture to the next and tells nothing.
+    output = re.sub(r"^(rootdir|plugins|benchmark|cachedir): .*\n", "", output, flags=re.MULTILINE)
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True)
         console.print(Text.from_ansi(output), soft_wrap=True)
     picture = console.export_svg(title="pytest --modelperf", unique_id="run")
-    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+    # Some viewers drop leading spaces otherwise, and with them the alignment of the columns.
+    return picture.replace("<text ", '<text xml:space="preserve" ')
 
 
 if __name__ == "__main__":
