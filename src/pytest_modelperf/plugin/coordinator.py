@@ -36,7 +36,7 @@ class Coordinator:
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         following = _following(item, nextitem)
-        for report in self._reports(item, following):
+        for report in _torn_down(item, nextitem, self._reports(item, following)):
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         if following is None:
@@ -136,12 +136,44 @@ def _phase(item: pytest.Item, when: str, failure: Exception | None = None, resul
     return report
 
 
+def _torn_down(
+    item: pytest.Item, nextitem: pytest.Item | None, reports: list[pytest.TestReport]
+) -> list[pytest.TestReport]:
+    """Tear down here what unmarked tests have set up and the next test does not need, as part of this one's teardown.
+
+    pytest does it after every test, so that the fixtures of a module may go with a marked test as with any other.
+    """
+    state = item.session._setupstate
+    needed = nextitem.listchain() if nextitem is not None else []
+    if list(state.stack) == needed[: len(state.stack)]:
+        return reports
+
+    def tear_down() -> None:
+        __tracebackhide__ = True
+        state.teardown_exact(nextitem)
+
+    capture = item.config.pluginmanager.get_plugin("capturemanager")
+    with capture.item_capture("teardown", item) if capture is not None else contextlib.nullcontext():
+        stops = (pytest.exit.Exception, KeyboardInterrupt)
+        call = pytest.CallInfo.from_call(tear_down, when="teardown", reraise=stops)
+    here: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    *before, there = reports
+    if there.failed and here.failed:
+        return [*reports, here]
+    there.sections = [*there.sections, *here.sections]
+    if here.failed:
+        there.outcome, there.longrepr = here.outcome, here.longrepr
+    return [*before, there]
+
+
 def _following(item: pytest.Item, nextitem: pytest.Item | None) -> pytest.Item | None:
     """The next test of the same runner: marked, in the same file, with no other file's test in between."""
-    if nextitem is None or nextitem.path != item.path:
+    if nextitem is None:
         return None
     items = item.session.items
     for later in items[items.index(item) + 1 :]:
-        if later.path == item.path and is_marked(later):
+        if later.path != item.path:
+            return None
+        if is_marked(later):
             return later
     return None
