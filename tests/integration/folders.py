@@ -45,6 +45,17 @@ def sleeps(x):
 
 
 """
+# The test of the model that sleeps.
+SPEED = """
+@pytest.mark.modelperf(inputs=X)
+def test_speed(modelperf):
+    modelperf(sleeps)
+"""
+# A slowdown that no machine is busy enough to hide, and as large a gain.
+SLOWER = {"SLOWDOWN": "10"}
+FASTER = {"SLOWDOWN": "0.1"}
+# Sleeps are told apart by more than this, and by less on a machine that is fit for tests.
+TOLERANT = "--modelperf-tolerance=90%"
 
 
 @dataclass(frozen=True)
@@ -61,32 +72,35 @@ class Folder:
         file.write_text((MODELS if file.name.startswith("test_") else "") + dedent(text), "utf-8")
         return file
 
-    def run(
-        self, *arguments: str, autoload: bool = False, before: Callable[[], None] | None = None, **variables: str
-    ) -> pytest.RunResult:
-        """`pytest --modelperf` with these arguments. Only with `autoload` are other plugins than ours loaded."""
-        return self.run_disabled("--modelperf", *arguments, autoload=autoload, before=before, **variables)
+    def run(self, *arguments: str, **options: Any) -> pytest.RunResult:
+        """`pytest --modelperf` with these arguments; options are those of `start`."""
+        return self.finish(self.start("--modelperf", *arguments, **options))
 
-    def run_disabled(
-        self, *arguments: str, autoload: bool = False, before: Callable[[], None] | None = None, **variables: str
-    ) -> pytest.RunResult:
-        """`pytest` with these arguments. `before` runs in the new process, before it becomes pytest."""
-        process = self.start(*arguments, autoload=autoload, before=before, **variables)
-        return self.finish(process)
+    def run_disabled(self, *arguments: str, **options: Any) -> pytest.RunResult:
+        """`pytest` with these arguments; options are those of `start`."""
+        return self.finish(self.start(*arguments, **options))
 
     def start(
-        self, *arguments: str, autoload: bool = False, before: Callable[[], None] | None = None, **variables: str
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        before: Callable[[], None] | None = None,
+        autoload: bool = False,
     ) -> subprocess.Popen[str]:
-        """The same, and does not wait for its end."""
+        """Start `pytest` with these arguments, and do not wait for its end.
+
+        `env` are more variables; `before` runs in the new process, before it becomes pytest. Only with `autoload` are
+        other plugins than ours loaded.
+        """
         command = [sys.executable, "-m", "pytest", *([] if autoload else ["-p", "modelperf"]), *arguments]
         return subprocess.Popen(
             command,
             cwd=self.path,
-            env=self._environment(autoload) | variables,
+            env=self._environment(autoload) | dict(env or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=before,
+            preexec_fn=lambda: _prepare(before),
         )
 
     @staticmethod
@@ -101,6 +115,10 @@ class Folder:
         sys.stdout.write(out)
         sys.stderr.write(err)
         return pytest.RunResult(process.returncode, out.splitlines(), err.splitlines(), time.monotonic() - began)
+
+    def ini(self, *lines: str) -> None:
+        """The project's pytest.ini with these lines."""
+        (self.path / "pytest.ini").write_text("\n".join(["[pytest]", *lines, ""]), "utf-8")
 
     def baselines(self, folder: str = "perf_baselines") -> dict[str, str]:
         """The text of every file below the folder of baselines, by its path there."""
@@ -117,6 +135,15 @@ class Folder:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         alone = {} if autoload else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         return kept | alone | {"COLUMNS": "160", "TMPDIR": str(self.scratch), "HOME": str(self.scratch)}
+
+
+def _prepare(before: Callable[[], None] | None) -> None:
+    """In the new process: one processor, for products of several threads take for ever beside other work."""
+    if hasattr(os, "sched_setaffinity"):
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {processors[os.getpid() % len(processors)]})
+    if before is not None:
+        before()
 
 
 def said(result: pytest.RunResult, test: str) -> str:
@@ -176,9 +203,9 @@ def new_folder(tmp_path_factory: pytest.TempPathFactory, scratch: Path) -> Calla
     """Makes empty projects, for fixtures of any scope."""
 
     def make() -> Folder:
-        path = tmp_path_factory.mktemp("project")
-        (path / "pytest.ini").write_text("[pytest]\n")
-        return Folder(path, scratch)
+        made = Folder(tmp_path_factory.mktemp("project"), scratch)
+        made.ini()
+        return made
 
     return make
 
@@ -187,3 +214,20 @@ def new_folder(tmp_path_factory: pytest.TempPathFactory, scratch: Path) -> Calla
 def folder(new_folder: Callable[[], Folder]) -> Folder:
     """An empty project of this test's own."""
     return new_folder()
+
+
+@pytest.fixture(scope="session")
+def _accepted(new_folder: Callable[[], Folder]) -> Folder:
+    folder = new_folder()
+    folder.write("test_a.py", SPEED)
+    folder.run("--modelperf-update", BRIEF).assert_outcomes(passed=1)
+    changed(folder.baseline("test_a/test_speed.json"), unscaled)
+    return folder
+
+
+@pytest.fixture
+def accepted(_accepted: Folder, new_folder: Callable[[], Folder]) -> Folder:
+    """A project with the test SPEED in `test_a.py`, and its baseline of one run."""
+    folder = new_folder()
+    shutil.copytree(_accepted.path, folder.path, dirs_exist_ok=True)
+    return folder

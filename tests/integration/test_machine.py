@@ -1,0 +1,80 @@
+"""`--modelperf-machine`: the name of the machine's folder of baselines."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+from typing import Any
+
+import pytest
+from integration.folders import BRIEF, SPEED, TOLERANT, Folder, changed, output, said, summary
+
+
+def test_the_folder_is_named_by_the_hardware_where_nobody_says(accepted: Folder) -> None:
+    (file,) = accepted.baselines()
+    machine, *rest = file.split("/")
+    assert rest == ["test_a", "test_speed.json"]
+    assert re.fullmatch(r"[a-z0-9.-]+-x\d+[a-z0-9.-]*", machine), machine
+    assert platform.node() not in machine
+
+
+def test_the_option_names_it_and_goes_before_the_ini_file(folder: Folder) -> None:
+    folder.ini("modelperf_machine = ci-small")
+    folder.write("test_a.py", SPEED)
+    result = folder.run(BRIEF, "--modelperf-update", "--modelperf-machine=ci-large")
+    assert list(folder.baselines()) == ["ci-large/test_a/test_speed.json"]
+    assert "machine: ci-large (" in summary(result)
+    told = summary(folder.run(BRIEF))
+    assert "machine: ci-small (" in told
+    assert "other machine: there are baselines of ci-large and none of this machine; accept this run with " in told
+    assert "totals: 1 other machine" in told
+
+
+def test_other_hardware_under_the_same_name_is_not_compared(accepted: Folder) -> None:
+    def moved(data: dict[str, Any]) -> None:
+        for run in (data["anchor"], *data["runs"]):
+            run["cases"]["cpu batch=1"]["hardware"] = "Colossus Mark 2 x1"
+
+    file = accepted.baseline("test_a/test_speed.json")
+    text = changed(file, moved)
+    result = accepted.run(BRIEF, TOLERANT)
+    result.assert_outcomes(passed=1)
+    told = summary(result)
+    assert re.search(r"other machine: this run was made on .*, the baseline on Colossus Mark 2 x1", told)
+    assert "totals: 1 other machine" in told
+    assert file.read_text() == text
+    failing = accepted.run(BRIEF, "--modelperf-require-baseline")
+    failing.assert_outcomes(failed=1)
+    assert said(failing, "test_speed").startswith("no baseline: batch=1: this run was made on ")
+
+
+def test_a_file_of_another_machine_in_this_folder_is_not_measured_against(accepted: Folder) -> None:
+    file = accepted.baseline("test_a/test_speed.json")
+    shutil.copytree(file.parent.parent, accepted.path / "perf_baselines" / "ci-large")
+    before = accepted.baselines()
+    result = accepted.run(BRIEF, "--modelperf-update", "--modelperf-machine=ci-large")
+    result.assert_outcomes(failed=1)
+    assert re.search(
+        r"^not measured: the baseline .*/ci-large/test_a/test_speed.json is of the machine '.*', not of 'ci-large'; "
+        r"move it back to where it belongs, or, if the machine was only renamed, correct \"machine\" in it",
+        said(result, "test_speed"),
+    )
+    assert accepted.baselines() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("../elsewhere", "'../elsewhere' leaves the folder of the baselines"),
+        ("con", "'con' is a name that Windows keeps for itself"),
+        ("my machine", "'my machine' is no folder name on every system"),
+    ],
+)
+def test_what_is_no_folder_name_is_a_usage_error(folder: Folder, name: str, words: str) -> None:
+    result = folder.run(f"--modelperf-machine={name}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"ERROR: --modelperf-machine={words}; write letters, digits, '.', '_' and '-', for example 'ci-large'" in (
+        output(result)
+    )
+    assert not (folder.path / "perf_baselines").exists()

@@ -1,0 +1,32 @@
+"""The ini setting `modelperf_uncertain`: what an uncertain verdict is."""
+
+from __future__ import annotations
+
+import pytest
+from integration.folders import BRIEF, Folder, output, said, summary
+
+
+def test_it_warns_where_nobody_says(accepted: Folder) -> None:
+    result = accepted.run(BRIEF)
+    result.assert_outcomes(passed=1)
+    told = summary(result)
+    assert "uncertain: known to ±" in told
+    assert " would tell: runs of this case are taken to spread by " in told
+    assert "totals: 1 uncertain" in told
+
+
+def test_it_fails_where_the_ini_file_says_so(accepted: Folder) -> None:
+    accepted.ini("modelperf_uncertain = fail")
+    result = accepted.run(BRIEF)
+    result.assert_outcomes(failed=1)
+    text = said(result, "test_speed")
+    assert text.startswith("uncertain whether slower: batch=1 ")
+    assert "It fails because of modelperf_uncertain = fail. Measure for longer (--modelperf-seconds)" in text
+    accepted.run(BRIEF, "--modelperf-accept=test_a.py::test_speed").assert_outcomes(passed=1)
+
+
+def test_what_is_neither_is_a_usage_error(folder: Folder) -> None:
+    folder.ini("modelperf_uncertain = shout")
+    result = folder.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "ERROR: ini modelperf_uncertain: 'shout' is neither 'warn' nor 'fail'" in output(result)
