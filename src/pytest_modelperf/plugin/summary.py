@@ -111,7 +111,9 @@ class Summary:
         stopped = session.shouldfail or session.shouldstop
         if not missed or not stopped:
             return []
-        return [f"{len(missed)} marked tests did not run ({stopped}): their baselines are as they were"]
+        if len(missed) == 1:
+            return [f"{missed.pop()}: did not run ({stopped}), its baseline is as it was"]
+        return [f"{len(missed)} marked tests did not run ({stopped}), their baselines are as they were"]
 
     def _made(self, config: pytest.Config, interrupted: bool) -> Report:
         in_order = sorted(self._results.items(), key=lambda named: self._order[named[0]])
