@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-pytest_plugins = ["pytester", "integration.folders"]
+pytest_plugins = ["pytester"]
 
 # The same examples in every run: a failure is the change's, never the draw's.
 settings.register_profile("repeatable", derandomize=True, deadline=None)

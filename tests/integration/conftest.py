@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from integration.folders import Folder
+from integration.folders import BRIEF, SPEED, Folder, changed, unscaled
 from integration.projects import Project
 
 
@@ -23,14 +22,37 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def new_folder(tmp_path_factory: pytest.TempPathFactory, scratch: Path) -> Callable[[], Folder]:
-    """Makes empty folders, for fixtures of any scope."""
-    return lambda: Folder(tmp_path_factory.mktemp("project"), scratch)
+    """Makes folders with a pytest.ini that says nothing, for fixtures of any scope."""
+
+    def make() -> Folder:
+        folder = Folder(tmp_path_factory.mktemp("project"), scratch)
+        folder.ini()
+        return folder
+
+    return make
 
 
 @pytest.fixture
 def folder(new_folder: Callable[[], Folder]) -> Folder:
     """An empty folder for a project."""
     return new_folder()
+
+
+@pytest.fixture(scope="session")
+def _accepted(new_folder: Callable[[], Folder]) -> Folder:
+    folder = new_folder()
+    folder.write("test_a.py", SPEED)
+    folder.run("--modelperf-update", BRIEF).assert_outcomes(passed=1)
+    changed(folder.baseline("test_a/test_speed.json"), unscaled)
+    return folder
+
+
+@pytest.fixture
+def accepted(_accepted: Folder, new_folder: Callable[[], Folder]) -> Folder:
+    """A project with the test SPEED in `test_a.py`, and its baseline of one run."""
+    folder = new_folder()
+    shutil.copytree(_accepted.path, folder.path, dirs_exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

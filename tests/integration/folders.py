@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -188,46 +186,3 @@ def unscaled(data: Mapping[str, Any]) -> None:
     for run in (data["anchor"], *data["runs"]):
         for record in run["cases"].values():
             record["yardstick"] = "none/0"
-
-
-@pytest.fixture(scope="session")
-def scratch() -> Iterator[Path]:
-    """A short path: that of a socket has 108 bytes at most. Locks lie there too, so that no other run is waited for."""
-    path = Path(tempfile.mkdtemp(prefix="mp-"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def new_folder(tmp_path_factory: pytest.TempPathFactory, scratch: Path) -> Callable[[], Folder]:
-    """Makes empty projects, for fixtures of any scope."""
-
-    def make() -> Folder:
-        made = Folder(tmp_path_factory.mktemp("project"), scratch)
-        made.ini()
-        return made
-
-    return make
-
-
-@pytest.fixture
-def folder(new_folder: Callable[[], Folder]) -> Folder:
-    """An empty project of this test's own."""
-    return new_folder()
-
-
-@pytest.fixture(scope="session")
-def _accepted(new_folder: Callable[[], Folder]) -> Folder:
-    folder = new_folder()
-    folder.write("test_a.py", SPEED)
-    folder.run("--modelperf-update", BRIEF).assert_outcomes(passed=1)
-    changed(folder.baseline("test_a/test_speed.json"), unscaled)
-    return folder
-
-
-@pytest.fixture
-def accepted(_accepted: Folder, new_folder: Callable[[], Folder]) -> Folder:
-    """A project with the test SPEED in `test_a.py`, and its baseline of one run."""
-    folder = new_folder()
-    shutil.copytree(_accepted.path, folder.path, dirs_exist_ok=True)
-    return folder
