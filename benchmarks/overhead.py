@@ -22,9 +22,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-MODEL_FILE = (
-    "import torch\n\nimport pytest\n\n\n@pytest.mark.modelperf(inputs=())\ndef test_x(modelperf):\n    modelperf(lambda: None)\n"
-)
+MODEL_FILE = """import torch
+
+import pytest
+
+
+@pytest.mark.modelperf(inputs=())
+def test_x(modelperf):
+    modelperf(lambda: None)
+"""
 
 Contenders = Mapping[str, Callable[[], float]]
 

@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging.simulated import Machine, chance_band
 
-from pytest_modelperf.judging.ratio import PRIOR_FREEDOM, Ratio, RunSpread, Side, ratio, run_spread
+from pytest_modelperf.domain.baseline import CaseRecord
+from pytest_modelperf.judging.ratio import (
+    PRIOR_FREEDOM,
+    ROUNDS_SHARE,
+    SCALED_SPREAD,
+    UNSCALED_SPREAD,
+    Ratio,
+    RunSpread,
+    Side,
+    prior_spread,
+    ratio,
+    run_spread,
+)
 
 TRIALS = 1000
 
@@ -97,3 +109,12 @@ def test_a_smaller_slowdown_can_be_detected_where_less_is_accepted(tolerance: fl
 def test_an_interval_too_wide_for_a_float_is_open() -> None:
     found = ratio(Side(0.0, 1.0, 1.0), [Side(0.0, 1.0, 1.0)], RunSpread(1e6, 1.0)).estimate(1e-6)
     assert (found.low, found.high) == (0.0, math.inf)
+
+
+def test_an_unsteady_machine_widens_the_prior() -> None:
+    steady = CaseRecord("cpu", log_location=0.0, spread=0.0, rounds=30, yardstick="matmul/1", scaled_spread=0.0)
+    shaken = CaseRecord("cpu", log_location=0.0, spread=1.0, rounds=30, yardstick="matmul/1", scaled_spread=0.5)
+    assert prior_spread([steady], scaled=False) == pytest.approx(UNSCALED_SPREAD)
+    assert prior_spread([steady], scaled=True) == pytest.approx(SCALED_SPREAD)
+    assert prior_spread([shaken], scaled=False) == pytest.approx(math.hypot(UNSCALED_SPREAD, ROUNDS_SHARE))
+    assert prior_spread([shaken], scaled=True) == pytest.approx(math.hypot(SCALED_SPREAD, 0.5 * ROUNDS_SHARE))

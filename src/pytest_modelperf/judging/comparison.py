@@ -9,7 +9,7 @@ from ..domain.baseline import Baseline, CaseRecord
 from ..domain.estimate import Estimate
 from ..domain.units import percent, significant
 from ..domain.verdict import Verdict, Word
-from .ratio import LEAST_ROUNDS, SCALED_SPREAD, UNSCALED_SPREAD, Ratio, Side, ratio, run_spread
+from .ratio import LEAST_ROUNDS, Ratio, Side, prior_spread, ratio, run_spread
 from .remedy import remedy
 
 # The condition that decides whether runs are compared at all: in the pytest process a test shares memory, threads and
@@ -160,12 +160,16 @@ def _compared(
     alike = [record for record in then if now.yardstick and record.yardstick == now.yardstick]
     scale = now.yardstick if any(record.rounds >= LEAST_ROUNDS for record in alike) else ""
 
-    def sides(records: Sequence[CaseRecord]) -> list[Side]:
-        kept = [record for record in records if record.rounds >= LEAST_ROUNDS and scale in ("", record.yardstick)]
-        return [Side.of(record, scaled=bool(scale)) for record in kept]
+    def kept(records: Sequence[CaseRecord]) -> list[CaseRecord]:
+        return [record for record in records if record.rounds >= LEAST_ROUNDS and scale in ("", record.yardstick)]
 
-    spread = run_spread(sides(among), SCALED_SPREAD if scale else UNSCALED_SPREAD, drifting=drifting)
-    return ratio(Side.of(now, scaled=bool(scale)), sides(then), spread), scale
+    def sides(records: Sequence[CaseRecord]) -> list[Side]:
+        return [Side.of(record, scaled=bool(scale)) for record in kept(records)]
+
+    prior = prior_spread([now, *kept(then)], scaled=bool(scale))
+    return ratio(
+        Side.of(now, scaled=bool(scale)), sides(then), run_spread(sides(among), prior, drifting=drifting)
+    ), scale
 
 
 def _worded(verdict: Verdict, found: Ratio, scale: str) -> Verdict:

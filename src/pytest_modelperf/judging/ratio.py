@@ -18,6 +18,10 @@ from .statistics import t_quantile, trimmed_freedom
 # one a false alarm.
 SCALED_SPREAD = 0.02
 UNSCALED_SPREAD = 0.055
+# A machine that is unsteady from round to round is so from run to run: this share of the spread between rounds is added
+# to the prior. Measured: runs spread 0.6 times as much as their rounds beside four busy processes (benchmarks/
+# repeatability.py: rounds 90-190%, runs 50-120%), and no more than that on a quiet machine.
+ROUNDS_SHARE = 0.6
 # The prior counts as much as that many more runs would: it rules a young window, a full one (7 degrees) outvotes it.
 PRIOR_FREEDOM = 4.0
 # A record of one round says nothing of its own error.
@@ -51,6 +55,13 @@ class RunSpread:
 
     variance: float
     freedom: float
+
+
+def prior_spread(records: Sequence[CaseRecord], scaled: bool) -> float:
+    """What is assumed of the spread between runs of a case before its own runs tell: never less than was stated."""
+    stated = SCALED_SPREAD if scaled else UNSCALED_SPREAD
+    rounds = [record.scaled_spread if scaled else record.spread for record in records]
+    return math.hypot(stated, ROUNDS_SHARE * math.sqrt(_mean([spread**2 for spread in rounds])))
 
 
 def run_spread(sides: Sequence[Side], prior: float, *, drifting: bool = False) -> RunSpread:
