@@ -21,6 +21,7 @@ from pytest_modelperf.measuring.orders import Message
 from pytest_modelperf.measuring.peer import Channel, Peer, connect
 
 ENDLESS = 600.0
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class Ask(Message, frozen=True):
@@ -162,6 +163,18 @@ def parent(state: str, child: str) -> None:
     elif state == "spinning":
         started.ask(Ask("spin"))
     say(started.pid)
+    time.sleep(ENDLESS)
+
+
+def foster(state: str, child: str) -> None:
+    """Start such a parent, tell its id and then what it tells, and become its children's parent when it dies.
+
+    To the kernel they are no orphans then: it does not wake those that were stopped.
+    """
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    say(subprocess.Popen(command("parent", state, child)).pid)
     time.sleep(ENDLESS)
 
 

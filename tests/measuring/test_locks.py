@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 from measuring.children import command
 
 from pytest_modelperf.measuring.locks import DeviceLocks
@@ -81,19 +82,44 @@ def test_who_is_killed_holds_nothing(other: Other, locks: DeviceLocks) -> None:
     locks.hold(["cpu"])
 
 
-def test_two_that_want_the_same_in_another_order_do_not_block_each_other(other: Other) -> None:
+def test_two_that_want_the_same_in_another_order_do_not_block_each_other(other: Other, tmp_path: Path) -> None:
+    """Whatever order they are asked for in, who waits for the first holds no second."""
+    holder = other("cpu")
+    assert heard(holder) == "holding"
+    second = FileLock(tmp_path / "locks" / "cuda-0.lock")
+
+    def waiting(device: str) -> None:
+        assert device == "cpu"
+        second.acquire(timeout=0)
+        second.release()
+        let_go(holder)
+
+    locks = DeviceLocks(waiting, tmp_path / "locks")
+    locks.hold(["cuda:0", "cpu"])
+    with pytest.raises(Timeout):
+        second.acquire(timeout=0)
+    locks.release()
+
+
+def test_many_turns_of_two(other: Other) -> None:
     both = [other("cpu,cuda:0", 50), other("cuda:0,cpu", 50)]
     outputs = [process.communicate(timeout=30)[0] for process in both]
     assert [output.count("holding") for output in outputs] == [50, 50]
 
 
-def test_holding_the_same_again_lets_nobody_in(other: Other, locks: DeviceLocks) -> None:
+def test_holding_the_same_again_lets_nobody_in(locks: DeviceLocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    locks.hold(["cpu", "cuda:0"])
+    with monkeypatch.context() as patch:
+        patch.setattr(locks, "release", lambda: pytest.fail("it was let go"))
+        locks.hold(["cuda:0", "cpu", "cpu"])
+
+
+def test_what_is_not_asked_for_any_longer_is_let_go(other: Other, locks: DeviceLocks) -> None:
     locks.hold(["cpu"])
     waiter = other("cpu")
     assert heard(waiter) == "waiting for cpu"
-    locks.hold(["cpu", "cpu"])
     locks.hold(["cuda:0"])
-    assert heard(waiter) == "holding", "what is not asked for any longer is let go"
+    assert heard(waiter) == "holding"
 
 
 def test_releasing_twice_is_harmless(locks: DeviceLocks) -> None:

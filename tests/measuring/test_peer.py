@@ -86,6 +86,21 @@ def ends(pid: int) -> bool:
     return becomes(pid, "gone", psutil.STATUS_ZOMBIE)
 
 
+@contextlib.contextmanager
+def started(arguments: list[str]) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+    """A process and what it writes; it is killed in the end, with all that it started."""
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process:
+        try:
+            yield process, process.stdout
+        finally:
+            for descendant in psutil.Process(process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    descendant.kill()
+            process.kill()
+
+
 class TestConversation:
     def test_a_question_is_answered(self, start: Start) -> None:
         child = start()
@@ -412,13 +427,20 @@ class TestParent:
         ],
     )
     def test_a_killed_parent_takes_it_along(self, state: str, child: str) -> None:
-        parent = subprocess.Popen(command("parent", state, child), stdout=subprocess.PIPE, text=True)
-        assert parent.stdout is not None
-        with parent:
-            pid = int(parent.stdout.readline())
+        with started(command("parent", state, child)) as (parent, output):
+            pid = int(output.readline())
             assert becomes(pid, *STATES[state])
             parent.kill()
-        assert ends(pid)
+            assert ends(pid)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has foster parents")
+    def test_a_foster_parent_does_not_keep_it_stopped(self) -> None:
+        """Some shells and containers' first processes are such: the end of a stopped process is the kernel's to see."""
+        with started(command("foster", "stopped", "serve")) as (_, output):
+            parent, pid = int(output.readline()), int(output.readline())
+            assert becomes(pid, psutil.STATUS_STOPPED)
+            os.kill(parent, signal.SIGKILL)
+            assert ends(pid)
 
 
 STATES = {

@@ -74,8 +74,9 @@ def test_rounds_are_spread_evenly_over_the_turns(rounds: int, more: int) -> None
     turns, plan = rounds + more, Schedule(rounds, 1, 0)
     taken = [turn for turn in range(turns) if plan.takes_part(turn, turns)]
     assert len(taken) == rounds
-    gaps = {after - before for before, after in itertools.pairwise(taken)}
-    assert not gaps or max(gaps) - min(gaps) <= 1
+    gaps = {after - before for before, after in itertools.pairwise([-1, *taken])}
+    assert max(gaps) - min(gaps) <= 1
+    assert taken[-1] == turns - 1
 
 
 def test_who_has_as_many_rounds_as_there_are_turns_takes_part_in_each() -> None:

@@ -60,7 +60,8 @@ def test_it_takes_blocks_and_is_stopped_in_between(capfd: pytest.CaptureFixture[
         assert ruler.name == yardstick.name(1)
         assert ruler.call_seconds > 0
         assert process.status() == psutil.STATUS_STOPPED
-        for calls in (5, 3):
+        # So few are made on a busy machine too.
+        for calls in (3, 1):
             ruler.resume()
             samples = ruler.block(Block(0, calls, 2))
             ruler.pause()
