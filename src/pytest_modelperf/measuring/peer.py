@@ -31,6 +31,8 @@ Answer = TypeVar("Answer")
 
 # How long a process that was asked to end may take before it is killed.
 ENDING_SECONDS = 10.0
+# Variables by which coverage starts itself in every new process: timed code must not run under a tracer.
+_COVERAGE_VARIABLES = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COV_CORE_SOURCE", "COV_CORE_CONFIG")
 _PR_SET_PDEATHSIG = 1
 _HAS_STOP = hasattr(signal, "SIGSTOP")
 
@@ -98,7 +100,7 @@ class Peer(Generic[Answer]):
         errors = subprocess.STDOUT if output else None
         with Listener(authkey=secrets.token_bytes(32)) as self._listener:
             self._process = subprocess.Popen(
-                argv, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=output, stderr=errors
+                argv, env=_untraced(env), cwd=cwd, stdin=subprocess.PIPE, stdout=output, stderr=errors
             )
             try:
                 self._channel: Channel[Answer] = Channel(self._connected(), incoming)
@@ -248,6 +250,11 @@ def connect(incoming: Any) -> Channel[Any]:
     os.close(nothing)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True, name="modelperf-lifeline").start()
     return Channel(Client(line["address"], authkey=bytes.fromhex(line["key"])), incoming)
+
+
+def _untraced(env: Mapping[str, str] | None) -> dict[str, str]:
+    given = os.environ if env is None else env
+    return {name: value for name, value in given.items() if name not in _COVERAGE_VARIABLES}
 
 
 def _accept(listener: Listener, accepted: list[Connection[Any, Any]]) -> None:
