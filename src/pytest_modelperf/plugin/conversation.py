@@ -21,19 +21,21 @@ from .messages import (
     Reported,
     RunTest,
     Skip,
+    Stopped,
     Swept,
     Terms,
     TestDone,
     Warned,
 )
-from .remote import RemoteBench, Runner, RunnerBroken
+from .remote import BodyLeft, RemoteBench, Runner, RunnerBroken
 
 
 class Conversation:
     """Runs `item` where `runner()` is, and gives its reports.
 
     `runner(label)` gives the runner of the item's file, or with the name of a device its twin there; `hold(devices)`
-    locks devices. Raises what the runners' peers raise.
+    locks devices. Raises what the runners' peers raise, and what ends the whole run; `reports` has those that came
+    before.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class Conversation:
     ) -> None:
         self._item, self._examination = item, examination
         self._runner, self._hold = runner, hold
-        self._reports: list[pytest.TestReport] = []
+        self.reports: list[pytest.TestReport] = []
         self._twins: list[Runner] = []
         self._test = name_in_file(item)
 
@@ -59,22 +61,26 @@ class Conversation:
         while True:
             said = runner.peer.receive()
             if isinstance(said, TestDone):
-                return self._reports
+                _end_run(self._item.session, said)
+                return self.reports
             self._answer(runner, said)
 
     def _answer(self, runner: Runner, said: Any) -> None:
         if isinstance(said, Reported):
-            self._reports.append(_report(self._item, said))
+            self.reports.append(_report(self._item, said))
         elif isinstance(said, Warned):
             _warn(self._item.config, self._item.nodeid, said)
         elif isinstance(said, Terms):
             self._measure(runner, said)
         elif isinstance(said, BodyDone):
             runner.peer.send(self._examination.judge(said.passed))
+        elif isinstance(said, Stopped):
+            raise pytest.exit.Exception(said.reason, said.returncode) if said.exits else KeyboardInterrupt
         elif isinstance(said, Broken):
-            raise RunnerBroken(f"{runner.name} failed by itself: {said.text}")
-        else:
+            raise _failed(runner, said)
+        elif not isinstance(said, Refused):
             raise RunnerBroken(f"{runner.name} said {type(said).__name__} out of turn")
+        # Refused: a time limit has ended the body while its sweep was on its way.
 
     def _measure(self, runner: Runner, terms: Terms) -> None:
         """Open the model on every device, the first in the test's own runner, and measure them in turn."""
@@ -96,9 +102,15 @@ class Conversation:
             runner.peer.resume()
             runner.peer.send(Skip(f"no device to measure on: {reasons}"))
             return
-        sweep = self._examination.measure(terms, benches, skipped)
-        for measured in benches:
-            measured.release()
+        try:
+            sweep = self._examination.measure(terms, benches, skipped)
+            for measured in benches:
+                measured.release()
+        except BodyLeft as left:
+            if self._twins:
+                raise RunnerBroken(f"{left.runner.name} left the test in the middle: {left}") from left
+            runner.peer.resume()
+            return
         for twin in self._twins:
             self._drained(twin)
         runner.peer.resume()
@@ -117,7 +129,7 @@ class Conversation:
             if isinstance(said, TestDone):
                 return Refused("the test ended in its twin before it called modelperf")
             if isinstance(said, Broken):
-                raise RunnerBroken(f"{twin.name} failed by itself: {said.text}")
+                raise _failed(twin, said)
         bench = RemoteBench.open(twin, device)
         if isinstance(bench, RemoteBench):
             self._twins.append(twin)
@@ -137,6 +149,18 @@ class Conversation:
             elif isinstance(said, TestDone):
                 twin.peer.pause()
                 return
+
+
+def _end_run(session: pytest.Session, said: TestDone) -> None:
+    """End the run here where the test has ended its runner's."""
+    if said.shouldstop:
+        session.shouldstop = said.shouldstop
+    if said.shouldfail:
+        session.shouldfail = said.shouldfail
+
+
+def _failed(runner: Runner, said: Broken) -> RunnerBroken:
+    return RunnerBroken(f"{runner.name} failed by itself: {said.text}", said.details)
 
 
 def _report(item: pytest.Item, said: Reported) -> pytest.TestReport:

@@ -65,16 +65,17 @@ class Coordinator:
         unfit: dict[str, str] = {}
         while True:
             examination = Examination(item.nodeid, self._bureau, unfit)
+            conversation = self._conversation(item, examination)
             try:
                 with self._held(item):
-                    return self._conversation(item, examination).run(following)
+                    return conversation.run(following)
             except (PeerLost, RunnerBroken) as lost:
-                reports = self._unmeasured(item, examination, lost)
+                reports = self._unmeasured(item, examination, conversation.reports, lost)
                 self._kill_runners()
                 if not isinstance(lost, CaseLost) or not lost.lost.fate.out_of_memory or lost.case.key in unfit:
                     return reports
                 unfit[lost.case.key] = "the system killed its process for lack of memory"
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, pytest.exit.Exception):
                 self._kill_runners()
                 self._bureau.interrupted(examination)
                 raise
@@ -101,15 +102,25 @@ class Coordinator:
         finally:
             self._locks.release()
 
-    def _unmeasured(self, item: pytest.Item, examination: Examination, problem: Exception) -> list[pytest.TestReport]:
-        """The reports of a test whose runner was lost: its call phase fails and tells what happened."""
-        words = [f"not measured: {problem}"]
-        runner = self._runners.get((item.path, ""))
-        if runner is not None and isinstance(problem, (Lost, CaseLost)) and runner.last_words():
-            words.append(f"the last lines of its output:\n{runner.last_words()}")
-        failure = ModelPerfFailure(str(NotMeasured("\n".join(words))))
-        result = examination.unmeasured(str(problem))
-        return [_phase(item, "setup"), _phase(item, "call", failure, result), _phase(item, "teardown")]
+    def _unmeasured(
+        self, item: pytest.Item, examination: Examination, reports: list[pytest.TestReport], problem: Exception
+    ) -> list[pytest.TestReport]:
+        """The reports of a test whose runner was lost: the phase that it was in fails and tells what happened."""
+        if any(report.when == "teardown" for report in reports):
+            return reports
+        what = str(problem) + (_where(reports) if isinstance(problem, Lost) else "")
+        if _in_teardown(reports):
+            return [*reports, _phase(item, "teardown", ModelPerfFailure("\n".join([what, *self._details(problem)])))]
+        failure = ModelPerfFailure(str(NotMeasured("\n".join([f"not measured: {what}", *self._details(problem)]))))
+        call = _phase(item, "call", failure, examination.unmeasured(what))
+        return [*(reports or [_phase(item, "setup")]), call, _phase(item, "teardown")]
+
+    def _details(self, problem: Exception) -> list[str]:
+        """The lines that tell more: of the error, or of what the process wrote before it was lost."""
+        if isinstance(problem, RunnerBroken):
+            return [problem.details] if problem.details else []
+        words = [runner.last_words() for runner in self._runners.values() if not runner.peer.alive]
+        return [f"the last lines of its output:\n{said}" for said in words if said]
 
     def _close_runners(self) -> None:
         while self._runners:
@@ -119,6 +130,17 @@ class Coordinator:
     def _kill_runners(self) -> None:
         while self._runners:
             self._runners.popitem()[1].kill()
+
+
+def _in_teardown(reports: list[pytest.TestReport]) -> bool:
+    """Whether a test with these reports so far was being torn down."""
+    return any(report.when == "call" or not report.passed for report in reports)
+
+
+def _where(reports: list[pytest.TestReport]) -> str:
+    if not reports:
+        return " while the test was set up"
+    return " while the test was torn down" if _in_teardown(reports) else " in the body of the test"
 
 
 def _phase(item: pytest.Item, when: str, failure: Exception | None = None, result: str = "") -> pytest.TestReport:

@@ -66,7 +66,10 @@ class Missing(Message, frozen=True):
 
 
 class Refused(Message, frozen=True):
-    """Runner → coordinator: the model or the declaration cannot be; the test has raised it."""
+    """Runner → coordinator: an exception has ended the call of the fixture, the test has it.
+
+    The model or the declaration cannot be, or the test was left in the middle (a time limit, `pytest.fail` in a model).
+    """
 
     reason: str
 
@@ -121,15 +124,27 @@ class Warned(Message, frozen=True):
 
 
 class TestDone(Message, frozen=True):
-    """Runner → coordinator: the test, its teardown included, is over."""
+    """Runner → coordinator: the test, its teardown included, is over; what it set on the session, to end the run."""
 
     __test__ = False
 
+    shouldstop: str = ""
+    shouldfail: str = ""
+
+
+class Stopped(Message, frozen=True):
+    """Runner → coordinator: the test ends the whole run, by `pytest.exit` or (`exits` false) as an interrupt would."""
+
+    reason: str
+    returncode: int | None
+    exits: bool
+
 
 class Broken(Message, frozen=True):
-    """Runner → coordinator: pytest itself failed in the runner (an internal error); it ends."""
+    """Runner → coordinator: pytest itself failed in the runner (an internal error), `details` tell where; it ends."""
 
     text: str
+    details: str = ""
 
 
 FromRunner = (
@@ -145,6 +160,7 @@ FromRunner = (
     | Reported
     | Warned
     | TestDone
+    | Stopped
     | Broken
 )
 ToRunner = Start | RunTest | Finish | Open | Prepare | Block | Release | Swept | Skip | Dismiss | Judged

@@ -10,15 +10,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import pytest
 
 from ..domain.device import Device
 from ..errors import NotMeasured
-from ..measuring.orders import Block, Opened, Prepare, Prepared, Release, Released, Samples
+from ..measuring.orders import Block, Message, Opened, Prepare, Prepared, Release, Released, Samples
 from ..measuring.peer import Lost, Peer
-from .messages import Broken, Collected, Finish, FromRunner, Missing, Open, Refused, Start
+from .messages import Broken, Collected, Finish, FromRunner, Missing, Open, Refused, Start, Stopped
+
+Answer = TypeVar("Answer", bound=Message)
 
 # Options that a runner has values of its own for. What reports, selects, stops or distributes is the coordinator's.
 OWN_OPTIONS: dict[str, Any] = {
@@ -50,18 +52,30 @@ OWN_OPTIONS: dict[str, Any] = {
     "loadgroup": False,
     "looponfail": False,
 }
-# Variables by which coverage starts itself in every new process: timed code must not run under a tracer.
-_COVERAGE_VARIABLES = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COV_CORE_SOURCE", "COV_CORE_CONFIG")
 # Lines of a lost runner's output that its test shows.
 _LAST_LINES = 40
 # Frames of a stack that tell of pytest and of this plugin, not of the test.
 _OURS = re.compile(r'^  File "(.*/(_pytest|pluggy|pytest_modelperf)/|<frozen runpy>)')
+# A thread without frames of the test: the runner's own, that waits for the end of its parent.
+_IDLE_THREAD = re.compile(r'^Thread 0x[^\n]*:\n(?:  File "[^"]*threading\.py"[^\n]*\n)*(?:\n|\Z)', re.MULTILINE)
 # How long a silent runner gets to write where it is.
 _STACK_SECONDS = 1.0
 
 
 class RunnerBroken(NotMeasured):
-    """A runner that could not collect its file, or whose pytest failed by itself."""
+    """A runner that could not collect its file, or whose pytest failed by itself; `details` are lines about it."""
+
+    def __init__(self, what: str, details: str = "") -> None:
+        super().__init__(what)
+        self.details = details
+
+
+class BodyLeft(Exception):
+    """The body of a test was left while its model was measured: a time limit, or an exception that no model raises."""
+
+    def __init__(self, runner: Runner, reason: str) -> None:
+        super().__init__(reason)
+        self.runner = runner
 
 
 class Runner:
@@ -77,14 +91,9 @@ class Runner:
         self.name = f"the runner of {_relative(config, path)}" + (f" on {label}" if label else "")
         try:
             self.peer = self._started(config, timeout_s)
-            self.peer.send(_start(config, path))
-            collected = self.peer.receive()
+            collected = self._collected(_start(config, path))
         except Lost as lost:
-            raise RunnerBroken(f"{lost} before it was ready\n{self.last_words()}") from lost
-        if isinstance(collected, Broken):
-            self.peer.kill()
-            raise RunnerBroken(f"{self.name} could not start: {collected.text}")
-        assert isinstance(collected, Collected)
+            raise RunnerBroken(f"{lost} before it was ready", self.last_words()) from lost
         self._tests, self._problems = collected.tests, collected.problems
 
     def _started(self, config: pytest.Config, timeout_s: float) -> Peer[FromRunner]:
@@ -93,17 +102,37 @@ class Runner:
             [sys.executable, *subprocess._args_from_interpreter_flags(), "-m", "pytest_modelperf.plugin.runner"],  # type: ignore[attr-defined]
             FromRunner,
             timeout_s=timeout_s,
-            env={name: value for name, value in os.environ.items() if name not in _COVERAGE_VARIABLES},
             cwd=str(config.invocation_params.dir),
             output=self._log,
             before_kill=_write_stack,
         )
 
+    def _collected(self, start: Start) -> Collected:
+        try:
+            self.peer.send(start)
+            said = self.peer.receive()
+            if isinstance(said, Stopped):
+                raise pytest.exit.Exception(said.reason, said.returncode) if said.exits else KeyboardInterrupt
+            if isinstance(said, Broken):
+                raise RunnerBroken(f"{self.name} could not start: {said.text}", said.details)
+            assert isinstance(said, Collected)
+        except BaseException:
+            self.peer.kill()
+            raise
+        return said
+
     def check(self, test: str) -> None:
         """Raises RunnerBroken, with the collection errors, when the runner did not collect this test."""
-        if test not in self._tests:
-            problems = "\n".join(self._problems) or "it collected without errors, but not this test"
-            raise RunnerBroken(f"{self.name} did not collect {test}; the same file gave it here:\n{problems}")
+        if test in self._tests:
+            return
+        problems = "\n".join(self._problems)
+        if problems:
+            raise RunnerBroken(f"{self.name} could not collect it: {_last_error(problems)}", problems)
+        raise RunnerBroken(
+            f"{self.name} did not find it when it collected the file again; a file must give the same tests in every "
+            "process that imports it",
+            "\n".join(["it found:", *self._tests]),
+        )
 
     def last_words(self) -> str:
         """The end of what the process wrote to its standard output and error."""
@@ -111,7 +140,7 @@ class Runner:
             return ""
         self._log.seek(0)
         lines = [line for line in self._log.read().decode(errors="replace").splitlines() if not _OURS.match(line)]
-        return "\n".join(lines[-_LAST_LINES:])
+        return "\n".join(_IDLE_THREAD.sub("", "\n".join([*lines, ""])).splitlines()[-_LAST_LINES:])
 
     def close(self) -> None:
         """Let it tear down, and end it."""
@@ -128,7 +157,7 @@ class RemoteBench:
     """The bench that a runner holds. It is stopped whenever it has no turn."""
 
     def __init__(self, runner: Runner, opened: Opened) -> None:
-        self._peer, self.opened = runner.peer, opened
+        self._runner, self._peer, self.opened = runner, runner.peer, opened
 
     @classmethod
     def open(cls, runner: Runner, device: str) -> RemoteBench | Missing | Refused:
@@ -142,14 +171,10 @@ class RemoteBench:
         return cls(runner, answer)
 
     def prepare(self, order: Prepare) -> Prepared:
-        prepared = self._peer.ask(order)
-        assert isinstance(prepared, Prepared)
-        return prepared
+        return self._asked(order, Prepared)
 
     def block(self, order: Block) -> Samples:
-        samples = self._peer.ask(order)
-        assert isinstance(samples, Samples)
-        return samples
+        return self._asked(order, Samples)
 
     def resume(self) -> None:
         self._peer.resume()
@@ -159,8 +184,16 @@ class RemoteBench:
 
     def release(self) -> None:
         self._peer.resume()
-        released = self._peer.ask(Release())
-        assert isinstance(released, Released)
+        self._asked(Release(), Released)
+
+    def _asked(self, order: Message, kind: type[Answer]) -> Answer:
+        """The answer to an order. Raises BodyLeft when the test has ended instead."""
+        answer = self._peer.ask(order)
+        if isinstance(answer, Refused):
+            raise BodyLeft(self._runner, answer.reason)
+        if not isinstance(answer, kind):
+            raise RunnerBroken(f"{self._runner.name} answered {type(order).__name__} with {type(answer).__name__}")
+        return answer
 
 
 def physical(devices: tuple[str, ...]) -> set[str]:
@@ -191,6 +224,12 @@ def _workerinput(config: pytest.Config) -> dict[str, Any]:
         "testrunuid": f"modelperf-{os.getpid()}",
         "mainargv": list(sys.argv),
     }
+
+
+def _last_error(problems: str) -> str:
+    """The line of a collection error that says what it was."""
+    lines = problems.splitlines()
+    return next((line[1:].strip() for line in reversed(lines) if re.match(r"E\s+\S", line)), lines[-1])
 
 
 def _is_plain(value: object) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
+import re
 import signal
 import sys
+import traceback
 import warnings
 from pathlib import Path
 
@@ -36,6 +38,7 @@ from .messages import (
     RunTest,
     Skip,
     Start,
+    Stopped,
     Swept,
     Terms,
     TestDone,
@@ -48,6 +51,8 @@ from .stash import DESK, IN_RUNNER
 STACK_SIGNAL = getattr(signal, "SIGUSR2", None)
 # Of all processes the runner is the one the out-of-memory killer should take: it holds the model.
 _OOM_SCORE = "500"
+# Files whose frames tell nothing of an error in a hook: they call all hooks.
+_IN_BETWEEN = re.compile(r"[/\\](_pytest|pluggy|pytest_modelperf)[/\\]")
 
 
 class TwinDone(pytest.skip.Exception):  # type: ignore[misc, name-defined]
@@ -64,27 +69,44 @@ class RemoteDesk:
         """The coordinator knows: it said which test to run."""
 
     def measure(self, terms: Terms, opener: Opener) -> Sweep:
+        __tracebackhide__ = True
         self._channel.send(terms)
         bench: LocalBench | None = None
         while True:
-            order = self._channel.receive()
+            order = self._next_order(bench)
             if isinstance(order, Open):
                 bench = self._opened(opener, order)
             elif isinstance(order, Swept):
                 return order.sweep
             elif isinstance(order, Skip):
                 pytest.skip(order.reason)
-            elif isinstance(order, Dismiss):
-                raise TwinDone("a twin's part is done")
             else:
-                assert bench is not None
-                self._channel.send(_done(bench, order))
+                assert isinstance(order, Dismiss)
+                raise TwinDone("a twin's part is done")
 
     def judge(self, passed: bool) -> Judged:
         self._channel.send(BodyDone(passed))
-        judged = self._channel.receive()
-        assert isinstance(judged, Judged)
-        return judged
+        # Orders come first that were on their way to a body which a time limit has ended.
+        while True:
+            order = self._channel.receive()
+            if isinstance(order, Judged):
+                return order
+
+    def _next_order(self, bench: LocalBench | None) -> ToRunner:
+        """The next order that is not the bench's; those are carried out."""
+        __tracebackhide__ = True
+        try:
+            while True:
+                order = self._channel.receive()
+                if not isinstance(order, (Prepare, Block, Release)):
+                    return order
+                assert bench is not None
+                self._channel.send(_done(bench, order))
+        except BaseException as error:
+            # A time limit's signal, or what no model should raise (pytest.skip, SystemExit): the coordinator waits.
+            with contextlib.suppress(OSError):
+                self._channel.send(Refused(_said(error)))
+            raise
 
     def _opened(self, opener: Opener, order: Open) -> LocalBench | None:
         try:
@@ -93,18 +115,18 @@ class RemoteDesk:
             self._channel.send(Missing(str(missing)))
             return None
         except BaseException as error:
-            self._channel.send(Refused(f"{type(error).__name__}: {error}"))
+            self._channel.send(Refused(_said(error)))
             raise
         self._channel.send(bench.opened)
         return bench
 
 
-def _done(bench: LocalBench, order: ToRunner) -> object:
+def _done(bench: LocalBench, order: Prepare | Block | Release) -> object:
+    __tracebackhide__ = True
     if isinstance(order, Prepare):
         return bench.prepare(order)
     if isinstance(order, Block):
         return bench.block(order)
-    assert isinstance(order, Release)
     bench.release()
     return Released()
 
@@ -135,7 +157,7 @@ class RunnerPlugin:
             item = _find(session, order.test)
             following = _find(session, order.then) if order.then else None
             self._config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            self._channel.send(TestDone())
+            self._channel.send(TestDone(str(session.shouldstop or ""), str(session.shouldfail or "")))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
@@ -151,8 +173,13 @@ class RunnerPlugin:
         place = (warning_message.filename, warning_message.lineno)
         self._channel.send(Warned(text, kind.__module__, kind.__name__, *place, when, nodeid, location))
 
-    def pytest_internalerror(self, excrepr: object) -> None:
-        self._channel.send(Broken(str(excrepr)))
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self._channel.send(Broken(_said(excinfo.value), _traceback(excinfo.value)))
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        error = excinfo.value
+        exits = isinstance(error, pytest.exit.Exception)
+        self._channel.send(Stopped(str(error), getattr(error, "returncode", None), exits))
 
 
 def main() -> None:
@@ -168,7 +195,7 @@ def main() -> None:
     try:
         config = _configured(start, channel)
     except BaseException as error:
-        channel.send(Broken(f"{type(error).__name__}: {error}"))
+        channel.send(Broken(_said(error), _traceback(error)))
         raise
     with contextlib.suppress(EOFError, BrokenPipeError):
         config.hook.pytest_cmdline_main(config=config)
@@ -200,6 +227,17 @@ def _silence_terminal(config: pytest.Config) -> None:
 
 def _find(session: pytest.Session, test: str) -> pytest.Item:
     return next(item for item in session.items if name_in_file(item) == test)
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _traceback(error: BaseException) -> str:
+    """Where an error comes from, without the frames that call everybody."""
+    told = traceback.TracebackException.from_exception(error)
+    told.stack[:] = [frame for frame in told.stack if not _IN_BETWEEN.search(frame.filename)]
+    return "".join(told.format()).rstrip()
 
 
 def _volunteer() -> None:
