@@ -97,7 +97,7 @@ def test_p99_of_few_calls_is_marked() -> None:
     text = summary("slow")
     assert "8.25?" in text
     assert "33.0?" in text
-    assert "? too few calls to say how high it may be: p99 (3 calls)" in text
+    assert "? the calls made do not tell how high it may be: p99 (3 calls)" in text
     assert "?" not in summary("batch sweep")
 
 

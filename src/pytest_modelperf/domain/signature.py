@@ -51,7 +51,7 @@ def _tensor(known: Input) -> Tensor:
     if known.dtype not in DTYPES:
         raise UsageError(
             f"input {known.name!r} of the model has the type {known.dtype!r}, which cannot be drawn; "
-            f"give it values: {_line(known, shape, 'values=…')}"
+            f'give it as it is, an array of your own: inputs={{"{known.name}": numpy.array(…)}}'
         )
     integers = DTYPES[known.dtype][1] == "integers"
     if unnamed:

@@ -17,7 +17,9 @@ KiB, MiB, GiB = 1024.0, 1024.0**2, 1024.0**3
 UNITS: dict[str, tuple[str, float]] = {
     "ns": ("s", ns),
     "us": ("s", us),
-    "µs": ("s", us),
+    # The micro sign and the Greek letter look the same and are two characters.
+    "\u00b5s": ("s", us),
+    "\u03bcs": ("s", us),
     "ms": ("s", ms),
     "s": ("s", s),
     "min": ("s", 60.0),
@@ -47,7 +49,9 @@ _WRITTEN: dict[str, tuple[tuple[str, float], ...]] = {
     "": (("", 1.0),),
 }
 
-_QUANTITY = re.compile(r"^\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<unit>[A-Za-zµ/%]*)\s*$")
+_QUANTITY = re.compile(
+    r"^\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<unit>[A-Za-z\u00b5\u03bc/%]*)\s*$"
+)
 
 
 def parse_quantity(value: str | float, dimension: str) -> float:

@@ -16,7 +16,7 @@ from .options import add_options, is_enabled, read_settings
 from .stash import IN_RUNNER, SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from ..reporting.protocol import Reporter
     from ..runtimes.protocol import Runtime
@@ -44,14 +44,18 @@ def pytest_configure(config: pytest.Config) -> None:
         register(config)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem() -> Generator[None, object, object]:
     from ..errors import UsageError
 
+    made = yield
     try:
-        check(metafunc.definition)
+        # A test function gives a list, an item for each of its parameters.
+        for item in made if isinstance(made, list) else ():
+            check(item)
     except UsageError as error:
         raise pytest.Collector.CollectError(str(error)) from None
+    return made
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -9,6 +9,8 @@ import pytest
 from ..errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..domain.spec import Spec
 
 NAME = "modelperf"
@@ -35,26 +37,38 @@ def name_in_file(item: pytest.Item) -> str:
 
 
 def spec_of(item: pytest.Item) -> Spec:
-    """The markers of module, class and function in one Spec, the nearest winning. Raises UsageError."""
-    return _merged(list(item.iter_markers(NAME)))
-
-
-def check(definition: pytest.Item) -> None:
-    """Check the markers of a test function. Raises UsageError that names the function."""
-    try:
-        _merged(list(definition.iter_markers(NAME)))
-    except UsageError as error:
-        raise UsageError(f"{definition.nodeid}: {error}") from None
-
-
-def _merged(markers: list[pytest.Mark]) -> Spec:
+    """The markers of module, class, function and parameters in one Spec, the nearest winning. Raises UsageError."""
     from ..domain.spec import Spec
 
     spec = Spec()
-    for marker in reversed(markers):
+    for marker in _farthest_first(item):
         if marker.args:
             raise UsageError(
                 f"the marker modelperf takes keyword arguments only, not {marker.args[0]!r}; write inputs=…"
             )
         spec = spec.override(marker.kwargs)
     return spec
+
+
+def check(item: pytest.Item) -> None:
+    """Check the markers of a test. Raises UsageError that names it."""
+    if not is_marked(item):
+        return
+    try:
+        spec_of(item)
+    except UsageError as error:
+        raise UsageError(f"{item.nodeid}: {error}") from None
+
+
+def _farthest_first(item: pytest.Item) -> Iterator[pytest.Mark]:
+    """Not `iter_markers` turned round: there a base class is nearer than its heir, a function than its parameters."""
+    given = getattr(getattr(item, "callspec", None), "marks", ())
+    for node in item.listchain():
+        markers = [marker for marker in node.own_markers if marker.name == NAME]
+        if isinstance(node, pytest.Item):
+            of_parameters = [marker for marker in markers if any(marker is one for one in given)]
+            # The decorator next to the function comes first.
+            markers = [
+                marker for marker in reversed(markers) if not any(marker is one for one in given)
+            ] + of_parameters
+        yield from markers

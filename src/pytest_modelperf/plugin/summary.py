@@ -82,10 +82,11 @@ class Summary:
         terminalreporter.section("modelperf")
         terminalreporter.write(text if text.endswith("\n") else text + "\n")
 
-    def pytest_report_collectionfinish(self, config: pytest.Config, items: Sequence[pytest.Item]) -> str:
+    def pytest_report_collectionfinish(self, config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
         from ..reporting.collected import render_plan
 
-        return render_plan(planned(items, self._bureau.settings)) if config.getoption("collectonly") else ""
+        # An empty text would be printed as an empty line.
+        return [render_plan(planned(items, self._bureau.settings))] if config.getoption("collectonly") else []
 
     def _update(self, interrupted: bool, written: dict[str, str], notes: list[str], problems: list[str]) -> None:
         """Accept what passed into the baselines, and say of everything else why its baseline stays."""

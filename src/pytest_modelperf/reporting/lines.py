@@ -115,7 +115,7 @@ def _open(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
         number = f" ({calls[0]}{f' to {calls[-1]}' if calls[-1] > calls[0] else ''} calls)" if calls else ""
         parts.append(f"{key.rpartition('.')[2]}{number}")
     if parts:
-        yield f"{tables.OPEN} too few calls to say how high it may be: {', '.join(parts)}", "dim"
+        yield f"{tables.OPEN} the calls made do not tell how high it may be: {', '.join(parts)}", "dim"
 
 
 def _verdicts(result: TestResult) -> list[tuple[str, Verdict]]:
