@@ -135,3 +135,8 @@ def test_the_written_number_lies_between_one_and_the_next_unit(value: float, uni
     largest = {"s": "s", "B": "GiB"}[unit]
     assert value / size < 1025 or name == largest
     assert value / size > 0.999 or name in {"ns", "B"}
+
+
+@pytest.mark.parametrize("micro", ["\u00b5", "\u03bc", "u"])
+def test_both_characters_for_micro(micro: str) -> None:
+    assert parse_quantity(f"3 {micro}s", "s") == pytest.approx(3e-6)
