@@ -22,6 +22,7 @@ from pytest_modelperf.measuring.peer import Channel, Peer, connect
 
 ENDLESS = 600.0
 _PR_SET_CHILD_SUBREAPER = 36
+_WATCHED = ("COVERAGE_PROCESS_START", "MODELPERF_TEST")
 
 
 class Ask(Message, frozen=True):
@@ -104,6 +105,7 @@ def _bye(channel: Channel[Ask], code: int) -> None:
 DEEDS: dict[str, Callable[[Channel[Ask], int], str | None]] = {
     "echo": lambda channel, value: "x" * value,
     "where": lambda channel, _: f"{os.getcwd()} {os.environ.get('MODELPERF_TEST', '')}",
+    "variables": lambda channel, _: " ".join(name for name in sorted(os.environ) if name in _WATCHED),
     "standard input": lambda channel, _: repr(sys.stdin.read()),
     "repeat": lambda channel, _: channel.send(Ask("echo")),
     "exit": lambda channel, code: sys.exit(code),

@@ -124,6 +124,14 @@ class TestConversation:
         child.close(Ask("bye"))
         assert said(output) == "goodbye\n"
 
+    @pytest.mark.parametrize("given", [False, True])
+    def test_coverage_does_not_start_in_it(self, start: Start, given: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What it times must not run under a tracer."""
+        monkeypatch.setenv("COVERAGE_PROCESS_START", "/not/there")
+        monkeypatch.setenv("MODELPERF_TEST", "kept")
+        child = start(env=os.environ if given else None)
+        assert child.ask(Ask("variables")) == Told("MODELPERF_TEST")
+
     def test_standard_input_is_empty(self, start: Start) -> None:
         """The pipe that the child hangs on is not for its code to read."""
         assert start().ask(Ask("standard input")) == Told("''")
