@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ..errors import NotMeasured, PeerLost
+from ..errors import NotMeasured, PeerLost, UsageError
 from ..measuring.conduct import CaseLost
 from ..measuring.locks import DeviceLocks
 from ..measuring.peer import Lost
@@ -94,13 +94,19 @@ class Coordinator:
     @contextlib.contextmanager
     def _held(self, item: pytest.Item) -> Iterator[None]:
         """Hold the devices that the test is likely to use, its set-up included: that would disturb another's timing."""
-        devices = spec_of(item).devices or self._bureau.settings.devices
-        guess = tuple(map(str, devices)) if devices else (() if self._bureau.host.accelerators else ("cpu",))
-        self._locks.hold(physical(guess))
+        self._locks.hold(physical(self._likely(item)))
         try:
             yield
         finally:
             self._locks.release()
+
+    def _likely(self, item: pytest.Item) -> tuple[str, ...]:
+        try:
+            devices = spec_of(item).devices or self._bureau.settings.devices
+        except UsageError:
+            # The test itself says so, where its fixture is called.
+            devices = self._bureau.settings.devices
+        return tuple(map(str, devices)) if devices else (() if self._bureau.host.accelerators else ("cpu",))
 
     def _unmeasured(
         self, item: pytest.Item, examination: Examination, reports: list[pytest.TestReport], problem: Exception
@@ -151,7 +157,8 @@ def _phase(item: pytest.Item, when: str, failure: Exception | None = None, resul
             raise failure from None
 
     call = pytest.CallInfo.from_call(body, when=when)  # type: ignore[arg-type]
-    report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    # Without the hook for it: plugins look there for what they have kept of the test's set-up in this process.
+    report = pytest.TestReport.from_item_and_call(item, call)
     if result:
         report.modelperf = result  # type: ignore[attr-defined]
         item.stash[RESULT] = result
@@ -178,7 +185,7 @@ def _torn_down(
     with capture.item_capture("teardown", item) if capture is not None else contextlib.nullcontext():
         stops = (pytest.exit.Exception, KeyboardInterrupt)
         call = pytest.CallInfo.from_call(tear_down, when="teardown", reraise=stops)
-    here: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    here = pytest.TestReport.from_item_and_call(item, call)
     *before, there = reports
     if there.failed and here.failed:
         return [*reports, here]

@@ -65,10 +65,8 @@ def _farthest_first(item: pytest.Item) -> Iterator[pytest.Mark]:
     given = getattr(getattr(item, "callspec", None), "marks", ())
     for node in item.listchain():
         markers = [marker for marker in node.own_markers if marker.name == NAME]
-        if isinstance(node, pytest.Item):
-            of_parameters = [marker for marker in markers if any(marker is one for one in given)]
-            # The decorator next to the function comes first.
-            markers = [
-                marker for marker in reversed(markers) if not any(marker is one for one in given)
-            ] + of_parameters
+        if node is item:
+            # pytest lists the decorator next to the function first, and what comes with parameters last.
+            markers.reverse()
+            markers.sort(key=lambda marker: any(marker is one for one in given))
         yield from markers

@@ -25,7 +25,11 @@ def planned(items: Iterable[pytest.Item], settings: Settings) -> list[PlannedTes
 def _planned(item: pytest.Item, settings: Settings) -> PlannedTest:
     from ..reporting.collected import PlannedTest
 
-    spec = spec_of(item)
+    try:
+        spec = spec_of(item)
+    except UsageError:
+        # Of no function, so that it was not checked when it was collected: what is wrong is said when the test runs.
+        return PlannedTest(item.nodeid, None)
     devices = _devices(spec, settings)
     cases = _cases(spec)
     if cases is None:
