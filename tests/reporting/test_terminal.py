@@ -211,7 +211,7 @@ def test_interrupted() -> None:
 
 
 def test_an_empty_report_is_one_line() -> None:
-    assert summary("empty") == "nothing was measured: no test with the marker modelperf ran"
+    assert summary("empty") == "nothing was measured: no marked test came as far as its model"
 
 
 def test_notes_of_the_run_are_shown() -> None:

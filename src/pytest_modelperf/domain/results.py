@@ -64,6 +64,7 @@ class _Figure:
     @overload
     def __get__(self, group: Point | _Group, owner: type) -> Estimate: ...
     def __get__(self, group: Point | _Group | None, owner: type) -> Estimate | _Figure:
+        __tracebackhide__ = True
         if group is None:
             return self
         return (group.point if isinstance(group, _Group) else group).figure(self.path)
@@ -113,6 +114,7 @@ class Counters(Mapping[str, float]):
         self._counts, self._where = counts, where
 
     def __getitem__(self, name: str) -> float:
+        __tracebackhide__ = True
         if name not in self._counts:
             known = ", ".join(self._counts) or "none"
             raise MetricUnavailable(f"counters.{name} was not counted for {self._where}; counted are: {known}")
@@ -191,6 +193,7 @@ class Point:
 
     def figure(self, path: str) -> Estimate:
         """The figure at `path`. Raises MetricUnavailable with the reason, UsageError for an unknown path."""
+        __tracebackhide__ = True
         if path in self.figures:
             return self.figures[path]
         unit = metric(path).unit
@@ -232,6 +235,7 @@ class Sweep:
 
     def at(self, *, device: str | None = None, **axes: int) -> Point:
         """The one point with these axis values (and on this device). Raises UsageError with the points there are."""
+        __tracebackhide__ = True
         wanted = None if device is None else str(Device.parse(device))
         found = [
             point
@@ -255,6 +259,7 @@ class Sweep:
 
         Raises MetricUnavailable, with the state of every point, when there is none.
         """
+        __tracebackhide__ = True
         holding = [point for point in self.points if point.holds(self.budget)]
         if holding:
             return max(holding, key=lambda point: point.throughput)
@@ -264,6 +269,7 @@ class Sweep:
     @property
     def knee(self) -> Point:
         """On the best point's device, the smallest batch whose throughput is within 5% of the best, budget held."""
+        __tracebackhide__ = True
         best = self.best
         near = [
             point

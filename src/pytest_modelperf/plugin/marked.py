@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import NotMeasured, UsageError
+from ..errors import ModelPerfError, NotMeasured, UsageError
 from .marker import is_marked, spec_of
 from .stash import DESK, MEASUREMENT, RESULT, SETTINGS
 
@@ -65,8 +65,12 @@ class Measurement:
                 "write a second test, or parametrize this one"
             )
         self.asked = True
-        subject = _subject(self._item, spec_of(self._item).override(overrides), model)
-        return self._desk.measure(subject.terms(self._item), subject.open)
+        try:
+            subject = _subject(self._item, spec_of(self._item).override(overrides), model)
+            return self._desk.measure(subject.terms(self._item), subject.open)
+        except ModelPerfError as error:
+            # It says what is wrong with what the test wrote: frames of ours would only hide that.
+            raise error.with_traceback(None) from error.__cause__
 
 
 @dataclass(frozen=True)
@@ -128,8 +132,10 @@ class MarkedTests:
             return
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             self._judge(item, passed=False)
+            if isinstance(error, Exception):
+                _note_unmeasured(item, _first_line(error))
             raise
         self._check_asked(item)
         failure = self._judge(item, passed=True)
@@ -159,14 +165,27 @@ class MarkedTests:
     def _check_asked(self, item: pytest.Item) -> None:
         measurement = item.stash.get(MEASUREMENT, None)
         if measurement is None or not measurement.asked:
-            raise ModelPerfFailure(
-                str(
-                    NotMeasured(
-                        f"not measured: {item.nodeid} is marked modelperf and never called the fixture; take the "
-                        "argument modelperf and write modelperf(model), or remove the marker"
-                    )
-                )
+            problem = (
+                f"{item.nodeid} is marked modelperf and never called the fixture; take the argument modelperf and "
+                "write modelperf(model), or remove the marker"
             )
+            _note_unmeasured(item, problem)
+            raise ModelPerfFailure(str(NotMeasured(f"not measured: {problem}")))
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _note_unmeasured(item: pytest.Item, reason: str) -> None:
+    """Have the summary count a test that ended before it was measured."""
+    from ..domain.codec import to_json
+    from ..domain.report import TestResult
+    from ..domain.results import Sweep
+
+    if RESULT not in item.stash:
+        item.stash[RESULT] = to_json(TestResult(item.nodeid, Sweep(()), unmeasured=reason, passed=False))
 
 
 def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:

@@ -42,7 +42,7 @@ def _before(report: Report) -> Iterator[Line]:
     if report.interrupted:
         yield "interrupted: only what was measured until then; no baseline was written", "bold yellow"
     if not report.results:
-        yield "nothing was measured: no test with the marker modelperf ran", ""
+        yield "nothing was measured: no marked test came as far as its model", ""
 
 
 def _after(report: Report) -> Iterator[Line]:
