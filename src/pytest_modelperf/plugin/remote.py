@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -19,39 +18,10 @@ from ..errors import NotMeasured
 from ..measuring.orders import Block, Message, Opened, Prepare, Prepared, Release, Released, Samples
 from ..measuring.peer import Lost, Peer
 from .messages import Broken, Collected, Finish, FromRunner, Missing, Open, Refused, Start, Stopped
+from .start import start
 
 Answer = TypeVar("Answer", bound=Message)
 
-# Options that a runner has values of its own for. What reports, selects, stops or distributes is the coordinator's.
-OWN_OPTIONS: dict[str, Any] = {
-    "xmlpath": None,
-    "htmlpath": None,
-    "json_report": False,
-    "report_log": None,
-    "allure_report_dir": None,
-    "pastebin": None,
-    "cov_source": [],
-    "log_file": os.devnull,
-    "durations": None,
-    "cacheclear": False,
-    "keyword": "",
-    "markexpr": "",
-    "deselect": None,
-    "lf": False,
-    "failedfirst": False,
-    "newfirst": False,
-    "stepwise": False,
-    "maxfail": 0,
-    "usepdb": False,
-    "trace": False,
-    "collectonly": False,
-    "numprocesses": None,
-    "maxprocesses": None,
-    "dist": "no",
-    "tx": [],
-    "loadgroup": False,
-    "looponfail": False,
-}
 # Lines of a lost runner's output that its test shows.
 _LAST_LINES = 40
 # Frames of a stack that tell of pytest and of this plugin, not of the test.
@@ -91,7 +61,7 @@ class Runner:
         self.name = f"the runner of {_relative(config, path)}" + (f" on {label}" if label else "")
         try:
             self.peer = self._started(config, timeout_s)
-            collected = self._collected(_start(config, path))
+            collected = self._collected(start(config, path))
         except Lost as lost:
             raise RunnerBroken(f"{lost} before it was ready", self.last_words()) from lost
         self._tests, self._problems = collected.tests, collected.problems
@@ -107,9 +77,9 @@ class Runner:
             before_kill=_write_stack,
         )
 
-    def _collected(self, start: Start) -> Collected:
+    def _collected(self, first: Start) -> Collected:
         try:
-            self.peer.send(start)
+            self.peer.send(first)
             said = self.peer.receive()
             if isinstance(said, Stopped):
                 raise pytest.exit.Exception(said.reason, said.returncode) if said.exits else KeyboardInterrupt
@@ -201,43 +171,10 @@ def physical(devices: tuple[str, ...]) -> set[str]:
     return {Device.parse(device).physical for device in devices}
 
 
-def _start(config: pytest.Config, path: Path) -> Start:
-    plain = {name: value for name, value in vars(config.option).items() if _is_plain(value)}
-    own = {name: value for name, value in OWN_OPTIONS.items() if hasattr(config.option, name)}
-    arguments = [str(argument) for argument in config.invocation_params.args]
-    if config.pluginmanager.hasplugin("pytest_cov"):
-        arguments.append("--no-cov")
-    factory = getattr(config, "_tmp_path_factory", None)
-    if factory is not None:
-        own["basetemp"] = str(factory.mktemp("modelperf-runner"))
-    return Start(tuple(arguments), str(path), plain | own, _workerinput(config), tuple(sys.path))
-
-
-def _workerinput(config: pytest.Config) -> dict[str, Any]:
-    """What an xdist worker is told; plugins that report look for it and leave reporting to the process above."""
-    given = getattr(config, "workerinput", None)
-    if given is not None:
-        return {name: value for name, value in given.items() if _is_plain(value)}
-    return {
-        "workerid": "master",
-        "workercount": 1,
-        "testrunuid": f"modelperf-{os.getpid()}",
-        "mainargv": list(sys.argv),
-    }
-
-
 def _last_error(problems: str) -> str:
     """The line of a collection error that says what it was."""
     lines = problems.splitlines()
     return next((line[1:].strip() for line in reversed(lines) if re.match(r"E\s+\S", line)), lines[-1])
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(isinstance(name, str) and _is_plain(item) for name, item in value.items())
-    return value is None or type(value) in (bool, int, float, str, bytes)
 
 
 def _shows_output(config: pytest.Config) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import faulthandler
 import os
@@ -10,7 +11,9 @@ import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.config import _prepareconfig
@@ -205,7 +208,7 @@ def _configured(start: Start, channel: Channel[ToRunner]) -> pytest.Config:
     config = _prepareconfig(list(start.arguments), None)
     vars(config.option).update(start.options)
     config.args = [start.path]
-    config.workerinput = dict(start.workerinput)  # type: ignore[attr-defined]
+    config.workerinput = _WorkerInput(start.workerinput, config.option)  # type: ignore[attr-defined]
     config.workeroutput = {}  # type: ignore[attr-defined]
     desk = RemoteDesk(channel)
     config.stash[IN_RUNNER] = True
@@ -213,6 +216,20 @@ def _configured(start: Start, channel: Channel[ToRunner]) -> pytest.Config:
     config.pluginmanager.register(RunnerPlugin(config, channel), "modelperf-runner")
     config.pluginmanager.register(MarkedTests(desk), "modelperf-marked")
     return config
+
+
+class _WorkerInput(dict[str, Any]):
+    """What a worker is told. Plugins leave options of the run there (pytest-randomly its seed); a runner has those."""
+
+    def __init__(self, given: Mapping[str, Any], option: argparse.Namespace) -> None:
+        super().__init__(given)
+        self._option = option
+
+    def __missing__(self, name: str) -> Any:
+        try:
+            return getattr(self._option, name)
+        except AttributeError:
+            raise KeyError(name) from None
 
 
 def _silence_terminal(config: pytest.Config) -> None:
