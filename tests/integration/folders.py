@@ -147,7 +147,7 @@ def _prepare(before: Callable[[], None] | None) -> None:
 def said(result: pytest.RunResult, test: str) -> str:
     """What the run says of a test that failed, its own section, on one line: prose is wrapped where it likes."""
     text = "\n".join(result.outlines)
-    found = re.search(rf"^_+ (?:ERROR collecting )?{re.escape(test)} _+$\n(.*?)(?=^_+ .* _+$|^=+ )", text, re.M | re.S)
+    found = re.search(rf"^__+ {re.escape(test)} __+$\n(.*?)(?=^__+ .* __+$|^==+ )", text, re.M | re.S)
     assert found, f"no section of {test}"
     return flat(found[1])
 
