@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import ModelPerfError, NotMeasured, UsageError
-from .marker import is_marked, spec_of
+from .marker import is_marked, own_id, spec_of
 from .stash import DESK, MEASUREMENT, RESULT, SETTINGS
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class MarkedTests:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         if is_marked(item):
-            self._desk.begin(item.nodeid)
+            self._desk.begin(own_id(item))
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
@@ -185,7 +185,7 @@ def _note_unmeasured(item: pytest.Item, reason: str) -> None:
     from ..domain.results import Sweep
 
     if RESULT not in item.stash:
-        item.stash[RESULT] = to_json(TestResult(item.nodeid, Sweep(()), unmeasured=reason, passed=False))
+        item.stash[RESULT] = to_json(TestResult(own_id(item), Sweep(()), unmeasured=reason, passed=False))
 
 
 def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:

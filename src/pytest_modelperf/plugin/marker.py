@@ -27,13 +27,16 @@ def is_marked(item: pytest.Item) -> bool:
 def name_in_file(item: pytest.Item) -> str:
     """The part of a test's id behind its file, `"TestX::test_y[1]"`: the same in every process that collects the file.
 
-    The part before depends on the arguments where a file lies outside the rootdir. xdist's `loadgroup` adds the name of
-    the group to the ids of its workers.
+    The part before depends on the arguments where a file lies outside the rootdir.
     """
-    nodeid = item.nodeid
-    if getattr(item.config.option, "loadgroup", False):
-        nodeid = nodeid.rpartition("@")[0] or nodeid
-    return nodeid.partition("::")[2]
+    return own_id(item).partition("::")[2]
+
+
+def own_id(item: pytest.Item) -> str:
+    """The test's id, the same in every run: xdist's `loadgroup` adds the name of its group, with an older pytest."""
+    if item.parent is None or not getattr(item.config.option, "loadgroup", False):
+        return item.nodeid
+    return f"{item.parent.nodeid}::{item.name}"
 
 
 def spec_of(item: pytest.Item) -> Spec:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from _pytest.config import _prepareconfig
+from _pytest.terminal import TerminalReporter
 
 from ..domain.device import Device
 from ..domain.results import Sweep
@@ -238,7 +239,7 @@ def _silence_terminal(config: pytest.Config) -> None:
     if loud is None:
         return
     config.pluginmanager.unregister(loud)
-    silent = pytest.TerminalReporter(config, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    silent = TerminalReporter(config, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     config.pluginmanager.register(silent, "terminalreporter")
 
 

@@ -95,12 +95,12 @@ class Summary:
             return
         for nodeid, result in self._results.items():
             if nodeid in self._failed or nodeid not in self._passed:
-                notes.append(f"{nodeid}: did not pass, its baseline is as it was")
+                notes.append(f"{result.nodeid}: did not pass, its baseline is as it was")
             elif result.run is None:
-                notes.append(f"{nodeid}: not measured, its baseline is as it was")
+                notes.append(f"{result.nodeid}: not measured, its baseline is as it was")
             else:
                 try:
-                    path = self._bureau.store.accept(nodeid, result.run, restarted(result.verdicts))
+                    path = self._bureau.store.accept(result.nodeid, result.run, restarted(result.verdicts))
                     written[str(path)] = "baseline"
                 except ModelPerfError as error:
                     problems.append(str(error))
