@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..reporting.protocol import Reporter
     from .examination import Bureau
 
+# Options under which pytest shows something and runs no test.
+_RUNS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
 # How long git may take to tell the commit.
 _GIT_SECONDS = 5
 
@@ -51,7 +53,7 @@ class Summary:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if session.config.getoption("collectonly"):
+        if any(session.config.getoption(name, False) for name in _RUNS_NOTHING):
             return
         interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
         written: dict[str, str] = {}
