@@ -20,7 +20,9 @@ class Verdict:
     fraction, that this comparison would have found in 80 of 100 runs; `runs` how many accepted runs it was compared
     with; `scale` the yardstick that both sides were divided by, "" for none; `conditions` what differs between the
     sides, `"torch 2.12.0 → 2.13.0"`; `notes` counters that changed and the like; `counters` the names of those that
-    changed; `reason` why there is no ratio, that a slowdown came by drift, or what would help an uncertain one.
+    changed; `reason` why there is no ratio, that a slowdown came by drift, or what would help an uncertain one;
+    `attempts`, where a suspected slowdown was measured again, the ratio of each measurement alone, the first included:
+    `change` is of all together.
     """
 
     word: Word
@@ -35,6 +37,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
     counters: tuple[str, ...] = ()
     reason: str = ""
+    attempts: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -39,13 +39,15 @@ def compare(
     seconds: float | None = None,
     elsewhere: Sequence[str] = (),
     unmeasured: str = "",
+    again: Sequence[CaseRecord] = (),
 ) -> Verdict:
     """The verdict for one case, by its `Case.key`.
 
     `now` is its record in this run, None where it was not measured, for the reason `unmeasured`. `tolerance` is the
     accepted slowdown as a fraction, `level` the chance of a false alarm that this case may have, `conditions` are
     this run's. `seconds`, its measuring time for a case, and `elsewhere`, other machines that have a baseline of
-    this test, make the reason more helpful.
+    this test, make the reason more helpful. `again` are the records of further attempts at this run, each made in a
+    process of its own: all attempts are pooled.
     """
     verdict = Verdict("not measured", case, tolerance=tolerance, level=level)
     if now is None:
@@ -58,7 +60,9 @@ def compare(
     verdict = _told(verdict, now, conditions, comparable[-1])
     if min(now.rounds, max(one.record.rounds for one in comparable)) < LEAST_ROUNDS:
         return replace(verdict, word="uncertain", reason=_FEW_ROUNDS)
-    return _judged(verdict, now, [one.record for one in comparable], _anchor(case, baseline, now, conditions), seconds)
+    attempts = [now, *(one for one in again if one.rounds >= LEAST_ROUNDS and one.yardstick == now.yardstick)]
+    anchor = _anchor(case, baseline, now, conditions)
+    return _judged(verdict, attempts, [one.record for one in comparable], anchor, seconds)
 
 
 _FEW_ROUNDS = (
@@ -129,7 +133,11 @@ def _change(before: float, after: float) -> str:
 
 
 def _judged(
-    verdict: Verdict, now: CaseRecord, window: Sequence[CaseRecord], anchor: CaseRecord | None, seconds: float | None
+    verdict: Verdict,
+    now: Sequence[CaseRecord],
+    window: Sequence[CaseRecord],
+    anchor: CaseRecord | None,
+    seconds: float | None,
 ) -> Verdict:
     """The word for the time: against the window, and where that finds no slowdown, against the anchor.
 
@@ -138,6 +146,9 @@ def _judged(
     """
     against, scale = _compared(now, window, window)
     verdict = _worded(verdict, against, scale)
+    if len(now) > 1:
+        each = (_compared([attempt], window, window)[0].estimate(verdict.level) for attempt in now)
+        verdict = replace(verdict, attempts=tuple(map(float, each)))
     if anchor is not None and list(window) != [anchor] and verdict.word in ("same", "uncertain"):
         since, since_scale = _compared(now, [anchor], window, drifting=True)
         drifted = _worded(verdict, since, since_scale)
@@ -150,15 +161,16 @@ def _judged(
 
 
 def _compared(
-    now: CaseRecord, then: Sequence[CaseRecord], among: Sequence[CaseRecord], *, drifting: bool = False
+    now: Sequence[CaseRecord], then: Sequence[CaseRecord], among: Sequence[CaseRecord], *, drifting: bool = False
 ) -> tuple[Ratio, str]:
     """The ratio of now to `then`, with the spread between runs from `among`; and the yardstick it is scaled by, or "".
 
     All sides are scaled or none is: records with another yardstick than this run's are left out where some have the
     same, else times are compared as they are.
     """
-    alike = [record for record in then if now.yardstick and record.yardstick == now.yardstick]
-    scale = now.yardstick if any(record.rounds >= LEAST_ROUNDS for record in alike) else ""
+    yardstick = now[0].yardstick
+    alike = [record for record in then if yardstick and record.yardstick == yardstick]
+    scale = yardstick if any(record.rounds >= LEAST_ROUNDS for record in alike) else ""
 
     def kept(records: Sequence[CaseRecord]) -> list[CaseRecord]:
         return [record for record in records if record.rounds >= LEAST_ROUNDS and scale in ("", record.yardstick)]
@@ -166,10 +178,9 @@ def _compared(
     def sides(records: Sequence[CaseRecord]) -> list[Side]:
         return [Side.of(record, scaled=bool(scale)) for record in kept(records)]
 
-    prior = prior_spread([now, *kept(then)], scaled=bool(scale))
-    return ratio(
-        Side.of(now, scaled=bool(scale)), sides(then), run_spread(sides(among), prior, drifting=drifting)
-    ), scale
+    prior = prior_spread([*now, *kept(then)], scaled=bool(scale))
+    spread = run_spread(sides(among), prior, attempts=sides(now), drifting=drifting)
+    return ratio(sides(now), sides(then), spread), scale
 
 
 def _worded(verdict: Verdict, found: Ratio, scale: str) -> Verdict:

@@ -64,8 +64,10 @@ def prior_spread(records: Sequence[CaseRecord], scaled: bool) -> float:
     return math.hypot(stated, ROUNDS_SHARE * math.sqrt(_mean([spread**2 for spread in rounds])))
 
 
-def run_spread(sides: Sequence[Side], prior: float, *, drifting: bool = False) -> RunSpread:
-    """The variance between runs, drawn toward the prior while there are few.
+def run_spread(
+    sides: Sequence[Side], prior: float, *, attempts: Sequence[Side] = (), drifting: bool = False
+) -> RunSpread:
+    """The variance between runs, and between `attempts` at one of them, drawn toward the prior while there are few.
 
     The mean of a scaled inverse chi-square prior with PRIOR_FREEDOM degrees and of the runs' own variance, less what
     their rounds explain of it (the method of moments), weighted by degrees of freedom (Gelman et al. 2013, sec. 2.6).
@@ -73,11 +75,12 @@ def run_spread(sides: Sequence[Side], prior: float, *, drifting: bool = False) -
     looked for, `drifting`, it must not pass for noise: then the variance is taken from successive differences, which
     hold a slow drift no more than once, and are worth two thirds of the degrees (von Neumann et al. 1941).
     """
-    locations = [side.location for side in sides]
-    degrees, own = _successive(locations) if drifting else (len(sides) - 1.0, _variance(locations))
-    own = max(0.0, own - _mean([side.variance for side in sides])) if degrees > 0.0 else 0.0
-    freedom = PRIOR_FREEDOM + max(0.0, degrees)
-    return RunSpread(max(own, (PRIOR_FREEDOM * prior**2 + max(0.0, degrees) * own) / freedom), freedom)
+    accepted = _successive(sides) if drifting else _around_the_mean(sides)
+    groups = [group for group in (accepted, _around_the_mean(attempts)) if group.freedom > 0.0]
+    degrees = sum(group.freedom for group in groups)
+    own = sum(group.freedom * group.variance for group in groups) / degrees if groups else 0.0
+    freedom = PRIOR_FREEDOM + degrees
+    return RunSpread(max(own, (PRIOR_FREEDOM * prior**2 + degrees * own) / freedom), freedom)
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Ratio:
     """The log ratio of now to the mean of accepted runs, and its variance by source.
 
     `now_rounds` and `then_rounds` are the variances from the rounds of either side, `between_runs` that of one run
-    among runs, of which `runs` were accepted.
+    among runs, of which `runs` were accepted and `attempts` made now.
     """
 
     log_ratio: float
@@ -94,11 +97,17 @@ class Ratio:
     between_runs: float
     runs: int
     freedom: float
+    attempts: int = 1
+
+    @property
+    def from_runs(self) -> float:
+        """The variance from the runs: the mean of m runs differs from that of k by (1/m + 1/k) run variances."""
+        return self.between_runs * (1.0 / self.attempts + 1.0 / self.runs)
 
     @property
     def error(self) -> float:
-        """The standard error of the log ratio: a new run differs from the mean of k by (1 + 1/k) run variances."""
-        return math.sqrt(self.now_rounds + self.then_rounds + self.between_runs * (1.0 + 1.0 / self.runs))
+        """The standard error of the log ratio."""
+        return math.sqrt(self.now_rounds + self.then_rounds + self.from_runs)
 
     def half_width(self, level: float) -> float:
         """Half of the interval of the log ratio that misses the truth with chance `level`."""
@@ -115,23 +124,24 @@ class Ratio:
         return _exp(math.log1p(tolerance) + reach) - 1.0
 
 
-def ratio(now: Side, then: Sequence[Side], spread: RunSpread) -> Ratio:
-    """Now over the mean of `then`, one side at least; degrees of freedom after Satterthwaite (1946)."""
-    runs = len(then)
+def ratio(now: Sequence[Side], then: Sequence[Side], spread: RunSpread) -> Ratio:
+    """The mean of `now` over that of `then`, one side each at least; degrees of freedom after Satterthwaite (1946)."""
+    attempts, runs = len(now), len(then)
     sources = [
-        (now.variance, now.freedom),
+        *((side.variance / attempts**2, side.freedom) for side in now),
         *((side.variance / runs**2, side.freedom) for side in then),
-        (spread.variance * (1.0 + 1.0 / runs), spread.freedom),
+        (spread.variance * (1.0 / attempts + 1.0 / runs), spread.freedom),
     ]
     total = sum(variance for variance, _ in sources)
     freedom = total**2 / sum(variance**2 / freedom for variance, freedom in sources)
     return Ratio(
-        log_ratio=now.location - _mean([side.location for side in then]),
-        now_rounds=now.variance,
+        log_ratio=_mean([side.location for side in now]) - _mean([side.location for side in then]),
+        now_rounds=sum(side.variance for side in now) / attempts**2,
         then_rounds=sum(side.variance for side in then) / runs**2,
         between_runs=spread.variance,
         runs=runs,
         freedom=max(1.0, freedom),
+        attempts=attempts,
     )
 
 
@@ -144,10 +154,20 @@ def _variance(values: Sequence[float]) -> float:
     return math.fsum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
 
 
-def _successive(values: Sequence[float]) -> tuple[float, float]:
-    """Degrees of freedom and variance from the differences of neighbours."""
-    differences = [after - before for before, after in pairwise(values)]
-    return 2.0 / 3.0 * len(differences), math.fsum(step**2 for step in differences) / max(1, 2 * len(differences))
+def _around_the_mean(sides: Sequence[Side]) -> RunSpread:
+    locations = [side.location for side in sides]
+    return _beyond_rounds(_variance(locations), len(sides) - 1.0, sides)
+
+
+def _successive(sides: Sequence[Side]) -> RunSpread:
+    """From the differences of neighbours."""
+    differences = [after.location - before.location for before, after in pairwise(sides)]
+    variance = math.fsum(step**2 for step in differences) / max(1, 2 * len(differences))
+    return _beyond_rounds(variance, 2.0 / 3.0 * len(differences), sides)
+
+
+def _beyond_rounds(variance: float, freedom: float, sides: Sequence[Side]) -> RunSpread:
+    return RunSpread(max(0.0, variance - _mean([side.variance for side in sides])), max(0.0, freedom))
 
 
 def _exp(log: float) -> float:

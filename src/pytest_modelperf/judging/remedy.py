@@ -20,7 +20,7 @@ def remedy(found: Ratio, *, tolerance: float, level: float, seconds: float | Non
     sources = {
         _longer: found.now_rounds,
         _longer_baseline: found.then_rounds,
-        _more_runs: found.between_runs * (1.0 + 1.0 / found.runs),
+        _more_runs: found.from_runs,
     }
     ruling = max(sources, key=lambda source: sources[source])
     if wanted < half / _MOST_TIMES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from ..domain.axes import Case
@@ -50,8 +50,8 @@ class Conductor:
     """Conducts the measurement of one test on one or more benches, all cases of all benches in turn.
 
     `seconds` is the measuring time for one case. `yardsticks` gives the yardstick for a device, or None. `unfit` names
-    cases that are known not to fit into memory, by `Case.key`, with the reason. `seed` makes the order of turns
-    repeatable. `watch` is told how far it is, only while nothing is timed.
+    cases that are known not to fit into memory, by `Case.key`, with the reason; `only` the cases to measure (None:
+    all). `seed` makes the order of turns repeatable. `watch` is told how far it is, only while nothing is timed.
     """
 
     def __init__(
@@ -62,11 +62,12 @@ class Conductor:
         seed: int,
         yardsticks: Callable[[str], Yardstick | None] = lambda device: None,
         unfit: Mapping[str, str] | None = None,
+        only: Set[str] | None = None,
         watch: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self._benches, self._seconds, self._watch = benches, seconds, watch
         self._rng = random.Random(seed)
-        self._yardsticks, self._unfit = yardsticks, dict(unfit or {})
+        self._yardsticks, self._unfit, self._only = yardsticks, dict(unfit or {}), only
         self._prepared: dict[str, Prepared] = {}
         self._contenders: dict[str, Contender] = {}
         self._rulers: dict[str, Contender] = {}
@@ -97,6 +98,8 @@ class Conductor:
     def _prepare(self, bench: Bench) -> None:
         """Make the cases ready, the smallest first: what does not fit spares the larger ones."""
         for index, case in sorted(enumerate(_cases(bench)), key=lambda numbered: _size(numbered[1])):
+            if self._only is not None and case.key not in self._only:
+                continue
             self._watch(Progress(f"warming up {case.key}"))
             self._prepared[case.key] = self._spared(case) or self._warmed(bench, index, case)
 
@@ -125,8 +128,8 @@ class Conductor:
     def _enter(self, bench: Bench) -> None:
         pipelined = bench.opened.asynchronous
         for index, case in enumerate(_cases(bench)):
-            prepared = self._prepared[case.key]
-            if prepared.status == "ok":
+            prepared = self._prepared.get(case.key)
+            if prepared is not None and prepared.status == "ok":
                 plan = schedule(prepared.call_seconds, self._seconds, pipelined=pipelined)
                 self._contenders[case.key] = Contender(bench, index, plan, pipelined and not plan.slow)
 

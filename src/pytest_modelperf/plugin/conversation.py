@@ -28,32 +28,32 @@ from .messages import (
     Warned,
 )
 from .remote import BodyLeft, RemoteBench, Runner, RunnerBroken
+from .runners import Runners
 
 
 class Conversation:
     """Runs `item` where `runner()` is, and gives its reports.
 
-    `runner(label)` gives the runner of the item's file, or with the name of a device its twin there; `hold(devices)`
-    locks devices. Raises what the runners' peers raise, and what ends the whole run; `reports` has those that came
-    before.
+    `hold(devices)` locks devices. Raises what the runners' peers raise, and what ends the whole run; `reports` has
+    those that came before.
     """
 
     def __init__(
         self,
         item: pytest.Item,
         examination: Examination,
-        runner: Callable[..., Runner],
+        runners: Runners,
         hold: Callable[[tuple[str, ...]], None],
     ) -> None:
         self._item, self._examination = item, examination
-        self._runner, self._hold = runner, hold
+        self._runners, self._hold = runners, hold
         self.reports: list[pytest.TestReport] = []
         self._twins: list[Runner] = []
         self._test = name_in_file(item)
 
     def run(self, following: pytest.Item | None) -> list[pytest.TestReport]:
         """Run the test to its end. `following` is the next test of the same runner."""
-        runner = self._runner()
+        runner = self._runners.of(self._item.path)
         runner.check(self._test)
         self._then = name_in_file(following) if following is not None else ""
         runner.peer.resume()
@@ -73,6 +73,8 @@ class Conversation:
         elif isinstance(said, Terms):
             self._measure(runner, said)
         elif isinstance(said, BodyDone):
+            if said.passed:
+                self._confirm(runner)
             runner.peer.send(self._examination.judge(said.passed))
         elif isinstance(said, Stopped):
             raise pytest.exit.Exception(said.reason, said.returncode) if said.exits else KeyboardInterrupt
@@ -88,7 +90,7 @@ class Conversation:
         skipped: dict[str, str] = {}
         benches: list[Bench] = []
         for device in terms.devices:
-            bench = RemoteBench.open(runner, device) if not benches else self._twin(device)
+            bench = RemoteBench.open(runner, device) if not benches else self._twin(device, device)
             if isinstance(bench, Missing):
                 skipped[device] = bench.reason
             elif isinstance(bench, Refused):
@@ -111,14 +113,32 @@ class Conversation:
                 raise RunnerBroken(f"{left.runner.name} left the test in the middle: {left}") from left
             runner.peer.resume()
             return
-        for twin in self._twins:
-            self._drained(twin)
+        self._dismiss_twins()
         runner.peer.resume()
         runner.peer.send(Swept(sweep))
 
-    def _twin(self, device: str) -> RemoteBench | Missing | Refused:
+    def _confirm(self, runner: Runner) -> None:
+        """Measure suspected slowdowns again, each time in fresh runners, until they are suspect no more."""
+        for attempt in range(1, self._examination.confirmations + 1):
+            suspects = self._examination.suspects()
+            if not suspects:
+                return
+            runner.peer.pause()
+            labels = {device: f"{device}, confirmation {attempt}" for device in suspects}
+            benches = [self._twin(device, label) for device, label in labels.items()]
+            self._examination.measure_again([bench for bench in benches if isinstance(bench, RemoteBench)])
+            self._dismiss_twins()
+            for label in labels.values():
+                self._runners.end(self._item.path, label)
+            runner.peer.resume()
+
+    def _dismiss_twins(self) -> None:
+        while self._twins:
+            self._drained(self._twins.pop())
+
+    def _twin(self, device: str, label: str) -> RemoteBench | Missing | Refused:
         """The same test in a runner of its own, up to the call of the fixture, its model open on `device`."""
-        twin = self._runner(device)
+        twin = self._runners.of(self._item.path, label)
         twin.check(self._test)
         twin.peer.resume()
         twin.peer.send(RunTest(self._test, self._then, twin=True))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,8 +17,9 @@ from ..measuring.peer import Lost
 from .conversation import Conversation
 from .examination import Bureau, Examination
 from .marked import ModelPerfFailure
-from .marker import is_marked, spec_of
-from .remote import Runner, RunnerBroken, physical
+from .marker import is_marked, own_id, spec_of
+from .remote import RunnerBroken, physical
+from .runners import Runners
 from .stash import RESULT
 
 
@@ -28,7 +28,7 @@ class Coordinator:
 
     def __init__(self, config: pytest.Config, bureau: Bureau, locks: DeviceLocks) -> None:
         self._config, self._bureau, self._locks = config, bureau, locks
-        self._runners: dict[tuple[Path, str], Runner] = {}
+        self._runners = Runners(config, bureau.settings.timeout_s)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -40,7 +40,7 @@ class Coordinator:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         if following is None:
-            self._close_runners()
+            self._runners.close()
         return True
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -50,46 +50,40 @@ class Coordinator:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        self._close_runners()
+        self._runners.close()
         self._locks.release()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self) -> None:
-        self._kill_runners()
+        self._runners.kill()
 
     def pytest_unconfigure(self) -> None:
-        self._kill_runners()
+        self._runners.kill()
 
     def _reports(self, item: pytest.Item, following: pytest.Item | None) -> list[pytest.TestReport]:
         """Run the test. A case that the system killed its runner for is known not to fit in the next try."""
         unfit: dict[str, str] = {}
         while True:
-            examination = Examination(item.nodeid, self._bureau, unfit)
-            conversation = self._conversation(item, examination)
+            examination = Examination(own_id(item), self._bureau, unfit)
+            conversation = Conversation(item, examination, self._runners, self._hold)
             try:
                 with self._held(item):
                     return conversation.run(following)
             except (PeerLost, RunnerBroken) as lost:
                 reports = self._unmeasured(item, examination, conversation.reports, lost)
-                self._kill_runners()
+                self._runners.kill()
                 if not isinstance(lost, CaseLost) or not lost.lost.fate.out_of_memory or lost.case.key in unfit:
                     return reports
                 unfit[lost.case.key] = "the system killed its process for lack of memory"
             except (KeyboardInterrupt, pytest.exit.Exception):
-                self._kill_runners()
+                self._runners.kill()
                 self._bureau.interrupted(examination)
                 raise
             finally:
                 self._bureau.progress.clear()
 
-    def _conversation(self, item: pytest.Item, examination: Examination) -> Conversation:
-        def runner(label: str = "") -> Runner:
-            key = (item.path, label)
-            if key not in self._runners:
-                self._runners[key] = Runner(self._config, item.path, self._bureau.settings.timeout_s, label)
-            return self._runners[key]
-
-        return Conversation(item, examination, runner, lambda devices: self._locks.hold(physical(devices)))
+    def _hold(self, devices: tuple[str, ...]) -> None:
+        self._locks.hold(physical(devices))
 
     @contextlib.contextmanager
     def _held(self, item: pytest.Item) -> Iterator[None]:
@@ -125,17 +119,7 @@ class Coordinator:
         """The lines that tell more: of the error, or of what the process wrote before it was lost."""
         if isinstance(problem, RunnerBroken):
             return [problem.details] if problem.details else []
-        words = [runner.last_words() for runner in self._runners.values() if not runner.peer.alive]
-        return [f"the last lines of its output:\n{said}" for said in words if said]
-
-    def _close_runners(self) -> None:
-        while self._runners:
-            runner = self._runners.popitem()[1]
-            runner.close()
-
-    def _kill_runners(self) -> None:
-        while self._runners:
-            self._runners.popitem()[1].kill()
+        return [f"the last lines of its output:\n{said}" for said in self._runners.last_words()]
 
 
 def _in_teardown(reports: list[pytest.TestReport]) -> bool:

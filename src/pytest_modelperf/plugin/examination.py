@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..baselines.store import Store
-from ..domain.baseline import Baseline, Run
+from ..domain.baseline import Run
 from ..domain.codec import to_json
 from ..domain.host import Host
 from ..domain.report import TestResult
@@ -27,6 +27,10 @@ from .messages import Judged, Terms
 from .options import Settings
 from .points import conditions, point, properties, run_of
 from .yardsticks import Yardsticks
+
+# A case is measured again when its slowdown would be found at this level: every fifth unchanged case at the edge of the
+# tolerance is, which costs time and no false alarm. A case fails only at its own level, over all measurements.
+SUSPECT_LEVEL = 0.4
 
 
 @dataclass
@@ -67,6 +71,7 @@ class Examination:
         self._skipped: Mapping[str, str] = {}
         self._conductor: Conductor | None = None
         self._sweep: Sweep | None = None
+        self._again: list[Run] = []
 
     def measure(self, terms: Terms, benches: Sequence[Bench], skipped: Mapping[str, str]) -> Sweep:
         """Measure all cases on all benches in turn. Raises CaseLost when a process that holds a model is gone."""
@@ -86,17 +91,53 @@ class Examination:
         self._sweep = self._swept()
         return self._sweep
 
+    @property
+    def confirmations(self) -> int:
+        """How often a suspected slowdown may be measured again; never one that nobody would fail for."""
+        settings = self._bureau.settings
+        return 0 if settings.update or settings.accepts(self._nodeid) else settings.confirm
+
+    def suspects(self) -> dict[str, set[str]]:
+        """By device, the cases that may be slower than their baseline, found generously (SUSPECT_LEVEL)."""
+        try:
+            verdicts = self._found(SUSPECT_LEVEL)
+        except BaselineError:
+            # Nothing to suspect anything by; `judge` says so.
+            return {}
+        found: dict[str, set[str]] = {}
+        for measured in self._sweep or ():
+            if verdicts[measured.case.key].word == "slower":
+                found.setdefault(measured.device, set()).add(measured.case.key)
+        return found
+
+    def measure_again(self, benches: Sequence[Bench]) -> None:
+        """Measure the suspects once more, on benches that were opened anew. Raises CaseLost."""
+        assert self._terms is not None
+        suspects = set().union(*self.suspects().values())
+        again = Conductor(
+            benches,
+            seconds=self._terms.seconds,
+            seed=zlib.crc32(f"{self._nodeid} {len(self._again)}".encode()),
+            yardsticks=self._bureau.yardsticks.of,
+            only=suspects,
+            watch=lambda progress: self._show(dataclasses.replace(progress, case=f"again: {progress.case}")),
+        )
+        sweep = Sweep(tuple(point(measured) for measured in again.run()))
+        run = run_of(sweep, [bench.opened for bench in benches], self._bureau.host, self._bureau.isolation)
+        self._again += [run] if run is not None else []
+        for bench in benches:
+            bench.release()
+
     def judge(self, passed: bool) -> Judged:
         """Compare with the baseline and hold the budgets; says what fails the test if its body has `passed`."""
         if self._sweep is None or self._terms is None:
             return self.nothing()
-        run = run_of(self._sweep, [bench.opened for bench in self._benches], self._bureau.host, self._bureau.isolation)
+        run = self._run()
         try:
-            baseline = self._bureau.store.load(self._nodeid)
+            verdicts = self._found(self._bureau.level)
         except BaselineError as error:
             result = dataclasses.replace(self._result(self._sweep, run, {}), unmeasured=str(error), run=None)
             return self._judged(result, f"not measured: {error}" if passed else "")
-        verdicts = self._verdicts(self._sweep, run, baseline)
         result = self._result(self._sweep, run, verdicts)
         outcome = settle(self._sweep, verdicts, result.breaches, self._policy())
         result = dataclasses.replace(result, accepted=outcome.accepted)
@@ -126,9 +167,17 @@ class Examination:
         points = tuple(point(measured) for measured in self._conductor.results())
         return Sweep(points, self._terms.budget, self._skipped)
 
-    def _verdicts(self, sweep: Sweep, run: Run | None, baseline: Baseline | None) -> dict[str, Verdict]:
-        assert self._terms is not None
-        terms, opened = self._terms, [bench.opened for bench in self._benches]
+    def _run(self) -> Run | None:
+        assert self._sweep is not None
+        opened = [bench.opened for bench in self._benches]
+        return run_of(self._sweep, opened, self._bureau.host, self._bureau.isolation)
+
+    def _found(self, level: float) -> dict[str, Verdict]:
+        """The verdict of every case at this level, over all measurements so far. Raises BaselineError."""
+        if self._sweep is None or self._terms is None:
+            return {}
+        baseline, run, terms = self._bureau.store.load(self._nodeid), self._run(), self._terms
+        opened = [bench.opened for bench in self._benches]
         elsewhere = self._bureau.store.machines_with(self._nodeid) if baseline is None else ()
         return {
             point.case.key: compare(
@@ -136,13 +185,14 @@ class Examination:
                 run.cases.get(point.case.key) if run is not None else None,
                 baseline,
                 tolerance=terms.tolerance,
-                level=self._bureau.level,
+                level=level,
                 conditions=conditions(opened, self._bureau.isolation),
                 seconds=terms.seconds,
                 elsewhere=elsewhere,
                 unmeasured=point.reason,
+                again=[more.cases[point.case.key] for more in self._again if point.case.key in more.cases],
             )
-            for point in sweep
+            for point in self._sweep
         }
 
     def _policy(self) -> Policy:

@@ -86,6 +86,13 @@ OPTIONS = (
         choices=("yes", "no"),
     ),
     Option(
+        "modelperf_confirm",
+        "how often a suspected slowdown is measured again, in a fresh runner, before the test fails",
+        "2",
+        "--modelperf-confirm",
+        "TIMES",
+    ),
+    Option(
         "modelperf_timeout",
         "seconds a runner may stay silent before it is taken to hang",
         "600",
@@ -128,6 +135,7 @@ class Settings:
     require_baseline: bool
     tolerance: float
     isolate: bool
+    confirm: int
     timeout_s: float
     reports: tuple[str, ...]
     uncertain_fails: bool
@@ -172,11 +180,20 @@ def read_settings(config: pytest.Config) -> Settings:
         require_baseline=bool(_value(config, "modelperf_require_baseline")),
         tolerance=_read(config, "modelperf_tolerance", parse_tolerance),
         isolate=_choice(config, "modelperf_isolate") == "yes",
+        confirm=_read(config, "modelperf_confirm", _times),
         timeout_s=_read(config, "modelperf_timeout", parse_seconds),
         reports=tuple(_value(config, "modelperf_report")),
         uncertain_fails=_choice(config, "modelperf_uncertain") == "fail",
         counters_fail=_choice(config, "modelperf_counters") == "fail",
     )
+
+
+def _times(value: str) -> int:
+    from ..errors import UsageError
+
+    if not str(value).isdigit():
+        raise UsageError(f"{value!r} is no number of times; write 0, 1, 2 …")
+    return int(value)
 
 
 def _argument(option: Option) -> dict[str, Any]:

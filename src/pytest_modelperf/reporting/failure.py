@@ -12,6 +12,7 @@ from ..domain.report import TestResult
 from ..domain.units import significant
 from ..domain.verdict import Breach, Verdict
 from .words import (
+    attempts_text,
     breach_text,
     change_text,
     labels,
@@ -114,6 +115,7 @@ def _compared(result: TestResult, case: str) -> Iterator[Fact]:
     if verdict.change is not None:
         yield "change", change_text(verdict.change)
         yield "latency.p50", _now_and_before(result, case, verdict.change)
+        yield "suspected", attempts_text(verdict) if verdict.attempts else ""
         yield "accepted slowdown", percent(verdict.tolerance)
         yield "compared with", f"{_runs(verdict)}, {scale_text(verdict)}"
         yield "level", f"{percent(verdict.level)}, the chance of a false alarm" if verdict.level else ""

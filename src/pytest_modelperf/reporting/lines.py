@@ -9,7 +9,19 @@ from ..domain.results import KNEE
 from ..domain.verdict import Verdict
 from . import tables
 from .totals import OVER_STYLE, STYLES
-from .words import breach_text, grouped, labels, listed, percent, plain, points, scale_text, told, with_interval
+from .words import (
+    attempts_text,
+    breach_text,
+    grouped,
+    labels,
+    listed,
+    percent,
+    plain,
+    points,
+    scale_text,
+    told,
+    with_interval,
+)
 
 # A text, and the style it is written in.
 Line = tuple[str, str]
@@ -83,6 +95,12 @@ def _compared(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     yield f"{number} baseline {noun}, {' or '.join(scales)}; accepts +{accepts}{power}", "dim"
 
 
+def _attempts(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    for name, verdict in _verdicts(result):
+        if verdict.attempts:
+            yield f"{name}: suspected of a slowdown, {attempts_text(verdict)}", STYLES.get(verdict.word, "")
+
+
 def _notes(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     verdicts = _verdicts(result)
     compared = [name for name, verdict in verdicts if verdict.change is not None]
@@ -130,6 +148,7 @@ _LINES: tuple[Callable[[TestResult, Sequence[str]], Iterator[Line]], ...] = (
     _reasons,
     _accepted,
     _compared,
+    _attempts,
     _notes,
     _missing,
     _open,

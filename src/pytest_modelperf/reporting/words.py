@@ -78,6 +78,12 @@ def with_unit(number: str, unit: str) -> str:
     return f"{number}{unit}" if unit.startswith("/") else f"{number} {unit}".rstrip()
 
 
+def attempts_text(verdict: Verdict) -> str:
+    """What each attempt gave: `"measured 3 times, each in a fresh runner: +9.0%, +1.1%, +0.8%"`."""
+    each = ", ".join(f"{signed_percent(attempt)}%" for attempt in verdict.attempts)
+    return f"measured {len(verdict.attempts)} times, each in a fresh runner: {each}"
+
+
 def change_text(change: Estimate) -> str:
     """A ratio and its interval as changes: `"+12.4% [+9.8%, +15.1%]"`."""
     return f"{signed_percent(change)}% [{signed_percent(change.low)}%, {signed_percent(change.high)}%]"

@@ -1,0 +1,42 @@
+"""The runners that a coordinator has started: one for each file, and twins of it for devices and confirmations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .remote import Runner
+
+
+class Runners:
+    """Starts runners when they are first asked for, and ends them."""
+
+    def __init__(self, config: pytest.Config, timeout_s: float) -> None:
+        self._config, self._timeout_s = config, timeout_s
+        self._started: dict[tuple[Path, str], Runner] = {}
+
+    def of(self, path: Path, label: str = "") -> Runner:
+        """The runner of a file; with a label, its twin of that name. Raises RunnerBroken when it cannot start."""
+        if (path, label) not in self._started:
+            self._started[path, label] = Runner(self._config, path, self._timeout_s, label)
+        return self._started[path, label]
+
+    def end(self, path: Path, label: str) -> None:
+        """Let one runner tear down, and end it."""
+        self._started.pop((path, label)).close()
+
+    def close(self) -> None:
+        """Let all runners tear down, and end them."""
+        while self._started:
+            self._started.popitem()[1].close()
+
+    def kill(self) -> None:
+        """End all runners at once, without a teardown."""
+        while self._started:
+            self._started.popitem()[1].kill()
+
+    def last_words(self) -> list[str]:
+        """What those that are gone wrote last."""
+        words = [runner.last_words() for runner in self._started.values() if not runner.peer.alive]
+        return [said for said in words if said]

@@ -1,0 +1,90 @@
+"""The option `--modelperf-confirm`: a suspected slowdown is measured again before its test fails."""
+
+from __future__ import annotations
+
+import pytest
+from integration.folders import BRIEF, SLOWER, TOLERANT, Folder, changed, output, said, summary, unscaled
+
+# Every process that opens the model leaves its mark; with ONCE the first of them is slow.
+TEST = """
+from pathlib import Path
+
+MARKS = Path(__file__).with_name("marks")
+
+
+@pytest.fixture
+def model():
+    MARKS.mkdir(exist_ok=True)
+    first = not any(MARKS.iterdir())
+    MARKS.joinpath(str(os.getpid())).touch()
+    factor = 10 if first and "ONCE" in os.environ else float(os.environ.get("SLOWDOWN", "1"))
+    return lambda x: time.sleep(0.004 * factor)
+
+
+@pytest.mark.modelperf(inputs=X)
+def test_speed(modelperf, model):
+    modelperf(model)
+"""
+
+
+@pytest.fixture
+def marked(folder: Folder) -> Folder:
+    folder.write("test_a.py", TEST)
+    folder.run(BRIEF, TOLERANT, "--modelperf-update").assert_outcomes(passed=1)
+    changed(folder.baseline("test_a/test_speed.json"), unscaled)
+    clear(folder)
+    return folder
+
+
+def clear(folder: Folder) -> None:
+    for mark in (folder.path / "marks").iterdir():
+        mark.unlink()
+
+
+def processes(folder: Folder) -> int:
+    return len(list((folder.path / "marks").iterdir()))
+
+
+def test_a_slowdown_is_measured_three_times_before_it_fails(marked: Folder) -> None:
+    result = marked.run(BRIEF, TOLERANT, env=SLOWER)
+    result.assert_outcomes(failed=1)
+    assert "measured 3 times, each in a fresh runner: +" in said(result, "test_speed")
+    assert processes(marked) == 3
+
+
+def test_a_slowdown_that_does_not_come_again_fails_no_test(marked: Folder) -> None:
+    result = marked.run(BRIEF, TOLERANT, env={"ONCE": "1"})
+    result.assert_outcomes(passed=1)
+    assert "suspected of a slowdown, measured " in summary(result)
+    assert processes(marked) in (2, 3)
+
+
+def test_what_is_not_suspect_is_not_measured_again(marked: Folder) -> None:
+    result = marked.run(BRIEF, TOLERANT)
+    result.assert_outcomes(passed=1)
+    assert "suspected" not in output(result)
+    assert processes(marked) == 1
+
+
+@pytest.mark.parametrize(
+    "option", ["--modelperf-confirm=0", "--modelperf-update", "--modelperf-accept=test_a.py::test_speed"]
+)
+def test_nothing_is_confirmed_that_nobody_would_fail_for(marked: Folder, option: str) -> None:
+    result = marked.run(BRIEF, TOLERANT, option, env=SLOWER)
+    assert "suspected" not in output(result)
+    assert processes(marked) == 1
+
+
+def test_the_fixtures_of_a_confirmation_are_torn_down(marked: Folder) -> None:
+    text = TEST.replace("    return lambda x: time", "    yield lambda x: time")
+    text = text.replace("\n\n\n@pytest.mark", '\n    MARKS.with_name("ended").open("a").write("x")\n\n\n@pytest.mark')
+    marked.write("test_a.py", text)
+    marked.run(BRIEF, TOLERANT, env=SLOWER).assert_outcomes(failed=1)
+    assert (marked.path / "ended").read_text() == "xxx"
+
+
+@pytest.mark.parametrize("times", ["-1", "often", "1.5"])
+def test_what_is_no_number_of_times(folder: Folder, times: str) -> None:
+    result = folder.run(f"--modelperf-confirm={times}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"--modelperf-confirm: {times!r} is no number of times; write 0, 1, 2" in output(result)
