@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import faulthandler
 import os
+import pdb
 import re
 import signal
 import sys
@@ -13,7 +14,7 @@ import traceback
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from _pytest.config import _prepareconfig
@@ -21,7 +22,7 @@ from _pytest.terminal import TerminalReporter
 
 from ..domain.device import Device
 from ..domain.results import Sweep
-from ..errors import DeviceMissing
+from ..errors import DeviceMissing, UsageError
 from ..measuring.bench import LocalBench
 from ..measuring.orders import Block, Prepare, Release, Released
 from ..measuring.peer import Channel, connect
@@ -145,6 +146,8 @@ class RunnerPlugin:
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         _silence_terminal(config)
+        # What `breakpoint()` calls, under pytest too.
+        pdb.set_trace = pytest.set_trace = _no_debugger
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -241,6 +244,12 @@ def _silence_terminal(config: pytest.Config) -> None:
     config.pluginmanager.unregister(loud)
     silent = TerminalReporter(config, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     config.pluginmanager.register(silent, "terminalreporter")
+
+
+def _no_debugger(*_: object, **__: object) -> NoReturn:
+    raise UsageError(
+        "a debugger has no terminal in the runner of a marked test; run the test with --modelperf-isolate=no or --pdb"
+    )
 
 
 def _find(session: pytest.Session, test: str) -> pytest.Item:
