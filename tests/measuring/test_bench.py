@@ -14,7 +14,7 @@ from pytest_modelperf.domain.session import DeviceMemory, ModelFacts
 from pytest_modelperf.domain.tensor import Tensor
 from pytest_modelperf.errors import MetricUnavailable, ModelError
 from pytest_modelperf.measuring import memory
-from pytest_modelperf.measuring.bench import LocalBench, Reading, forecast
+from pytest_modelperf.measuring.bench import FORECAST_REACH, LocalBench, Reading, forecast
 from pytest_modelperf.measuring.orders import Block, Prepare, Prepared
 
 MIB = 2**20
@@ -346,6 +346,11 @@ class TestRefusing:
     def test_one_reading_or_two_alike_are_no_line(self) -> None:
         assert forecast([Reading(10, 2000)], 40) is None
         assert forecast([Reading(10, 2000), Reading(10, 3000)], 40) is None
+
+    def test_nothing_is_forecast_far_beyond_what_was_seen(self) -> None:
+        readings = [Reading(10, 2000), Reading(20, 3000)]
+        assert forecast(readings, FORECAST_REACH * 20) == 17000
+        assert forecast(readings, FORECAST_REACH * 20 + 1) is None
 
 
 class TestBlocks:

@@ -8,6 +8,7 @@ import pytest
 from filelock import FileLock, Timeout
 from measuring.children import command
 
+from pytest_modelperf.errors import UsageError
 from pytest_modelperf.measuring.locks import DeviceLocks
 
 Other = Callable[..., "subprocess.Popen[str]"]
@@ -135,3 +136,9 @@ def test_the_folder_is_everybodys(locks: DeviceLocks, tmp_path: Path) -> None:
     assert folder.stat().st_mode & 0o7777 == 0o1777
     modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
     assert modes == {"cpu.lock": 0o666, "cuda-0.lock": 0o666}
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"the lock .*file/locks/cpu.lock of cpu cannot be taken .* TMPDIR"):
+        DeviceLocks(folder=tmp_path / "file" / "locks").hold(["cpu"])

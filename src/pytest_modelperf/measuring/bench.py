@@ -22,6 +22,8 @@ from .warmup import warm_up
 
 # A case is not tried when the forecast of its memory exceeds what is there by this factor: the forecast is a line.
 FORECAST_SLACK = 1.1
+# Nor is it forecast further than this beyond the largest case seen: between tiny ones the line is mostly noise.
+FORECAST_REACH = 8
 
 
 class Bench(Protocol):
@@ -204,6 +206,8 @@ def forecast(readings: list[Reading], input_bytes: int) -> float | None:
         return None
     smaller, larger = sorted(readings, key=lambda reading: reading.input_bytes)[-2:]
     if larger.input_bytes == smaller.input_bytes or input_bytes <= larger.input_bytes:
+        return None
+    if input_bytes > FORECAST_REACH * larger.input_bytes:
         return None
     slope = max(0.0, (larger.peak_bytes - smaller.peak_bytes) / (larger.input_bytes - smaller.input_bytes))
     return larger.peak_bytes + slope * (input_bytes - larger.input_bytes)

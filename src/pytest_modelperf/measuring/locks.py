@@ -9,6 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ..errors import UsageError
+
 # One folder for all users of the machine; its files are empty and stay.
 FOLDER = Path(tempfile.gettempdir()) / "pytest-modelperf-locks"
 # Whoever may measure on this machine may take its locks.
@@ -24,7 +26,7 @@ class DeviceLocks:
         self._held: dict[str, FileLock] = {}
 
     def hold(self, devices: Iterable[str]) -> None:
-        """Hold these devices (`"cpu"`, `"cuda:0"`) and no others; waits until they are free."""
+        """Hold these devices (`"cpu"`, `"cuda:0"`) and no others; waits until they are free. Raises UsageError."""
         wanted = sorted(set(devices))
         if wanted == sorted(self._held):
             return
@@ -38,14 +40,24 @@ class DeviceLocks:
             self._held.popitem()[1].release()
 
     def _taken(self, device: str) -> FileLock:
+        path = self._folder / f"{device.replace(':', '-')}.lock"
+        try:
+            self._make_folder()
+            lock = FileLock(path, mode=_ANYONE)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                self._waiting(device)
+                lock.acquire()
+        except OSError as error:
+            raise UsageError(
+                f"the lock {path} of {device} cannot be taken ({error.strerror}); let this user write there, or name "
+                "another temporary folder with the environment variable TMPDIR"
+            ) from error
+        return lock
+
+    def _make_folder(self) -> None:
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(OSError):
                 self._folder.chmod(0o1777)
-        lock = FileLock(self._folder / f"{device.replace(':', '-')}.lock", mode=_ANYONE)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            self._waiting(device)
-            lock.acquire()
-        return lock

@@ -98,7 +98,8 @@ class Peer(Generic[Answer]):
         self.stopped = False
         self._kills_before = memory.kills()
         errors = subprocess.STDOUT if output else None
-        with Listener(authkey=secrets.token_bytes(32)) as self._listener:
+        self._key = secrets.token_bytes(32)
+        with Listener(_address(), authkey=self._key) as self._listener:
             self._process = subprocess.Popen(
                 argv, env=_untraced(env), cwd=cwd, stdin=subprocess.PIPE, stdout=output, stderr=errors
             )
@@ -211,14 +212,16 @@ class Peer(Generic[Answer]):
     def _connected(self) -> Connection[Any, Any]:
         assert self._process.stdin is not None
         address = self._listener.address
-        key = bytes(self._listener._authkey)  # type: ignore[attr-defined]
-        line = json.dumps({"address": address, "key": key.hex(), "parent": os.getpid()})
+        if isinstance(address, bytes):
+            # A name without a file is given back as bytes, and taken as a text only.
+            address = address.decode()
+        line = json.dumps({"address": address, "key": self._key.hex(), "parent": os.getpid()})
         with contextlib.suppress(OSError):
             self._process.stdin.write(line.encode() + b"\n")
             self._process.stdin.flush()
-        return self._accepted(time.monotonic() + self.timeout_s, address, key)
+        return self._accepted(time.monotonic() + self.timeout_s, address)
 
-    def _accepted(self, deadline: float, address: Any, key: bytes) -> Connection[Any, Any]:
+    def _accepted(self, deadline: float, address: Any) -> Connection[Any, Any]:
         # accept() knows no time limit, so it runs in a thread; a connection of our own frees it when the child is gone.
         accepted: list[Connection[Any, Any]] = []
         waiting = threading.Thread(target=_accept, args=(self._listener, accepted), daemon=True)
@@ -229,7 +232,7 @@ class Peer(Generic[Answer]):
             if waiting.is_alive() and (ended or time.monotonic() > deadline):
                 # Killed first: who connected and says nothing would keep the thread, and so us, waiting for ever.
                 self.kill()
-                Client(address, authkey=key).close()
+                Client(address, authkey=self._key).close()
                 waiting.join()
                 if ended:
                     raise self._lost()
@@ -255,6 +258,11 @@ def connect(incoming: Any) -> Channel[Any]:
 def _untraced(env: Mapping[str, str] | None) -> dict[str, str]:
     given = os.environ if env is None else env
     return {name: value for name, value in given.items() if name not in _COVERAGE_VARIABLES}
+
+
+def _address() -> str | None:
+    """On Linux a name without a file: a path below a long TMPDIR does not fit into a socket's address."""
+    return f"\0pytest-modelperf-{os.getpid()}-{secrets.token_hex(8)}" if sys.platform == "linux" else None
 
 
 def _accept(listener: Listener, accepted: list[Connection[Any, Any]]) -> None:
