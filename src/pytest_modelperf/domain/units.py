@@ -74,7 +74,9 @@ def parse_quantity(value: str | float, dimension: str) -> float:
 
 
 def format_quantity(value: float, unit: str, digits: int = 3) -> str:
-    """`value` in the scaled unit that suits it, with `digits` significant digits: `"12.3 ms"`."""
+    """`value` in the scaled unit that suits it, with `digits` significant digits: `"12.3 ms"`; counts keep all."""
+    if not unit and float(value).is_integer():
+        return str(int(value))
     name, size = scale_of(abs(value), unit)
     number = significant(value / size, digits)
     return number + name if name.startswith("/") else f"{number} {name}".rstrip()

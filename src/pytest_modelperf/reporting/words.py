@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from ..domain.estimate import Estimate
 from ..domain.report import TestResult
 from ..domain.results import Point
-from ..domain.units import scale_of, significant
+from ..domain.units import format_quantity, scale_of, significant
 from ..domain.verdict import Breach, Verdict
 
 # Names in a list before the rest is a number.
@@ -66,10 +66,10 @@ def plural(number: int, noun: str) -> str:
 
 def with_interval(figure: float, unit: str) -> str:
     """`"12.3 ms [12.1, 12.5]"`: one unit for the figure and its interval, which a single reading has not."""
+    if not isinstance(figure, Estimate) or figure.exact:
+        return format_quantity(float(figure), unit)
     name, size = scale_of(abs(figure), unit)
     text = with_unit(significant(figure / size), name)
-    if not isinstance(figure, Estimate) or figure.exact:
-        return text
     return f"{text} [{significant(figure.low / size)}, {significant(figure.high / size)}]"
 
 
