@@ -88,6 +88,7 @@ class Conversation:
         """Open the model on every device, the first in the test's own runner, and measure them in turn."""
         self._hold(terms.devices)
         skipped: dict[str, str] = {}
+        refused: dict[str, str] = {}
         benches: list[Bench] = []
         for device in terms.devices:
             bench = RemoteBench.open(runner, device) if not benches else self._twin(device, device)
@@ -96,7 +97,7 @@ class Conversation:
             elif isinstance(bench, Refused):
                 if not benches:
                     return
-                skipped[device] = f"refused: {bench.reason}"
+                refused[device] = bench.reason
             else:
                 benches.append(bench)
         if not benches:
@@ -105,7 +106,7 @@ class Conversation:
             runner.peer.send(Skip(f"no device to measure on: {reasons}"))
             return
         try:
-            sweep = self._examination.measure(terms, benches, skipped)
+            sweep = self._examination.measure(terms, benches, skipped, refused)
             for measured in benches:
                 measured.release()
         except BodyLeft as left:

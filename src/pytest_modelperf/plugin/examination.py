@@ -13,7 +13,7 @@ from ..domain.baseline import Run
 from ..domain.codec import to_json
 from ..domain.host import Host
 from ..domain.report import TestResult
-from ..domain.results import Sweep
+from ..domain.results import Point, Sweep
 from ..domain.verdict import Verdict
 from ..errors import BaselineError, MetricUnavailable
 from ..judging.budgets import breaches
@@ -69,15 +69,27 @@ class Examination:
         self._terms: Terms | None = None
         self._benches: Sequence[Bench] = ()
         self._skipped: Mapping[str, str] = {}
+        self._refused: Mapping[str, str] = {}
         self._conductor: Conductor | None = None
         self._sweep: Sweep | None = None
         self._again: list[Run] = []
 
-    def measure(self, terms: Terms, benches: Sequence[Bench], skipped: Mapping[str, str]) -> Sweep:
-        """Measure all cases on all benches in turn. Raises CaseLost when a process that holds a model is gone."""
+    def measure(
+        self,
+        terms: Terms,
+        benches: Sequence[Bench],
+        skipped: Mapping[str, str],
+        refused: Mapping[str, str] | None = None,
+    ) -> Sweep:
+        """Measure all cases on all benches in turn. Raises CaseLost when a process that holds a model is gone.
+
+        `skipped` are the devices that are not there, `refused` those that are and on which the model could not be
+        opened, each with the reason: a row is skipped, a case has failed.
+        """
         # Waiting for a device that another process holds is not the test's time.
         self._started = time.monotonic()
         self._terms, self._benches, self._skipped = terms, benches, {**terms.narrowed, **skipped}
+        self._refused = refused or {}
         self._conductor = Conductor(
             benches,
             seconds=terms.seconds,
@@ -164,8 +176,10 @@ class Examination:
     def _swept(self) -> Sweep:
         assert self._conductor is not None
         assert self._terms is not None
-        points = tuple(point(measured) for measured in self._conductor.results())
-        return Sweep(points, self._terms.budget, self._skipped)
+        points = [point(measured) for measured in self._conductor.results()]
+        for device, reason in self._refused.items():
+            points += [Point(dict(axes), device, "failed", reason) for axes in self._benches[0].opened.cases]
+        return Sweep(tuple(points), self._terms.budget, self._skipped)
 
     def _run(self) -> Run | None:
         assert self._sweep is not None
