@@ -1,0 +1,135 @@
+"""Several devices in one test: each is measured in a runner of its own, and the test is told once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from integration import onnx_files
+from integration.folders import BRIEF, Folder, said, summary
+
+TWO_DEVICES = """
+THREADS = [f"cpu:threads={number}" for number in (1, 2)]
+pytestmark = pytest.mark.modelperf(devices=THREADS)
+
+def log(what):
+    with open("log.txt", "a") as file:
+        file.write(f"{what} {os.getpid()}\\n")
+
+@pytest.fixture(scope="module")
+def model():
+    log("set up the module in")
+    yield "model.onnx"
+    log("tore down the module in")
+
+@pytest.fixture
+def per_test():
+    yield
+    log("tore down the test in")
+
+def test_both(modelperf, model, per_test):
+    log("began in")
+    sweep = modelperf(model)
+    log("went on in")
+    assert [point.device for point in sweep] == THREADS
+    assert sweep.at(device="cpu:threads=2") is sweep.points[1]
+    with pytest.raises(ValueError, match="2 points, not one, at"):
+        sweep.at(batch=1)
+
+def test_fails_after(modelperf, model):
+    modelperf(model)
+    raise ValueError("its own fault")
+
+def test_one_is_missing(modelperf, model):
+    modelperf(model, devices=["cpu:threads=1", "cuda:99"])
+
+def test_all_are_missing(modelperf, model):
+    modelperf(model, devices=["cuda:98", "cuda:99"])
+
+def test_first_is_missing(modelperf, model):
+    modelperf(model, devices=["cuda:99", "cpu:threads=2"])
+"""
+REFUSED = """
+@pytest.mark.modelperf(inputs=X, devices=["cpu", "cpu:threads=2"])
+def test_second_is_refused(modelperf):
+    modelperf(sleeps)
+
+@pytest.mark.modelperf(inputs=X, devices=["cpu:threads=2", "cpu"])
+def test_first_is_refused(modelperf):
+    modelperf(sleeps)
+
+@pytest.mark.modelperf(inputs=X, devices=["cpu", "cpu:threads=2"], allow_failed=True)
+def test_may_be_refused(modelperf):
+    sweep = modelperf(sleeps)
+    assert [point.status for point in sweep] == ["ok", "failed"]
+"""
+
+
+@pytest.fixture(scope="module")
+def run(new_folder: Callable[[], Folder]) -> tuple[Folder, pytest.RunResult]:
+    folder = new_folder()
+    folder.write("test_a.py", TWO_DEVICES)
+    onnx_files.write(folder.path / "model.onnx")
+    return folder, folder.run("--modelperf-seconds=0.01", "-rs")
+
+
+def test_one_table_with_a_column_of_devices(run: tuple[Folder, pytest.RunResult]) -> None:
+    _, result = run
+    result.assert_outcomes(passed=3, failed=1, skipped=1)
+    result.stdout.fnmatch_lines(
+        [
+            "2 new: test_a.py::test_both",
+            "  model.onnx (onnxruntime), took *",
+            "  device         batch  *p50*",
+            "  cpu:threads=1      1  *new",
+            "  cpu:threads=2      1  *new",
+        ]
+    )
+    assert re.search(r"best cpu:threads=[12] batch=1: \d+/s", summary(result))
+
+
+def test_each_device_has_a_process_and_the_body_goes_on_in_one(run: tuple[Folder, pytest.RunResult]) -> None:
+    folder, _ = run
+    lines = [line.rpartition(" ") for line in (folder.path / "log.txt").read_text().splitlines()]
+    pids = {what: [pid for said, _, pid in lines if said == what] for what, _, _ in lines}
+    first, twin = pids["began in"]
+    assert first != twin
+    assert pids["went on in"] == [first]
+    assert sorted(pids["tore down the test in"]) == sorted([first, twin])
+    assert {first, twin} <= set(pids["set up the module in"])
+    assert sorted(pids["set up the module in"]) == sorted(pids["tore down the module in"])
+
+
+def test_what_the_body_says_behind_the_call_is_said_once(run: tuple[Folder, pytest.RunResult]) -> None:
+    _, result = run
+    assert "\n".join(result.outlines).count("ValueError: its own fault") == 1
+    assert "ValueError: its own fault" in said(result, "test_fails_after")
+
+
+def test_a_device_that_is_not_there_is_a_row_with_the_reason(run: tuple[Folder, pytest.RunResult]) -> None:
+    _, result = run
+    told = summary(result)
+    for test, device in (("test_one_is_missing", "cpu:threads=1"), ("test_first_is_missing", "cpu:threads=2")):
+        assert f"1 new: test_a.py::{test} model.onnx (onnxruntime) on {device}, took " in told
+    assert told.count("cuda:99 skipped: onnxruntime has no device 'cuda:99' here; there are: cpu") == 2
+
+
+def test_without_any_of_its_devices_a_test_is_skipped(run: tuple[Folder, pytest.RunResult]) -> None:
+    _, result = run
+    result.stdout.fnmatch_lines(
+        [
+            "SKIPPED * test_a.py:*: no device to measure on: cuda:98: onnxruntime has no device 'cuda:98' here; "
+            "there are: cpu*; cuda:99: onnxruntime has no device 'cuda:99' here; *"
+        ]
+    )
+
+
+def test_what_a_device_refuses_fails_the_test_unless_it_may(folder: Folder) -> None:
+    folder.write("test_a.py", REFUSED)
+    result = folder.run(BRIEF)
+    result.assert_outcomes(passed=1, failed=2)
+    problem = "UsageError: the function test_a.sleeps owns its threads: 'cpu:threads=2' cannot be set from outside"
+    assert problem in said(result, "test_first_is_refused")
+    assert said(result, "test_second_is_refused").startswith(f"case failed: cpu:threads=2 batch=1: {problem}")
+    assert f"cpu:threads=2 batch=1 failed: {problem}" in summary(result)
