@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 import time
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import psutil
 import pytest
-
 from integration.folders import Folder
 
 # What a test file begins with: a model that takes a microsecond, and a marker whose case takes a fraction of a second.
@@ -62,9 +63,17 @@ class Project(Folder):
         file.write_text((header if file.name.startswith("test_") else "") + dedent(text), "utf-8")
         return file
 
-    def in_place(self, *arguments: str) -> pytest.RunResult:
-        """The same run without isolation."""
-        return self.run("--modelperf-isolate=no", *arguments)
+    def at(self, folder: str) -> Project:
+        """The same project, its runs started in one of its folders."""
+        return replace(self, path=self.path / folder)
+
+    def run_both(self, *arguments: str, **options: Any) -> Both:
+        """The same run in runners and in place; each writes its own JUnit file."""
+        there, here = (
+            self.run(*arguments, f"--modelperf-isolate={isolate}", f"--junitxml={isolate}.xml", **options)
+            for isolate in ("yes", "no")
+        )
+        return Both(self, there, here)
 
     def processes(self) -> list[psutil.Process]:
         """All that this project's runs have started and that still runs."""
@@ -78,10 +87,11 @@ class Project(Folder):
         return [" ".join(process.cmdline()) for process in self.processes()]
 
     def junit(self, name: str = "junit.xml") -> dict[str, ElementTree.Element]:
-        """The testcases of a JUnit file by name; each must be there once."""
-        found = list(ElementTree.parse(self.path / name).getroot().iter("testcase"))
-        cases = {case.attrib["name"]: case for case in found}
-        assert len(cases) == len(found), [case.attrib["name"] for case in found]
+        """The testcases of a JUnit file by name; pytest makes a second one of an error after a failure."""
+        cases: dict[str, ElementTree.Element] = {}
+        for case in ElementTree.parse(self.path / name).getroot().iter("testcase"):
+            again = case.attrib["name"] in cases
+            cases[case.attrib["name"] + (" again" if again else "")] = case
         return cases
 
     def lines(self, name: str) -> list[str]:
@@ -90,7 +100,10 @@ class Project(Folder):
         return path.read_text("utf-8").splitlines() if path.exists() else []
 
     def _environment(self, autoload: bool) -> dict[str, str]:
-        return super()._environment(autoload) | {RUN_VARIABLE: self.name}
+        given = super()._environment(autoload) | {RUN_VARIABLE: self.name}
+        # Runs of one project read what the first has compiled.
+        given.pop("PYTHONDONTWRITEBYTECODE", None)
+        return given
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
@@ -99,16 +112,40 @@ class Project(Folder):
             return False
 
 
+@dataclass(frozen=True)
+class Both:
+    """The same tests run in runners (`there`) and in place (`here`)."""
+
+    project: Project
+    there: pytest.RunResult
+    here: pytest.RunResult
+
+    def junit(self) -> tuple[dict[str, ElementTree.Element], dict[str, ElementTree.Element]]:
+        return self.project.junit("yes.xml"), self.project.junit("no.xml")
+
+
+def section(result: pytest.RunResult, heading: str) -> list[str]:
+    """The lines below a heading that begins so, up to the next one like it: `"= FAILURES"`, `"_ test_x"`."""
+    sign, title = heading.split(" ", 1)
+    lines = iter(result.outlines)
+    for line in lines:
+        if re.match(rf"{sign}+ {re.escape(title)}", line):
+            # A heading of "=" ends every section, one of "_" those of its own kind.
+            return list(itertools.takewhile(lambda line: not re.match(rf"({sign}|=){{3,}} .* [=_-]+$", line), lines))
+    raise AssertionError(f"no heading {heading!r}")
+
+
 def shown(result: pytest.RunResult) -> list[str]:
     """What a run printed but for modelperf's own section and what no two runs share."""
     kept, ours = [], False
     for line in result.outlines:
-        heading = re.fullmatch(r"(=+|-+) (.+) (=+|-+)", line)
+        heading = re.fullmatch(r"([=_-])\1+ (.+) \1+", line)
         if heading:
-            ours = heading[2] == "modelperf" or (ours and heading[1].startswith("-"))
-        if ours:
+            ours = heading[2] == "modelperf"
+        if ours or (heading and heading[2].startswith("generated xml file")):
             continue
+        line = heading[2] if heading else line
         for pattern, instead in _VOLATILE:
             line = pattern.sub(instead, line)
-        kept.append(line.strip("=").strip() if heading else line)
+        kept.append(line)
     return kept
