@@ -79,5 +79,12 @@ def test_every_uncertain_comparison_has_a_remedy(
 ) -> None:
     found = Ratio(log_ratio, now, then, between, runs, freedom)
     text = remedy(found, tolerance=tolerance, level=level)
-    assert re.match(r"known to ±\S+% where ±\S+% would tell: ", text)
+    assert re.match(r"known to ±\S+% where ±\S+% would tell: |this machine was too unsteady to tell ", text)
     assert "nan" not in text
+
+
+def test_an_interval_that_tells_nothing_is_not_told_in_figures() -> None:
+    text = told(dataclasses.replace(QUIET, now_rounds=1.0))
+    assert (
+        text == "this machine was too unsteady to tell a change of less than a factor of two; measure on a quieter one"
+    )

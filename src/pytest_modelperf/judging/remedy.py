@@ -11,11 +11,15 @@ from .ratio import Ratio
 
 # More than this many times the measuring time is no advice: the change lies at the edge of what is accepted.
 _MOST_TIMES = 20
+# An interval wider than a factor of two either way comes from a machine that does something else, not from few calls.
+_HOPELESS = math.log(2.0)
 
 
 def remedy(found: Ratio, *, tolerance: float, level: float, seconds: float | None = None) -> str:
     """One sentence for a reader. `seconds` is the measuring time of a case in this run, if it is known."""
     half, wanted = found.half_width(level), _wanted(found, tolerance)
+    if half > _HOPELESS:
+        return "this machine was too unsteady to tell a change of less than a factor of two; measure on a quieter one"
     told = f"known to ±{_percent(half)} where ±{_percent(wanted)} would tell"
     sources = {
         _longer: found.now_rounds,
