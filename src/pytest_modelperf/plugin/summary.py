@@ -95,7 +95,7 @@ class Summary:
         if interrupted:
             notes.append("interrupted: no baseline was changed")
             return
-        for nodeid, result in self._results.items():
+        for nodeid, result in self._in_order():
             if nodeid in self._failed or nodeid not in self._passed:
                 notes.append(f"{result.nodeid}: did not pass, its baseline is as it was")
             elif result.run is None:
@@ -106,6 +106,9 @@ class Summary:
                     written[str(path)] = "baseline"
                 except ModelPerfError as error:
                     problems.append(str(error))
+
+    def _in_order(self) -> list[tuple[str, TestResult]]:
+        return sorted(self._results.items(), key=lambda named: self._order[named[0]])
 
     def _not_run(self, session: pytest.Session) -> list[str]:
         """With `-x` and the like some marked tests never ran."""
@@ -119,8 +122,9 @@ class Summary:
         return [f"{len(missed)} marked tests did not run ({stopped}), their baselines are as they were"]
 
     def _made(self, config: pytest.Config, interrupted: bool) -> Report:
-        in_order = sorted(self._results.items(), key=lambda named: self._order[named[0]])
-        results = [dataclasses.replace(result, passed=nodeid not in self._failed) for nodeid, result in in_order]
+        results = [
+            dataclasses.replace(result, passed=nodeid not in self._failed) for nodeid, result in self._in_order()
+        ]
         return Report(
             results=(*results, *self._bureau.stopped),
             host=self._bureau.host,
