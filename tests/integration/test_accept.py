@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from integration.folders import BRIEF, SLOWER, Folder, changed, said, summary, unscaled
+from integration.folders import AT_ONCE, BRIEF, SLOWER, Folder, changed, said, summary, unscaled
 
 TESTS = """
 @pytest.mark.modelperf(inputs=X)
@@ -33,7 +33,7 @@ def slow(new_folder: Callable[[], Folder]) -> Folder:
 def test_by_its_id_and_by_a_pattern(slow: Folder) -> None:
     before = slow.baselines()
     accept = ["--modelperf-accept=test_a.py::test_size[small[1]]", "--modelperf-accept=*::test_sp?ed"]
-    result = slow.run(BRIEF, *accept, env=SLOWER)
+    result = slow.run(BRIEF, AT_ONCE, *accept, env=SLOWER)
     result.assert_outcomes(passed=2, failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert said(result, "test_size[large]").startswith("slower than the baseline: ")
@@ -46,22 +46,14 @@ def test_by_its_id_and_by_a_pattern(slow: Folder) -> None:
     assert slow.baselines() == before, "accepting for one run moves no baseline"
 
 
-def test_the_ini_file_takes_a_line_each_and_the_command_line_goes_before_it(slow: Folder) -> None:
+def test_the_ini_file_takes_a_line_each(slow: Folder) -> None:
     slow.ini("modelperf_accept =", "    test_a.py::test_size*", "    test_a.py::test_speed")
     slow.run(BRIEF, env=SLOWER).assert_outcomes(passed=3)
-    slow.run(BRIEF, "--modelperf-accept=test_a.py::test_speed", env=SLOWER).assert_outcomes(passed=1, failed=2)
-
-
-def test_the_remedy_of_the_failure_is_what_to_write(accepted: Folder) -> None:
-    result = accepted.run(BRIEF, env=SLOWER)
-    remedy = "pytest --modelperf --modelperf-accept=test_a.py::test_speed"
-    assert remedy in said(result, "test_speed")
-    accepted.run(BRIEF, remedy.split()[-1], env=SLOWER).assert_outcomes(passed=1)
 
 
 def test_it_forgives_no_budget(accepted: Folder) -> None:
     test = accepted.path / "test_a.py"
-    test.write_text(test.read_text().replace("inputs=X", 'inputs=X, budget={"throughput": "50/s"}, seconds=0.1'))
+    test.write_text(test.read_text().replace("inputs=X", 'inputs=X, budget={"throughput": "50/s"}'))
     result = accepted.run(BRIEF, "--modelperf-accept=*", env=SLOWER)
     result.assert_outcomes(failed=1)
-    assert said(result, "test_speed").startswith("over budget: batch=1: throughput is 2")
+    assert said(result, "test_speed").startswith("over budget: batch=1: throughput is ")

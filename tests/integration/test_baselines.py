@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 
 import pytest
-from integration.folders import BRIEF, SLOWER, SPEED, TOLERANT, Folder, said, summary
+from integration.folders import AT_ONCE, BRIEF, SLOWER, SPEED, TOLERANT, Folder, said, summary
 
 UPDATE = "--modelperf-update"
 # Of prctl(2) and capabilities(7).
@@ -82,14 +82,14 @@ def test_beside_damaged_files_the_whole_one_is_updated(
 
 def test_a_slowdown_fails_its_test_in_the_call_phase(accepted: Folder) -> None:
     before = accepted.baselines()
-    result = accepted.run(BRIEF, "--junit-xml=junit.xml", "-rA", env=SLOWER)
+    result = accepted.run(BRIEF, AT_ONCE, "--junit-xml=junit.xml", "-rA", env=SLOWER)
     result.assert_outcomes(failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     text = said(result, "test_speed")
     assert text.startswith("slower than the baseline: batch=1 +")
     for fact in (
         "change +",
-        "latency.p50 about 4.",
+        "latency.p50 about ",
         "accepted slowdown 5%",
         "compared with 1 accepted run, unscaled",
         "level 5%, the chance of a false alarm",
@@ -110,26 +110,17 @@ def test_a_slowdown_fails_its_test_in_the_call_phase(accepted: Folder) -> None:
     assert accepted.baselines() == before
 
 
-def test_the_yardstick_scales_what_is_compared(folder: Folder) -> None:
-    folder.write("test_a.py", SPEED)
-    folder.run(BRIEF, UPDATE).assert_outcomes(passed=1)
-    told = summary(folder.run(BRIEF, "--modelperf-accept=*"))
-    assert "1 baseline run, scaled by matmul/1 numpy=" in told
-    assert any(f"totals: 1 {word}" in told for word in ("same", "uncertain", "slower (accepted)", "faster"))
-
-
 def test_the_folder_is_relative_to_the_rootdir_and_the_command_line_goes_first(folder: Folder) -> None:
     folder.ini("modelperf_baselines = kept/here")
     folder.write("deep/test_a.py", SPEED)
-    inner = Folder(folder.path / "deep", folder.scratch)
-    inner.run(BRIEF, UPDATE).assert_outcomes(passed=1)
+    Folder(folder.path / "deep", folder.scratch).run(BRIEF, UPDATE).assert_outcomes(passed=1)
     (file,) = folder.baselines("kept/here")
     assert file.endswith("/deep/test_a/test_speed.json")
-    elsewhere = folder.path.parent / f"{folder.path.name}-elsewhere"
+    (folder.path / "kept/here").rename(elsewhere := folder.path.parent / f"{folder.path.name}-elsewhere")
     told = summary(folder.run(BRIEF, UPDATE, f"--modelperf-baselines={elsewhere}"))
+    assert "1 baseline run, scaled by matmul/1 numpy=" in told, "as long as its yardstick is the same"
     assert f"written: {elsewhere / file} (baseline)" in told
-    assert (elsewhere / file).is_file()
-    assert not (folder.path / "perf_baselines").exists()
+    assert [path.name for path in folder.path.iterdir() if "baselines" in path.name or path.name == "here"] == []
 
 
 def test_a_file_where_the_folder_is_needed(folder: Folder) -> None:
@@ -154,15 +145,14 @@ def test_two_processes_that_update_at_once_lose_nothing(accepted: Folder) -> Non
 
 
 def test_runs_in_the_pytest_process_are_not_compared_with_isolated_ones(accepted: Folder) -> None:
-    result = accepted.run(BRIEF, "--modelperf-isolate=no")
-    result.assert_outcomes(passed=1)
+    result = accepted.run(BRIEF, "--modelperf-isolate=no", "--modelperf-require-baseline")
+    result.assert_outcomes(failed=1)
     told = summary(result)
     assert (
         "not measured: measured in the pytest process, the baseline in a runner: not compared; "
         "run without --pdb, --trace and --modelperf-isolate=no" in told
     )
     assert "totals: 1 not measured" in told
-    accepted.run(BRIEF, "--modelperf-isolate=no", "--modelperf-require-baseline").assert_outcomes(failed=1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="root's rights are dropped as Linux has them")

@@ -1,16 +1,20 @@
-"""`pytest_modelperf_runtimes`: a runtime of a user's own, in a conftest."""
+"""Runtimes and reporters of a user's own, in a conftest."""
 
 from __future__ import annotations
 
 from integration.folders import BRIEF, Folder, output, summary
 
 CONFTEST = """
-from contextlib import nullcontext
-from functools import partial
+import time
 from pytest_modelperf.runtimes.callable import CallableRuntime
 
-class Prefixed(CallableRuntime):
-    name, accepts = "prefixed", "a text that begins with 'model:'"
+class Recipe:
+    def cook(self, x):
+        time.sleep(0.004)
+        return x
+
+class Kitchen(CallableRuntime):
+    name, accepts = "kitchen", "a Recipe"
 
     def recognises(self, model):
         return isinstance(model, Recipe)
@@ -18,14 +22,18 @@ class Prefixed(CallableRuntime):
     def open(self, model, device):
         return super().open(model.cook, device)
 
-class Recipe:
-    def cook(self, x):
-        import time
-        time.sleep(0.004)
-        return x
+class Csv:
+    name = "csv"
+
+    def write(self, report, path):
+        rows = [f"{r.nodeid},{p.case.key},{float(p.latency.p50)}" for r in report.results for p in r.sweep]
+        path.write_text("\\n".join(rows))
 
 def pytest_modelperf_runtimes():
-    return [Prefixed()]
+    return [Kitchen()]
+
+def pytest_modelperf_reporters():
+    return [Csv()]
 """
 TESTS = """
 from conftest import Recipe
@@ -40,10 +48,15 @@ def test_other(modelperf):
 """
 
 
-def test_a_runtime_of_ones_own_executes_what_it_recognises(folder: Folder) -> None:
+def test_a_conftest_adds_runtimes_and_formats_of_reports(folder: Folder) -> None:
+    folder.ini("modelperf_report =", "    csv:a.csv", "    json:a.json")
     folder.write("conftest.py", CONFTEST)
     folder.write("test_a.py", TESTS)
     result = folder.run(BRIEF)
     result.assert_outcomes(passed=1, failed=1)
     assert "1 new: test_a.py::test_recipe conftest.Recipe.cook on cpu, took " in summary(result)
-    assert "no runtime executes a builtins.int; pass a text that begins with 'model:' [prefixed]; " in output(result)
+    assert "no runtime executes a builtins.int; pass a Recipe [kitchen]; " in output(result)
+    nodeid, case, seconds = (folder.path / "a.csv").read_text().split(",")
+    assert (nodeid, case) == ("test_a.py::test_recipe", "cpu batch=1")
+    assert 0.003 < float(seconds) < 1
+    assert (folder.path / "a.json").is_file()

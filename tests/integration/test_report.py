@@ -1,27 +1,16 @@
-"""`--modelperf-report`: reports in files, and reporters of a user's own."""
+"""`--modelperf-report`: reports in files."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-from integration.folders import BRIEF, SPEED, Folder, output, summary
+from integration.folders import BRIEF, Folder, output, summary
 
 TWO_CASES = """
 @pytest.mark.modelperf(inputs=X, sweep={"batch": [1, 2]})
 def test_speed(modelperf):
     modelperf(sleeps)
-"""
-REPORTER = """
-class Csv:
-    name = "csv"
-
-    def write(self, report, path):
-        rows = [f"{r.nodeid},{p.case.key},{float(p.latency.p50)}" for r in report.results for p in r.sweep]
-        path.write_text("\\n".join(rows))
-
-def pytest_modelperf_reporters():
-    return [Csv()]
 """
 
 
@@ -43,17 +32,6 @@ def test_json_holds_everything_and_a_report_that_cannot_be_written_fails_the_run
     assert all(len(calls) == 1 for calls in test["sweep"]["points"][0]["timing"]["rounds_ns"])
     assert test["verdicts"]["cpu batch=2"]["word"] == "new"
     assert test["run"]["conditions"]["numpy"]
-
-
-def test_a_user_adds_a_format_in_conftest_and_names_it_in_the_ini_file(folder: Folder) -> None:
-    folder.write("conftest.py", REPORTER)
-    folder.ini("modelperf_report =", "    csv:a.csv", "    json:a.json")
-    folder.write("test_a.py", SPEED)
-    folder.run(BRIEF).assert_outcomes(passed=1)
-    nodeid, case, seconds = (folder.path / "a.csv").read_text().split(",")
-    assert (nodeid, case) == ("test_a.py::test_speed", "cpu batch=1")
-    assert 0.003 < float(seconds) < 1
-    assert (folder.path / "a.json").is_file()
 
 
 @pytest.mark.parametrize(

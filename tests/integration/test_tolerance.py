@@ -2,51 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from integration.folders import BRIEF, SLOWER, Folder, output, summary
+from integration.folders import BRIEF, SPEED, Folder, changed, output, summary, unscaled
 
-
-def test_five_percent_where_nobody_says(accepted: Folder) -> None:
-    told = summary(accepted.run(BRIEF))
-    assert "accepts +5%" in told
-    assert "1 uncertain: test_a.py::test_speed" in told
-
-
-@pytest.mark.parametrize(
-    ("ini", "arguments", "accepts"),
-    [
-        ("modelperf_tolerance = 0.8", [], "+80%"),
-        ("modelperf_tolerance = 1%", ["--modelperf-tolerance=0.9"], "+90%"),
-    ],
+TESTS = (
+    SPEED
+    + """
+@pytest.mark.modelperf(inputs=X, tolerance="900%")
+def test_tolerant(modelperf):
+    modelperf(sleeps)
+"""
 )
-def test_a_change_within_it_is_the_same(accepted: Folder, ini: str, arguments: list[str], accepts: str) -> None:
-    accepted.ini(ini)
-    result = accepted.run(BRIEF, *arguments)
-    result.assert_outcomes(passed=1)
-    assert f"accepts {accepts}" in summary(result)
-    assert "totals: 1 same" in summary(result)
 
 
-def test_a_slowdown_beyond_it_fails_and_names_it(accepted: Folder) -> None:
-    result = accepted.run(BRIEF, "--modelperf-tolerance=90%", env=SLOWER)
-    result.assert_outcomes(failed=1)
-    assert "accepted slowdown 90% " in output(result)
+@pytest.fixture(scope="module")
+def steady(new_folder: Callable[[], Folder]) -> Folder:
+    """Two tests with baselines, one with a tolerance in its marker."""
+    folder = new_folder()
+    folder.write("test_a.py", TESTS)
+    folder.run(BRIEF, "--modelperf-update").assert_outcomes(passed=2)
+    for name in ("speed", "tolerant"):
+        changed(folder.baseline(f"test_a/test_{name}.json"), unscaled)
+    return folder
 
 
-def test_a_marker_goes_before_both(accepted: Folder) -> None:
-    test = accepted.path / "test_a.py"
-    test.write_text(test.read_text().replace("inputs=X", 'inputs=X, tolerance="900%"'))
-    accepted.ini("modelperf_tolerance = 1%")
-    result = accepted.run(BRIEF, "--modelperf-tolerance=2%")
-    assert "accepts +900%" in summary(result)
-    assert "totals: 1 same" in summary(result)
+def test_the_marker_goes_before_the_command_line_and_that_before_the_ini_file(steady: Folder) -> None:
+    steady.ini("modelperf_tolerance = 1%")
+    result = steady.run(BRIEF, "--modelperf-tolerance=0.9")
+    result.assert_outcomes(passed=2)
+    told = summary(result)
+    assert "accepts +90%" in told
+    assert "accepts +900%" in told
+    assert "accepts +1%" not in told
+    assert "totals: 2 same" in told
+
+
+def test_the_ini_file_sets_it(steady: Folder) -> None:
+    steady.ini("modelperf_tolerance = 80%")
+    assert "accepts +80%" in summary(steady.run(BRIEF, "-k", "speed"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "ini", "words"),
     [
         (["--modelperf-tolerance=-5%"], "", "--modelperf-tolerance: tolerance '-5%' is no accepted slowdown; write "),
-        (["--modelperf-tolerance=5 ms"], "", "--modelperf-tolerance: '5 ms' is in s, where '5%' would fit"),
         ([], "modelperf_tolerance = some", "ini modelperf_tolerance: 'some' is no quantity; write a number or a text "),
     ],
 )

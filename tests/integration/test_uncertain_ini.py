@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from integration.folders import BRIEF, Folder, output, said, summary
 
@@ -10,8 +12,9 @@ def test_it_warns_where_nobody_says(accepted: Folder) -> None:
     result = accepted.run(BRIEF)
     result.assert_outcomes(passed=1)
     told = summary(result)
-    assert "uncertain: known to ±" in told
-    assert " would tell: " in told
+    # The second where the machine is not fit for tests.
+    assert re.search(r" uncertain: (known to ±.* would tell: |this machine was too unsteady to tell )", told)
+    assert "accepts +5%" in told, "where nobody says how much"
     assert "totals: 1 uncertain" in told
 
 
@@ -22,7 +25,6 @@ def test_it_fails_where_the_ini_file_says_so(accepted: Folder) -> None:
     text = said(result, "test_speed")
     assert text.startswith("uncertain whether slower: batch=1 ")
     assert "It fails because of modelperf_uncertain = fail. Measure for longer (--modelperf-seconds)" in text
-    accepted.run(BRIEF, "--modelperf-accept=test_a.py::test_speed").assert_outcomes(passed=1)
 
 
 def test_what_is_neither_is_a_usage_error(folder: Folder) -> None:
