@@ -13,11 +13,6 @@ from .device import Device
 from .tensor import Tensor, tensors
 from .units import parse_quantity
 
-# Accepted slowdown where neither marker nor option says otherwise (design.md).
-DEFAULT_TOLERANCE = 0.05
-# Measuring time for one case in seconds: what lets a median repeat within 1% on a quiet machine (facts.md).
-DEFAULT_SECONDS = 3.0
-
 
 @dataclass(frozen=True)
 class Spec:
