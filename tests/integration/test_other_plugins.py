@@ -1,0 +1,231 @@
+"""Other plugins, loaded as in any environment that has them: each does its work once, and none of it in timed code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from integration.projects import Project, shown
+
+SPEED = """
+@perf
+def test_speed(modelperf):
+    with open("traced.txt", "a") as file:
+        print("a tracer" if sys.gettrace() or "coverage" in sys.modules else "no tracer", file=file)
+    modelperf(double)
+
+def test_unmarked(): ...
+"""
+BOTH = ("test_speed", "test_unmarked")
+
+
+class TestCoverage:
+    def test_one_report_is_written_and_the_runner_is_not_traced(self, project: Project) -> None:
+        project.write("test_model.py", SPEED)
+        result = project.run("-p", "pytest_cov", "--cov=.", "--cov-report=term", "--cov-report=xml")
+        result.assert_outcomes(passed=2)
+        assert result.stdout.str().count("coverage: platform") == 1
+        assert result.stdout.str().count("Coverage XML written to file coverage.xml") == 1
+        result.stdout.fnmatch_lines(["test_model.py * 7?%"])
+        _is_silent(result)
+        assert project.lines("traced.txt") == ["no tracer"]
+        assert _files(project, ".coverage*") == [".coverage"]
+
+    @pytest.mark.parametrize("variable", [True, False], ids=["its variable", "its patch"])
+    def test_its_start_in_every_new_process_is_off(self, project: Project, variable: bool) -> None:
+        project.write("test_model.py", SPEED)
+        patch = "" if variable else "patch = subprocess\n"
+        project.write(".coveragerc", f"[run]\nsource = .\nparallel = true\n{patch}")
+        environment = {"COVERAGE_PROCESS_START": str(project.path / ".coveragerc")} if variable else {}
+        result = project.run("-p", "pytest_cov", "--cov", "--cov-config=.coveragerc", env=environment)
+        result.assert_outcomes(passed=2)
+        _is_silent(result)
+        assert project.lines("traced.txt") == ["no tracer"]
+        assert _files(project, ".coverage.*") == []
+
+    def test_a_report_that_fails_below_its_limit_fails_once(self, project: Project) -> None:
+        project.write("test_model.py", SPEED)
+        result = project.run("-p", "pytest_cov", "--cov=.", "--cov-fail-under=99", "--", "test_model.py")
+        result.assert_outcomes(passed=2)
+        assert result.ret == pytest.ExitCode.TESTS_FAILED
+        words = result.stdout.str() + result.stderr.str()
+        assert words.count("Required test coverage of 99") == 1
+        assert project.lines("traced.txt") == ["no tracer"]
+
+
+def test_html_has_each_test_once(project: Project) -> None:
+    hook = "def pytest_html_report_title(report):\n    open('written.txt', 'a').write('a report\\n')\n"
+    project.write("conftest.py", hook)
+    project.write("test_model.py", SPEED)
+    arguments = ("-p", "metadata", "-p", "html", "--html=report.html", "--self-contained-html")
+    project.run(*arguments).assert_outcomes(passed=2)
+    text = (project.path / "report.html").read_text("utf-8")
+    assert "2 tests took" in text
+    assert project.lines("written.txt") == ["a report"]
+    there = [text.count(f"test_model.py::{name}") for name in BOTH]
+    assert there[0] == there[1] > 0
+    assert _files(project, "*.html") == ["report.html"]
+
+
+def test_all_that_are_installed_do_not_mind(project: Project) -> None:
+    """As users have it: every plugin of the environment is loaded by itself."""
+    project.write("test_model.py", SPEED)
+    result = project.run("--junitxml=junit.xml", "--timeout=60", "--cov=.", "-n1", autoload=True)
+    result.assert_outcomes(passed=2)
+    _is_silent(result)
+    assert sorted(project.junit()) == list(BOTH)
+    assert project.lines("traced.txt") == ["no tracer"]
+
+
+TIMEOUTS = """
+def sleeps(x):
+    time.sleep(0.01)
+
+def hangs(x):
+    time.sleep(60)
+
+@perf
+@pytest.mark.timeout(0.3)
+def test_body(modelperf):
+    time.sleep(60)
+
+@perf
+@pytest.mark.timeout(0.5)
+def test_model(modelperf):
+    modelperf(hangs)
+
+@perf
+@pytest.mark.timeout(1.5)
+def test_measuring(modelperf):
+    modelperf(sleeps, seconds=60)
+
+@perf
+@pytest.mark.timeout(0.3, method="thread")
+def test_thread(modelperf):
+    time.sleep(60)
+
+@perf
+def test_next(modelperf):
+    modelperf(double)
+
+@pytest.mark.timeout(0.3)
+def test_unmarked():
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(scope="module")
+def limited(new_project: Callable[[], Project]) -> pytest.RunResult:
+    project = new_project()
+    project.write("test_model.py", TIMEOUTS)
+    result = project.run("-p", "timeout", "--tb=short")
+    assert project.left_behind() == []
+    return result
+
+
+class TestTimeout:
+    @pytest.mark.parametrize("name", ["body", "model", "measuring", "unmarked"])
+    def test_it_ends_a_test_wherever_it_is(self, limited: pytest.RunResult, name: str) -> None:
+        limited.stdout.fnmatch_lines([f"FAILED test_model.py::test_{name} - Failed: Timeout (>*s) from *"])
+
+    def test_its_thread_ends_the_runner_alone(self, limited: pytest.RunResult) -> None:
+        words = "not measured: the runner of test_model.py ended with exit code 1 in the body of the test"
+        limited.stdout.fnmatch_lines(["__* test_thread *__", words])
+
+    def test_the_other_tests_go_on(self, limited: pytest.RunResult) -> None:
+        limited.assert_outcomes(passed=1, failed=5)
+        limited.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+    def test_a_limit_for_all_tests_is_no_limit_for_pytests_process(self, project: Project) -> None:
+        project.write("test_model.py", SPEED)
+        project.run("-p", "timeout", "--timeout=30").assert_outcomes(passed=2)
+
+
+class TestRerunFailures:
+    FLAKY = """
+    @perf
+    def test_flaky(modelperf):
+        modelperf(double)
+        with open("tries.txt", "a") as file:
+            file.write("try\\n")
+        assert len(open("tries.txt").readlines()) > 1
+
+    def test_unmarked(): ...
+    """
+
+    @pytest.mark.parametrize("more", [(), ("-p", "xdist"), ("-p", "xdist", "-n1")], ids=["alone", "with xdist", "n1"])
+    def test_a_marked_test_is_run_again(self, project: Project, more: tuple[str, ...]) -> None:
+        pytest.importorskip("pytest_rerunfailures")
+        project.write("test_model.py", self.FLAKY)
+        result = project.run("-p", "rerunfailures", "--reruns=1", *more)
+        assert {"passed": 2, "rerun": 1}.items() <= result.parseoutcomes().items()
+        assert len(project.lines("tries.txt")) == 2
+        assert "totals: 1 new" in result.outlines
+
+    def test_a_lost_runner_is_reported(self, project: Project) -> None:
+        pytest.importorskip("pytest_rerunfailures")
+        project.write("test_model.py", "@perf\ndef test_it(modelperf):\n    os._exit(1)\n\ndef test_unmarked(): ...\n")
+        project.run("-p", "rerunfailures", "--reruns=1").assert_outcomes(passed=1, failed=1)
+
+
+@pytest.mark.parametrize("more", [(), ("-p", "xdist")], ids=["alone", "with xdist"])
+def test_randomly_seeds_a_runner_as_pytest(project: Project, more: tuple[str, ...]) -> None:
+    pytest.importorskip("pytest_randomly")
+    project.write(
+        "test_model.py",
+        """
+        import random
+
+        def draw():
+            print("drawn", random.random(), file=open("drawn.txt", "a"))
+            pytest.skip("enough")
+
+        @perf
+        def test_marked(modelperf):
+            draw()
+
+        def test_unmarked():
+            draw()
+        """,
+    )
+    both = project.run_both("-p", "randomly", "--randomly-seed=7", "-v", *more)
+    assert shown(both.there) == shown(both.here)
+    lines = project.lines("drawn.txt")
+    assert lines[:2] == lines[2:]
+    project.run("-p", "randomly", *more).assert_outcomes(skipped=2)
+
+
+@pytest.fixture
+def preparing(project: Project) -> Project:
+    """A project whose test says what its runner was told."""
+    test = "@perf\ndef test_it(modelperf, request):\n    pytest.skip(str(request.config.workerinput))\n"
+    project.write("test_model.py", test)
+    return project
+
+
+class TestPluginsThatPrepareWorkers:
+    """What plugins leave for xdist's workers with `pytest_configure_node` is there in a runner, too."""
+
+    def test_a_runner_gets_what_a_worker_would(self, preparing: Project) -> None:
+        preparing.write("conftest.py", "def pytest_configure_node(node): node.workerinput['mine'] = node.gateway.id\n")
+        result = preparing.run("-p", "xdist", "-rs")
+        result.stdout.fnmatch_lines(["SKIPPED * 'mine': 'master'*"])
+        result.assert_outcomes(skipped=1, warnings=0)
+
+    def test_one_that_cannot_is_named_in_a_warning(self, preparing: Project) -> None:
+        preparing.write("conftest.py", "def pytest_configure_node(node): node.no_such_thing\n")
+        result = preparing.run("-p", "xdist")
+        result.assert_outcomes(skipped=1, warnings=1)
+        words = "*conftest.py cannot prepare a runner of modelperf: AttributeError: *has no attribute 'no_such_thing'"
+        result.stdout.fnmatch_lines([words])
+
+
+def _is_silent(result: pytest.RunResult) -> None:
+    """No plugin complains of a process that it got no data from, or of work it could not do."""
+    words = result.stdout.str() + result.stderr.str()
+    assert not re.search(r"CoverageWarning|CovReportWarning|no data|No data|INTERNALERROR|= warnings summary", words)
+
+
+def _files(project: Project, pattern: str) -> list[str]:
+    return sorted(path.name for path in project.path.glob(pattern))
