@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from .domain.verdict import Verdict
     from .errors import (
         BaselineError,
+        DeviceMissing,
         MetricUnavailable,
+        MissingLibrary,
         ModelError,
         ModelPerfError,
         NotMeasured,
+        OutOfMemory,
         UsageError,
     )
 
@@ -30,14 +33,17 @@ __version__ = "0.1.0"
 __all__ = [
     "BaselineError",
     "Device",
+    "DeviceMissing",
     "Estimate",
     "GiB",
     "KiB",
     "MetricUnavailable",
     "MiB",
+    "MissingLibrary",
     "ModelError",
     "ModelPerfError",
     "NotMeasured",
+    "OutOfMemory",
     "Point",
     "Report",
     "Sweep",
@@ -63,7 +69,18 @@ _HOMES = {
     "Verdict": "domain.verdict",
     **dict.fromkeys(("ns", "us", "ms", "s", "KiB", "MiB", "GiB"), "domain.units"),
     **dict.fromkeys(
-        ("BaselineError", "MetricUnavailable", "ModelError", "ModelPerfError", "NotMeasured", "UsageError"), "errors"
+        (
+            "BaselineError",
+            "DeviceMissing",
+            "MetricUnavailable",
+            "MissingLibrary",
+            "ModelError",
+            "ModelPerfError",
+            "NotMeasured",
+            "OutOfMemory",
+            "UsageError",
+        ),
+        "errors",
     ),
 }
 
