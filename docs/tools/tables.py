@@ -1,4 +1,4 @@
-"""A hook of mkdocs: writes the tables of the options and of the metrics from the tables that the program reads.
+"""A hook of mkdocs: writes what the pages say of options and metrics from the tables that the program reads.
 
 A page names one in a line of its own: `<!-- table: options -->`.
 """
@@ -46,7 +46,16 @@ def metrics() -> str:
     return _table(("path", "unit", "better", "meaning"), rows)
 
 
-TABLES = {"options": options, "settings": settings, "metrics": metrics}
+def toml() -> str:
+    """Every setting with its default, as the native TOML of pytest 9 must have it: of the right type."""
+    return "\n".join(["```toml", "[tool.pytest]", *(f"{option.ini} = {_toml(option)}" for option in OPTIONS), "```"])
+
+
+TABLES = {"options": options, "settings": settings, "metrics": metrics, "toml": toml}
+
+
+def _toml(option: Option) -> str:
+    return {"switch": "false", "repeatable": "[]"}.get(option.kind, f'"{option.default}"')
 
 
 def _flag(option: Option) -> str:
