@@ -99,6 +99,10 @@ class Project(Folder):
         path = self.path / name
         return path.read_text("utf-8").splitlines() if path.exists() else []
 
+    def environment(self) -> dict[str, str]:
+        """What a run finds in its environment."""
+        return self._environment(autoload=False)
+
     def _environment(self, autoload: bool) -> dict[str, str]:
         given = super()._environment(autoload) | {RUN_VARIABLE: self.name}
         # Runs of one project read what the first has compiled.
