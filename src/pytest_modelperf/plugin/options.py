@@ -204,9 +204,19 @@ def _argument(option: Option) -> dict[str, Any]:
 
 
 def _value(config: pytest.Config, ini: str) -> Any:
-    """What the command line says, else the ini file, else the default."""
-    given = getattr(config.option, ini, None)
-    return config.getini(ini) if given is None else given
+    """What the command line says, else the ini file, else the default. Raises pytest.UsageError for an empty text."""
+    option, given = _row(ini), getattr(config.option, ini, None)
+    if isinstance(given, str) and not given.strip():
+        # A CI's variable that is not set: neither the rootdir for baselines nor the machine's own name is meant.
+        raise pytest.UsageError(f"{option.flag} is empty; write {option.flag}={option.metavar}, or leave it out")
+    if given is None:
+        given = config.getini(ini)
+        return option.default if given == "" else given
+    return given
+
+
+def _row(ini: str) -> Option:
+    return next(option for option in OPTIONS if option.ini == ini)
 
 
 def _read(config: pytest.Config, ini: str, parse: Any) -> Any:
@@ -223,17 +233,16 @@ def _checked(config: pytest.Config, ini: str, parse: Any, value: object) -> Any:
 
 
 def _choice(config: pytest.Config, ini: str) -> str:
-    option = next(option for option in OPTIONS if option.ini == ini)
     value = str(_value(config, ini)).lower()
-    if value not in option.choices:
-        choices = " nor ".join(map(repr, option.choices))
+    if value not in _row(ini).choices:
+        choices = " nor ".join(map(repr, _row(ini).choices))
         raise pytest.UsageError(f"{_written(config, ini)}: {value!r} is neither {choices}")
     return value
 
 
 def _written(config: pytest.Config, ini: str) -> str:
     """What the user wrote: the option, or the setting of the ini file."""
-    option = next(option for option in OPTIONS if option.ini == ini)
+    option = _row(ini)
     if option.flag is not None and getattr(config.option, ini, None) is not None:
         return option.flag
     return f"ini {ini}"
