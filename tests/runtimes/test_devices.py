@@ -40,11 +40,26 @@ def test_without_any_framework_there_is_the_cpu(monkeypatch: pytest.MonkeyPatch)
     assert list(devices.present()) == ["cpu"]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH came with Python 3.11")
-def test_a_file_of_the_users_is_not_taken_for_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "torch.py").write_text("raise SystemExit('taken for torch')")
+@pytest.mark.parametrize("on_path", [False, True])
+def test_a_file_of_the_users_is_taken_for_no_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_path: bool
+) -> None:
+    """Nor where pytest has put the folder on our path."""
+    for name in ("torch", "json", "statistics", "secrets"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('taken for {name}')")
     monkeypatch.chdir(tmp_path)
+    if on_path:
+        monkeypatch.syspath_prepend(tmp_path)
     assert "cpu" in devices.ask_present()
+
+
+def test_folders_on_our_path_alone_are_looked_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is installed where only our path leads is found."""
+    monkeypatch.setattr(devices, "present", dict)
+    monkeypatch.setattr(sys, "path", own := list(sys.path))
+    path = list(own)
+    devices.main(str(tmp_path), *path)
+    assert own == [*path, str(tmp_path)]
 
 
 def test_no_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

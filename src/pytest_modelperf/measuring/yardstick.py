@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
+from .. import launch
 from .blocks import time_calls
 from .orders import Block, Message, Samples
 from .peer import Channel, Peer, connect
@@ -45,7 +45,7 @@ class Yardstick:
     def __init__(self, threads: int, timeout_s: float) -> None:
         """Start it with this many threads. Raises PeerLost."""
         env = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
-        argv = [sys.executable, "-m", __name__, str(threads)]
+        argv = launch.argv(__name__, str(threads))
         self._peer: Peer[Answer] = Peer("the yardstick's process", argv, Answer, timeout_s=timeout_s, env=env)
         ready = self._peer.receive()
         assert isinstance(ready, Ready)
@@ -95,12 +95,12 @@ def name(threads: int) -> str:
     return f"matmul/{VERSION} numpy={np.__version__} threads={threads}"
 
 
-def main(threads: int) -> None:
+def main(threads: str) -> None:
     """The child's side: warm up, say so, and answer blocks until the connection closes."""
     channel: Channel[Block] = connect(Block)
     call = work()
     _, call_seconds = warm_up(lambda calls: time_calls(call, calls), 0.001, _WARMUP_SECONDS)
-    channel.send(Ready(name(threads), call_seconds))
+    channel.send(Ready(name(int(threads)), call_seconds))
     # OSError: the parent was interrupted and has left in the middle of a block.
     with contextlib.suppress(EOFError, OSError):
         while True:
@@ -113,7 +113,3 @@ def _block(call: Callable[[], Any], order: Block) -> tuple[int, ...]:
     while len(samples) < order.calls and sum(samples) < BLOCK_SECONDS * 1e9:
         samples += time_calls(call, min(FEWEST_CALLS, order.calls - len(samples)))
     return samples
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

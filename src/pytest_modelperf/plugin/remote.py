@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import IO, Any, TypeVar
 
 import pytest
 
+from .. import launch
 from ..domain.device import Device
 from ..errors import NotMeasured
 from ..measuring.orders import Block, Message, Opened, Prepare, Prepared, Release, Released, Samples
@@ -69,7 +68,7 @@ class Runner:
     def _started(self, config: pytest.Config, timeout_s: float) -> Peer[FromRunner]:
         return Peer(
             self.name,
-            [sys.executable, *subprocess._args_from_interpreter_flags(), "-m", "pytest_modelperf.plugin.runner"],  # type: ignore[attr-defined]
+            launch.argv("pytest_modelperf.plugin.runner"),
             FromRunner,
             timeout_s=timeout_s,
             cwd=str(config.invocation_params.dir),

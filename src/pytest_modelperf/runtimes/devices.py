@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .. import launch
 from ..errors import PeerLost
 
 # Importing torch and waking a GPU takes seconds; a driver that hangs takes for ever.
@@ -30,11 +31,9 @@ def present() -> dict[str, str]:
 
 def ask_present(timeout_s: float = TIMEOUT_S) -> dict[str, str]:
     """`present()` of a fresh process with this one's sys.path. Raises PeerLost when it gives no answer in time."""
-    command = [sys.executable, "-m", __name__]
-    # Not the folder that we happen to be in: a file torch.py of the user's is not torch.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
+    command = launch.argv(__name__, *filter(None, sys.path))
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, env=environment, check=True)
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=True)
         found: dict[str, str] = json.loads(answer.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired as error:
         raise PeerLost(f"the devices of this machine were not told within {timeout_s:g} s; {_REMEDY}") from error
@@ -49,7 +48,10 @@ def ask_present(timeout_s: float = TIMEOUT_S) -> dict[str, str]:
 _REMEDY = f"run `{Path(sys.executable).name} -m {__name__}` to see why, or name the device: --modelperf-device=cpu"
 
 
-def main() -> None:
+def main(*more: str) -> None:
+    """`more`: folders to import from."""
+    # Behind its own: a file statistics.py of the user's is not Python's, nor a torch.py torch.
+    sys.path.extend(folder for folder in more if folder not in sys.path)
     sys.stdout.write(json.dumps(present()) + "\n")
 
 
