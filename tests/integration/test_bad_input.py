@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,7 @@ WHEN_IT_RUNS = {
         "ModelError: pickle.pt holds a Python pickle (torch.save), not TorchScript; it is not opened, since that runs "
         "whatever code is in it. Write the model with torch.jit.save or torch.export.save, or build the module in a "
     ),
+    'modelperf("saved.pt")': "ModelError: saved.pt holds a Python pickle (torch.save), not TorchScript; it is ",
     'modelperf("pickle.pkl")': "ModelError: pickle.pkl is a Python pickle, which no runtime here executes; it is not ",
     # What the model says
     "modelperf(picky)": "case failed: batch=1: ValueError: 4 and 5 are not aligned (inputs tried: x (1, 4))",
@@ -158,6 +160,8 @@ def run(new_folder: Callable[[], Folder]) -> tuple[Folder, pytest.RunResult]:
         "pickle.pkl": pickle.dumps(Attack()),
     }.items():
         (folder.path / name).write_bytes(data)
+    with zipfile.ZipFile(folder.path / "saved.pt", "w") as archive:
+        archive.writestr("saved/data.pkl", pickle.dumps(Attack()))
     return folder, folder.run(BRIEF)
 
 
