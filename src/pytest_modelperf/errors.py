@@ -59,6 +59,10 @@ class PeerLost(ModelPerfError):
     """A process that was spoken to died, hung or answered nonsense."""
 
 
+class ModelPerfWarning(UserWarning):
+    """What a reader should know although the test passes: an uncertain verdict."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A sentence that names the known word closest to `word`, else all of them.
 

@@ -117,3 +117,9 @@ def test_every_estimate_comes_back(value: float, one: float, other: float) -> No
     point = Point({}, "cpu", figures={"latency.p50": Estimate(value, low, high, "s")})
     back = from_bytes(to_bytes(point), Point).figure("latency.p50")
     assert (back, back.low, back.high) == (value, low, high)
+
+
+def test_halves_of_surrogate_pairs_are_written_as_escapes() -> None:
+    name = "caf\udce9"
+    assert from_bytes(to_bytes({"name": [name]}), dict[str, list[str]]) == {"name": ["caf\\udce9"]}
+    assert from_json(to_json({name: 1}), dict[str, int]) == {"caf\\udce9": 1}

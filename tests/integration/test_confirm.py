@@ -88,3 +88,15 @@ def test_what_is_no_number_of_times(folder: Folder, times: str) -> None:
     result = folder.run(f"--modelperf-confirm={times}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert f"--modelperf-confirm: {times!r} is no number of times; write 0, 1, 2" in output(result)
+
+
+def test_a_second_process_that_is_lost_leaves_the_first_one_s_verdict(marked: Folder) -> None:
+    text = TEST.replace("    first = not any", "    if any(MARKS.iterdir()):\n        os._exit(3)\n    first = not any")
+    marked.write("test_a.py", text + "\n\ndef test_after():\n    pass\n")
+    result = marked.run(BRIEF, TOLERANT, env=SLOWER)
+    result.assert_outcomes(failed=1, passed=1)
+    assert "slower than the baseline" in said(result, "test_speed")
+    assert (
+        "could not be measured again: the runner of test_a.py on cpu, confirmation 1 ended with exit code 3"
+        in summary(result)
+    )

@@ -281,3 +281,42 @@ def test_the_word_always_agrees_with_the_interval(tolerance: float) -> None:
         assert found.change is not None
         assert (found.word == "slower") == (found.change.low > 1 + tolerance)
         assert (found.word == "faster") == (found.change.high < 1 - tolerance)
+
+
+# The scale
+
+
+def test_a_yardstick_that_was_disturbed_is_not_used() -> None:
+    source = machine(21, between_rounds=0.002)
+    disturbed = dataclasses.replace(source.record(2.0), scaled_spread=2.3)
+    found = verdict(disturbed, window(source))
+    assert (found.word, found.scale) == ("slower", "")
+
+
+# Many cases
+
+
+def test_an_unchanged_case_among_many_can_be_called_same() -> None:
+    source = machine(22, between_runs=0.003, between_rounds=0.01)
+    words = [verdict(source.record(), window(source), level=LEVEL / 100).word for _ in range(50)]
+    assert words.count("same") > 40
+
+
+def test_the_more_cases_there_are_the_more_a_slowdown_must_stand_out() -> None:
+    source = machine(23)
+    before, slower = window(source), source.record(0.11)
+    assert verdict(slower, before).word == "slower"
+    assert verdict(slower, before, level=LEVEL / 1000).word == "uncertain"
+
+
+# Declared inputs
+
+
+def test_other_inputs_are_not_compared() -> None:
+    source = machine(24)
+    found = verdict(source.record(), window(source, inputs="x (batch, 64)"), {**CONDITIONS, "inputs": "x (batch, 96)"})
+    assert (found.word, found.change) == ("new", None)
+    assert found.reason == (
+        "the declared inputs changed, x (batch, 64) → x (batch, 96): not compared; "
+        "accept this run with --modelperf-update"
+    )

@@ -37,7 +37,7 @@ def holds(figure: Estimate, truth: float) -> bool:
 def shares_held(truth: Truth, rounds: int, calls: int) -> Mapping[str, float]:
     """How often each figure's interval holds the truth."""
     rng = np.random.default_rng(11)
-    true = {path: truth.percentile(p) * 1e-9 for path, p in PERCENTILES.items()}
+    true = {path: truth.percentile(p) * 1e-9 for path, p in {"latency.p50": 0.5, **PERCENTILES}.items()}
     true |= {"latency.mean": truth.mean * 1e-9, "throughput": 8 / (truth.mean * 1e-9)}
     held = dict.fromkeys(true, 0)
     for _ in range(TRIALS):
@@ -159,3 +159,16 @@ def test_calls_that_the_clock_cannot_see_are_no_division_by_zero() -> None:
 def test_without_calls_there_are_no_figures(rounds: tuple[tuple[int, ...], ...]) -> None:
     with pytest.raises(NotMeasured, match=r"no call was timed; give the case more time with --modelperf-seconds"):
         figures(Timing(rounds), 1)
+
+
+def test_the_median_of_three_calls_that_agree_is_known() -> None:
+    found = figures(Timing(((400_000_000,), (401_000_000,), (399_000_000,))), 1)["latency.p50"]
+    assert 0.39 < found.low < 0.4 < found.high < 0.41
+
+
+def test_a_step_between_two_halves_of_a_run_leaves_the_median_closed() -> None:
+    rng = np.random.default_rng(5)
+    samples = rng.normal(1e6, 1e3, (20, 37))
+    samples[10:] *= 1.02
+    found = figures(timing(samples), 1)["latency.p50"]
+    assert 0.9e-3 < found.low < found.high < 1.2e-3

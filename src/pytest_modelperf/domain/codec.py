@@ -14,7 +14,10 @@ Noun = TypeVar("Noun")
 
 def to_json(noun: object, *, indent: int = 0) -> str:
     """`noun` as JSON. An infinite end of an Estimate is written as null."""
-    data = msgspec.json.encode(noun, enc_hook=plain)
+    try:
+        data = msgspec.json.encode(noun, enc_hook=plain)
+    except UnicodeEncodeError:
+        data = msgspec.json.encode(_escaped(msgspec.to_builtins(noun, enc_hook=plain)))
     return (msgspec.json.format(data, indent=indent) if indent else data).decode()
 
 
@@ -24,8 +27,11 @@ def from_json(text: str | bytes, noun: type[Noun]) -> Noun:
 
 
 def to_bytes(noun: object) -> bytes:
-    """`noun` as MessagePack."""
-    return msgspec.msgpack.encode(noun, enc_hook=plain)
+    """`noun` as MessagePack. Halves of surrogate pairs (file names that are no UTF-8) are written as escapes."""
+    try:
+        return msgspec.msgpack.encode(noun, enc_hook=plain)
+    except UnicodeEncodeError:
+        return msgspec.msgpack.encode(_escaped(msgspec.to_builtins(noun, enc_hook=plain)))
 
 
 def from_bytes(data: bytes, noun: type[Noun]) -> Noun:
@@ -40,6 +46,14 @@ def plain(value: object) -> Any:
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return value.item()
     return str(value)
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_escaped(name): _escaped(item) for name, item in value.items()}
+    return [_escaped(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _read(kind: type, value: Any) -> Any:

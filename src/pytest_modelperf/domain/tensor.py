@@ -88,6 +88,12 @@ class Tensor:
         """The bytes that one such input takes."""
         return math.prod(self.sized(axes)) * DTYPES[self.dtype][0]
 
+    def __str__(self) -> str:
+        """What it asks for, `"(batch, 128) int64 [0, 30522)"`: a condition of a run."""
+        limits = f" [{self.low or 0}, {self.high})" if self.high is not None else ""
+        given = " of given values" if self.values is not None else ""
+        return f"({', '.join(map(str, self.shape))}) {self.dtype}{limits}{given}"
+
     def _check(self) -> None:
         for size in self.shape:
             if isinstance(size, str):

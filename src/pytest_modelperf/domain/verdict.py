@@ -15,14 +15,15 @@ Word = Literal["same", "faster", "slower", "uncertain", "new", "other machine", 
 class Verdict:
     """The finding for one case.
 
-    `change` is the ratio of now to the baseline (1.1: 10% slower), with its interval at `level`, the chance of a false
-    alarm that was allowed; `tolerance` the accepted slowdown as a fraction; `detectable` the smallest slowdown, as a
-    fraction, that this comparison would have found in 80 of 100 runs; `runs` how many accepted runs it was compared
-    with; `scale` the yardstick that both sides were divided by, "" for none; `conditions` what differs between the
-    sides, `"torch 2.12.0 → 2.13.0"`; `notes` counters that changed and the like; `counters` the names of those that
-    changed; `reason` why there is no ratio, that a slowdown came by drift, or what would help an uncertain one;
-    `attempts`, where a suspected slowdown was measured again, the ratio of each measurement alone, the first included:
-    `change` is of all together.
+    `change` is the ratio of now to the baseline (1.1: 10% slower), with its 95% interval; `level` the chance of a
+    false alarm that this case may have: *slower* and *faster* are judged at it, *same* by the 95% interval;
+    `tolerance` the accepted slowdown as a fraction; `detectable` the smallest slowdown, as a fraction, that this
+    comparison would have found in 80 of 100 runs; `runs` how many accepted runs it was compared with; `scale` the
+    yardstick that both sides were divided by, "" for none; `conditions` what differs between the sides, `"torch
+    2.12.0 → 2.13.0"`; `notes` counters that changed and the like; `counters` the names of those that changed;
+    `reason` why there is no ratio, that a slowdown came by drift, or what would help an uncertain one; `attempts`,
+    where a suspected slowdown was measured again, the ratio of each measurement alone, the first included: `change`
+    is of all together.
     """
 
     word: Word

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,9 +13,15 @@ from ..domain.verdict import Verdict, Word
 from .ratio import LEAST_ROUNDS, Ratio, Side, prior_spread, ratio, run_spread
 from .remedy import remedy
 
+# The interval that is shown, and that *same* is judged by: 95%, as everywhere.
+SHOWN_LEVEL = 0.05
 # The condition that decides whether runs are compared at all: in the pytest process a test shares memory, threads and
 # caches with whatever ran before it.
 ISOLATION = "isolation"
+# The condition that holds what the test declares of its inputs: other inputs are other work.
+INPUTS = "inputs"
+
+_ACCEPT = "accept this run with --modelperf-update"
 
 _RUNNER, _PYTEST = "a runner", "the pytest process"
 _PLACES = {"yes": _RUNNER, "runner": _RUNNER, "no": _PYTEST, "in the pytest process": _PYTEST}
@@ -80,6 +87,10 @@ def _obstacle(now: CaseRecord, conditions: Mapping[str, str], then: _Accepted) -
     """Why the two are not compared, as a word and its reason; None where they are."""
     if now.hardware != then.record.hardware:
         return "other machine", f"this run was made on {now.hardware}, the baseline on {then.record.hardware}"
+    asked, before = (side.get(INPUTS, "") for side in (conditions, then.conditions))
+    if asked != before:
+        changed = f"{before or 'none'} → {asked or 'none'}"
+        return "new", f"the declared inputs changed, {changed}: not compared; {_ACCEPT}"
     here, there = (_place(side) for side in (conditions, then.conditions))
     if here == there:
         return None
@@ -97,10 +108,9 @@ def _place(conditions: Mapping[str, str]) -> str:
 
 
 def _nothing(elsewhere: Sequence[str]) -> tuple[Word, str]:
-    mend = "accept this run with --modelperf-update"
     if elsewhere:
-        return "other machine", f"there are baselines of {', '.join(elsewhere)} and none of this machine; {mend}"
-    return "new", f"there is no baseline of it yet; {mend}"
+        return "other machine", f"there are baselines of {', '.join(elsewhere)} and none of this machine; {_ACCEPT}"
+    return "new", f"there is no baseline of it yet; {_ACCEPT}"
 
 
 def _told(verdict: Verdict, now: CaseRecord, conditions: Mapping[str, str], newest: _Accepted) -> Verdict:
@@ -147,7 +157,7 @@ def _judged(
     against, scale = _compared(now, window, window)
     verdict = _worded(verdict, against, scale)
     if len(now) > 1:
-        each = (_compared([attempt], window, window)[0].estimate(verdict.level) for attempt in now)
+        each = (_on_scale(scale, [attempt], window, window, False).estimate(SHOWN_LEVEL) for attempt in now)
         verdict = replace(verdict, attempts=tuple(map(float, each)))
     if anchor is not None and list(window) != [anchor] and verdict.word in ("same", "uncertain"):
         since, since_scale = _compared(now, [anchor], window, drifting=True)
@@ -155,7 +165,9 @@ def _judged(
         if drifted.word == "slower" and verdict.change is not None and drifted.change is not None:
             return replace(drifted, reason=_drift(drifted.change, verdict.change, verdict))
     if verdict.word == "uncertain":
-        help_ = remedy(against, tolerance=verdict.tolerance, level=verdict.level, seconds=seconds)
+        leaning = against.log_ratio > math.log1p(verdict.tolerance)
+        level = verdict.level if leaning else SHOWN_LEVEL
+        help_ = remedy(against, tolerance=verdict.tolerance, level=level, seconds=seconds)
         return replace(verdict, reason=help_)
     return verdict
 
@@ -165,12 +177,21 @@ def _compared(
 ) -> tuple[Ratio, str]:
     """The ratio of now to `then`, with the spread between runs from `among`; and the yardstick it is scaled by, or "".
 
-    All sides are scaled or none is: records with another yardstick than this run's are left out where some have the
-    same, else times are compared as they are.
+    Scaled where both sides have the same yardstick and it helps: of the two ways the one with the smaller standard
+    error, which the spreads tell and not the ratio. A yardstick of the wrong kind, or a disturbed one, makes it larger.
     """
+    found = _on_scale("", now, then, among, drifting)
     yardstick = now[0].yardstick
-    alike = [record for record in then if yardstick and record.yardstick == yardstick]
-    scale = yardstick if any(record.rounds >= LEAST_ROUNDS for record in alike) else ""
+    if not any(record.yardstick == yardstick and record.rounds >= LEAST_ROUNDS for record in then if yardstick):
+        return found, ""
+    scaled = _on_scale(yardstick, now, then, among, drifting)
+    return (scaled, yardstick) if scaled.error < found.error else (found, "")
+
+
+def _on_scale(
+    scale: str, now: Sequence[CaseRecord], then: Sequence[CaseRecord], among: Sequence[CaseRecord], drifting: bool
+) -> Ratio:
+    """The ratio of times, or with a yardstick of multiples of it; records without this yardstick are then left out."""
 
     def kept(records: Sequence[CaseRecord]) -> list[CaseRecord]:
         return [record for record in records if record.rounds >= LEAST_ROUNDS and scale in ("", record.yardstick)]
@@ -180,27 +201,28 @@ def _compared(
 
     prior = prior_spread([*now, *kept(then)], scaled=bool(scale))
     spread = run_spread(sides(among), prior, attempts=sides(now), drifting=drifting)
-    return ratio(sides(now), sides(then), spread), scale
+    return ratio(sides(now), sides(then), spread)
 
 
 def _worded(verdict: Verdict, found: Ratio, scale: str) -> Verdict:
-    change = found.estimate(verdict.level)
+    shown = found.estimate(SHOWN_LEVEL)
     return replace(
         verdict,
-        word=_word(change, verdict.tolerance),
-        change=change,
+        word=_word(found.estimate(verdict.level), shown, verdict.tolerance),
+        change=shown,
         detectable=found.detectable(verdict.tolerance, verdict.level),
         runs=found.runs,
         scale=scale,
     )
 
 
-def _word(change: Estimate, tolerance: float) -> Word:
-    if change.low > 1.0 + tolerance:
+def _word(strict: Estimate, shown: Estimate, tolerance: float) -> Word:
+    """An alarm needs the case's own level, which is stricter the more cases there are; *same* alarms nobody."""
+    if strict.low > 1.0 + tolerance:
         return "slower"
-    if change.high < 1.0 - tolerance:
+    if strict.high < 1.0 - tolerance:
         return "faster"
-    return "same" if change.low >= 1.0 - tolerance and change.high <= 1.0 + tolerance else "uncertain"
+    return "same" if shown.low >= 1.0 - tolerance and shown.high <= 1.0 + tolerance else "uncertain"
 
 
 def _anchor(case: str, baseline: Baseline | None, now: CaseRecord, conditions: Mapping[str, str]) -> CaseRecord | None:

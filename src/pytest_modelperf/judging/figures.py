@@ -11,9 +11,9 @@ from ..domain.estimate import Estimate
 from ..domain.metrics import METRICS
 from ..domain.results import Timing
 from ..errors import NotMeasured
-from .statistics import Floats, clustered_error, effective_size, percentile_ranks
+from .statistics import Floats, clustered_error, effective_rounds, effective_size, percentile_ranks, t_quantile
 
-PERCENTILES = {"latency.p50": 0.5, "latency.p90": 0.9, "latency.p95": 0.95, "latency.p99": 0.99}
+PERCENTILES = {"latency.p90": 0.9, "latency.p95": 0.95, "latency.p99": 0.99}
 
 _SECOND_NS = 1e9
 # A total that the clock could not tell from nothing is taken for its smallest step.
@@ -29,10 +29,10 @@ def figures(timing: Timing, samples_per_call: int) -> dict[str, Estimate]:
     """The latencies, throughput and calls per second of a case, by metric path, in SI units.
 
     Latencies are over all timed calls. The mean and the rates have t intervals over rounds, the rates on the log
-    scale; percentiles have distribution-free ones (Woodruff 1952), for as many independent calls as the rounds are
-    worth. An end that the calls cannot close is infinite: the high end of p99 below 368 calls, that of the longest
-    call always. The rates are taken from the pipelined blocks where there are any, else from the calls' own times.
-    Raises NotMeasured when no call was timed.
+    scale, as does the median; outer percentiles have distribution-free ones (Woodruff 1952), for as many
+    independent calls as the rounds are worth. An end that the calls cannot close is infinite: the high end of p99
+    below 368 calls, that of the longest call always. The rates are taken from the pipelined blocks where there are
+    any, else from the calls' own times. Raises NotMeasured when no call was timed.
     """
     rounds = [np.array(calls, np.float64) / _SECOND_NS for calls in timing.rounds_ns if calls]
     if not rounds:
@@ -49,11 +49,29 @@ def _latencies(rounds: Sequence[Floats]) -> dict[str, Estimate]:
     half = clustered_error([float(calls.sum()) for calls in rounds], [len(calls) for calls in rounds]).half_width()
     found = {
         "latency.mean": (mean, mean - half, mean + half),
+        "latency.p50": _median(ordered, rounds),
         **{path: _percentile(ordered, rounds, p) for path, p in PERCENTILES.items()},
         "latency.min": (shortest, -math.inf, shortest),
         "latency.max": (longest, longest, math.inf),
     }
     return {path: Estimate(*ends, unit=METRICS[path].unit) for path, ends in found.items()}
+
+
+def _median(ordered: Floats, rounds: Sequence[Floats]) -> tuple[float, float, float]:
+    """The median of all calls, with a t interval from the logarithms of the rounds' medians.
+
+    Rounds whose medians resemble their neighbours' count for fewer. Unlike order statistics of calls that cluster in
+    rounds it stays closed, so that a budget on the median can be broken by few calls that all lie beyond it.
+    """
+    value = float(np.quantile(ordered, 0.5))
+    logs = np.log([max(_TICK_S, float(np.median(calls))) for calls in rounds])
+    if len(logs) < 2:
+        return value, -math.inf, math.inf
+    number = max(2.0, effective_rounds(logs - logs.mean()))
+    half = t_quantile(0.975, number - 1.0) * float(logs.std(ddof=1)) / math.sqrt(number)
+    if half > _LARGEST_LOG:
+        return value, -math.inf, math.inf
+    return value, value * math.exp(-half), value * math.exp(half)
 
 
 def _percentile(ordered: Floats, rounds: Sequence[Floats], p: float) -> tuple[float, float, float]:

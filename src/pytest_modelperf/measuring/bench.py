@@ -12,6 +12,7 @@ from ..domain.axes import samples_per_call
 from ..domain.device import Device
 from ..domain.results import Warmup
 from ..domain.session import ModelFacts, Session
+from ..domain.tensor import tensors
 from ..domain.units import format_quantity
 from ..errors import MetricUnavailable, UsageError
 from . import inputs as drawing
@@ -72,6 +73,7 @@ class LocalBench:
             asynchronous=self._session.asynchronous,
             versions=dict(facts.versions),
             hardware=facts.hardware,
+            inputs="; ".join(f"{path} {tensor}" for path, tensor in tensors(inputs)),
             counts=_counts(facts),
         )
 

@@ -12,6 +12,11 @@ from ..domain.host import Host
 
 _CPUINFO = Path("/proc/cpuinfo")
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
+# Where a container's quota of CPU time stands: (period, quota) of cgroup v2 (one file) and v1, in microseconds.
+_QUOTAS = (
+    (Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu.max")),
+    (Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")),
+)
 # Fields of /proc/cpuinfo that name the processor, by architecture.
 _CPU_FIELDS = ("model name", "Model", "Hardware", "cpu model", "cpu")
 
@@ -29,10 +34,19 @@ def read_host() -> Host:
 
 
 def cpu_count() -> int:
-    """The logical CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The logical CPUs that this process may use: those it may run on, or fewer where a container sets a quota."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = (_quota(period, quota) for period, quota in _QUOTAS)
+    return min([allowed, *(max(1, round(quota)) for quota in quotas if quota is not None)])
+
+
+def _quota(period: Path, quota: Path) -> float | None:
+    """The CPUs' worth of time that a control group grants; None where it sets no limit."""
+    try:
+        limit, length = quota.read_text().split()[0], period.read_text().split()[-1]
+        return int(limit) / int(length) if int(limit) > 0 else None
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _cpu() -> str:

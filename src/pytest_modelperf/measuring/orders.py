@@ -17,7 +17,8 @@ class Opened(Message, frozen=True):
     """A model that a runtime has opened on a device.
 
     `cases` are the axis values to measure, `samples_per_call` belongs to each; `load_seconds` is what opening took;
-    `versions` are conditions of the run; `hardware` names the accelerator ("" for the CPU).
+    `versions` and `inputs`, what the test declares of them, are conditions of the run; `hardware` names the
+    accelerator ("" for the CPU).
     """
 
     device: str
@@ -28,6 +29,7 @@ class Opened(Message, frozen=True):
     asynchronous: bool = False
     versions: Mapping[str, str] = {}
     hardware: str = ""
+    inputs: str = ""
     counts: Mapping[str, float] = {}
 
 

@@ -53,6 +53,11 @@ class Yardstick:
         self._peer.pause()
 
     @property
+    def alive(self) -> bool:
+        """Whether its process is still there."""
+        return self._peer.alive
+
+    @property
     def calls(self) -> int:
         """Calls in a block."""
         return max(1, round(BLOCK_SECONDS / self.call_seconds))
@@ -92,7 +97,9 @@ def name(threads: int) -> str:
     """The yardstick's full name; the library that does its arithmetic is part of it."""
     import numpy as np
 
-    return f"matmul/{VERSION} numpy={np.__version__} threads={threads}"
+    # Two builds of one numpy may multiply with different libraries, which are different yardsticks.
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"matmul/{VERSION} numpy={np.__version__} {blas['name']}={blas['version']} threads={threads}"
 
 
 def main(threads: str) -> None:

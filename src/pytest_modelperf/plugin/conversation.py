@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
+from ..errors import PeerLost
 from ..measuring.bench import Bench
 from .examination import Examination
 from .marker import name_in_file
@@ -126,12 +127,25 @@ class Conversation:
                 return
             runner.peer.pause()
             labels = {device: f"{device}, confirmation {attempt}" for device in suspects}
-            benches = [self._twin(device, label) for device, label in labels.items()]
-            self._examination.measure_again([bench for bench in benches if isinstance(bench, RemoteBench)])
-            self._dismiss_twins()
-            for label in labels.values():
-                self._runners.end(self._item.path, label)
-            runner.peer.resume()
+            try:
+                self._measure_again(labels)
+            except (PeerLost, RunnerBroken, BodyLeft) as error:
+                # What was measured is judged as it is: a second process that is lost says nothing of the first.
+                self._examination.note(f"could not be measured again: {error}")
+                return
+            finally:
+                self._twins.clear()
+                for label in labels.values():
+                    self._runners.kill_one(self._item.path, label)
+                runner.peer.resume()
+
+    def _measure_again(self, labels: Mapping[str, str]) -> None:
+        """Measure the suspects in fresh runners, by device the name of each, and let them tear down."""
+        benches = [self._twin(device, label) for device, label in labels.items()]
+        self._examination.measure_again([bench for bench in benches if isinstance(bench, RemoteBench)])
+        self._dismiss_twins()
+        for label in labels.values():
+            self._runners.end(self._item.path, label)
 
     def _dismiss_twins(self) -> None:
         while self._twins:
@@ -148,6 +162,7 @@ class Conversation:
             if isinstance(said, Terms):
                 break
             if isinstance(said, TestDone):
+                twin.peer.pause()
                 return Refused("the test ended in its twin before it called modelperf")
             if isinstance(said, Broken):
                 raise _failed(twin, said)

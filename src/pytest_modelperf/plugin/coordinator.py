@@ -6,11 +6,12 @@ It lives in the pytest process (or in each xdist worker) and never times anythin
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Iterator
 
 import pytest
 
-from ..errors import NotMeasured, PeerLost, UsageError
+from ..errors import ModelPerfError, NotMeasured, PeerLost, UsageError
 from ..measuring.conduct import CaseLost
 from ..measuring.locks import DeviceLocks
 from ..measuring.peer import Lost
@@ -79,6 +80,10 @@ class Coordinator:
                 self._runners.kill()
                 self._bureau.interrupted(examination)
                 raise
+            except Exception as error:  # noqa: BLE001 - what goes wrong with one test must not end the run
+                reports = self._unmeasured(item, examination, conversation.reports, error)
+                self._runners.kill()
+                return reports
             finally:
                 self._bureau.progress.clear()
 
@@ -119,6 +124,8 @@ class Coordinator:
         """The lines that tell more: of the error, or of what the process wrote before it was lost."""
         if isinstance(problem, RunnerBroken):
             return [problem.details] if problem.details else []
+        if not isinstance(problem, ModelPerfError):
+            return ["".join(traceback.format_exception(type(problem), problem, problem.__traceback__))]
         return [f"the last lines of its output:\n{said}" for said in self._runners.last_words()]
 
 
@@ -183,6 +190,9 @@ def _following(item: pytest.Item, nextitem: pytest.Item | None) -> pytest.Item |
     """The next test of the same runner: marked, in the same file, with no other file's test in between."""
     if nextitem is None:
         return None
+    if hasattr(item.config, "workerinput"):
+        # A worker of xdist runs some of the session's items only, and knows no further than the next.
+        return nextitem if nextitem.path == item.path and is_marked(nextitem) else None
     items = item.session.items
     for later in items[items.index(item) + 1 :]:
         if later.path != item.path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import time
 import zlib
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ from .options import Settings
 from .points import conditions, point, properties, run_of
 from .yardsticks import Yardsticks
 
+_NOT_STOPPED = "this system has no signal to stop a process with: those that waited for their turn were left to idle"
 # A case is measured again when its slowdown would be found at this level: every fifth unchanged case at the edge of the
 # tolerance is, which costs time and no false alarm. A case fails only at its own level, over all measurements.
 SUSPECT_LEVEL = 0.4
@@ -73,6 +75,7 @@ class Examination:
         self._conductor: Conductor | None = None
         self._sweep: Sweep | None = None
         self._again: list[Run] = []
+        self._notes: list[str] = []
 
     def measure(
         self,
@@ -122,6 +125,10 @@ class Examination:
                 found.setdefault(measured.device, set()).add(measured.case.key)
         return found
 
+    def note(self, text: str) -> None:
+        """Say something of the sweep as a whole, under its table."""
+        self._notes.append(text)
+
     def measure_again(self, benches: Sequence[Bench]) -> None:
         """Measure the suspects once more, on benches that were opened anew. Raises CaseLost."""
         assert self._terms is not None
@@ -150,10 +157,13 @@ class Examination:
         except BaselineError as error:
             result = dataclasses.replace(self._result(self._sweep, run, {}), unmeasured=str(error), run=None)
             return self._judged(result, f"not measured: {error}" if passed else "")
+        if self._notes:
+            self._sweep = dataclasses.replace(self._sweep, notes=(*self._sweep.notes, *self._notes))
         result = self._result(self._sweep, run, verdicts)
         outcome = settle(self._sweep, verdicts, result.breaches, self._policy())
         result = dataclasses.replace(result, accepted=outcome.accepted)
-        return self._judged(result, failure_text(result, outcome) if outcome.fails and passed else "")
+        failure = failure_text(result, outcome) if outcome.fails and passed else ""
+        return self._judged(result, failure, "" if failure else _doubts(verdicts))
 
     def nothing(self) -> Judged:
         """What there is to say where nothing was measured."""
@@ -166,9 +176,9 @@ class Examination:
 
     def partial(self) -> TestResult | None:
         """What has been measured of a test that was stopped in the middle; None when nothing was."""
-        if self._conductor is None or self._sweep is not None:
+        if self._conductor is None:
             return None
-        sweep = self._swept()
+        sweep = self._sweep or self._swept()
         if not any(point.timing is not None for point in sweep):
             return None
         return TestResult(self._nodeid, sweep, seconds=self._seconds(), passed=False, unmeasured="interrupted")
@@ -179,7 +189,8 @@ class Examination:
         points = [point(measured) for measured in self._conductor.results()]
         for device, reason in self._refused.items():
             points += [Point(dict(axes), device, "failed", reason) for axes in self._benches[0].opened.cases]
-        return Sweep(tuple(points), self._terms.budget, self._skipped)
+        notes = () if hasattr(signal, "SIGSTOP") else (_NOT_STOPPED,)
+        return Sweep(tuple(points), self._terms.budget, self._skipped, notes)
 
     def _run(self) -> Run | None:
         assert self._sweep is not None
@@ -238,15 +249,21 @@ class Examination:
             seconds=self._seconds(),
         )
 
-    def _judged(self, result: TestResult, failure: str) -> Judged:
+    def _judged(self, result: TestResult, failure: str, warning: str = "") -> Judged:
         complete = dataclasses.replace(result, failure=failure)
-        return Judged(failure, to_json(complete), properties(result.sweep, result.verdicts))
+        return Judged(failure, to_json(complete), properties(result.sweep, result.verdicts), warning)
 
     def _show(self, progress: Progress) -> None:
         self._bureau.progress.show(self._nodeid, progress.case, progress.turn, progress.turns, progress.seconds_left)
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._started, 3)
+
+
+def _doubts(verdicts: Mapping[str, Verdict]) -> str:
+    """The text of the warning that uncertain verdicts are; "" without any."""
+    cases = [case for case, verdict in verdicts.items() if verdict.word == "uncertain"]
+    return f"uncertain whether slower than the baseline: {', '.join(cases)}" if cases else ""
 
 
 def _highlights(sweep: Sweep) -> tuple[str, str]:

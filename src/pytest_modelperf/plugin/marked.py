@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import ModelPerfError, NotMeasured, UsageError
+from ..errors import ModelPerfError, ModelPerfWarning, NotMeasured, UsageError
 from .marker import is_marked, own_id, spec_of
 from .stash import DESK, MEASUREMENT, RESULT, SETTINGS
 
@@ -160,6 +161,9 @@ class MarkedTests:
         if judged.result:
             item.stash[RESULT] = judged.result
         item.user_properties.extend(judged.properties.items())
+        if judged.warning:
+            path, line, _ = item.location
+            warnings.warn_explicit(judged.warning, ModelPerfWarning, path, (line or 0) + 1)
         return judged.failure
 
     def _check_asked(self, item: pytest.Item) -> None:

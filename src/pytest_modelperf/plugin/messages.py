@@ -97,11 +97,15 @@ class BodyDone(Message, frozen=True):
 
 
 class Judged(Message, frozen=True):
-    """Coordinator → runner: what the test is to say. `failure` fails it; `result` is the TestResult as JSON."""
+    """Coordinator → runner: what the test is to say, "" for nothing.
+
+    `failure` fails it, `warning` is issued; `result` is the TestResult as JSON.
+    """
 
     failure: str
     result: str
     properties: Mapping[str, float | str]
+    warning: str = ""
 
 
 class Reported(Message, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -19,6 +20,10 @@ from ..measuring.schedule import SLOW_CALLS
 
 # The figures of a point that JUnit and other readers of properties get.
 PROPERTIES = ("latency.p50", "latency.p99", "throughput", "memory.peak")
+
+
+# What decides how many threads a framework takes when nobody says.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY", "KMP_BLOCKTIME")
 
 
 def point(measured: Measured) -> Point:
@@ -41,9 +46,12 @@ def point(measured: Measured) -> Point:
 
 
 def conditions(benches: Iterable[Opened], isolation: str) -> dict[str, str]:
-    """What a run was made under, beside the hardware: versions, and whether the test had a process of its own."""
+    """What a run was made under, beside the hardware: versions, thread variables, the inputs, and in which process."""
+    benches = tuple(benches)
     versions = {name: version for opened in benches for name, version in opened.versions.items()}
-    return {"python": platform.python_version(), "isolation": isolation, **versions}
+    threads = {name: os.environ[name] for name in THREAD_VARIABLES if os.environ.get(name)}
+    asked = {"inputs": next((opened.inputs for opened in benches), "")}
+    return {"python": platform.python_version(), "isolation": isolation, **asked, **threads, **versions}
 
 
 def run_of(sweep: Sweep, benches: Sequence[Opened], host: Host, isolation: str) -> Run | None:

@@ -62,7 +62,7 @@ class Runner:
             self.peer = self._started(config, timeout_s)
             collected = self._collected(start(config, path))
         except Lost as lost:
-            raise RunnerBroken(f"{lost} before it was ready", self.last_words()) from lost
+            raise RunnerBroken(lost.told("before it was ready"), self.last_words()) from lost
         self._tests, self._problems = collected.tests, collected.problems
 
     def _started(self, config: pytest.Config, timeout_s: float) -> Peer[FromRunner]:
@@ -71,6 +71,7 @@ class Runner:
             launch.argv("pytest_modelperf.plugin.runner"),
             FromRunner,
             timeout_s=timeout_s,
+            remedy="raise --modelperf-timeout if it needs longer",
             cwd=str(config.invocation_params.dir),
             output=self._log,
             before_kill=_write_stack,

@@ -26,6 +26,12 @@ class Runners:
         """Let one runner tear down, and end it."""
         self._started.pop((path, label)).close()
 
+    def kill_one(self, path: Path, label: str) -> None:
+        """End one runner at once, if it is there."""
+        runner = self._started.pop((path, label), None)
+        if runner is not None:
+            runner.kill()
+
     def close(self) -> None:
         """Let all runners tear down, and end them."""
         while self._started:

@@ -9,7 +9,7 @@ import pytest
 
 from ..baselines.machine import checked_name, machine_name
 from ..baselines.store import Store
-from ..errors import UsageError
+from ..errors import PeerLost, UsageError
 from ..measuring.host import read_host
 from ..measuring.locks import DeviceLocks
 from ..reporting.progress import NoProgress, ProgressLine
@@ -25,7 +25,7 @@ from .summary import Summary
 from .yardsticks import Yardsticks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..reporting.progress import Progress
     from ..reporting.protocol import Reporter
@@ -46,7 +46,7 @@ def register(config: pytest.Config) -> None:
         reports = _reports(config, settings)
         if not is_worker:
             _check_devices(settings)
-    except UsageError as error:
+    except (UsageError, PeerLost) as error:
         raise pytest.UsageError(str(error)) from None
     in_place = not settings.isolate or any(config.getoption(name, False) for name in _IN_PLACE)
     progress = _progress(config, is_worker)
@@ -58,7 +58,7 @@ def register(config: pytest.Config) -> None:
         progress,
         isolation="in the pytest process" if in_place else "runner",
     )
-    locks = DeviceLocks(lambda device: progress.show("waiting", f"for another process on {device}", 0, 0, 0.0))
+    locks = DeviceLocks(_say_waiting(config, progress))
     if in_place:
         desk = LocalDesk(bureau, locks)
         config.stash[DESK] = desk
@@ -106,6 +106,18 @@ def _check_devices(settings: Settings) -> None:
         if str(device) not in present:
             there = ", ".join(f"{name} ({what})" for name, what in present.items())
             raise UsageError(f"--modelperf-device={device}: there is no such device; there are: {there}")
+
+
+def _say_waiting(config: pytest.Config, progress: Progress) -> Callable[[str], None]:
+    """What to do before this process waits for a device: say so, in the log too where there is no terminal."""
+
+    def waiting(device: str) -> None:
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        if isinstance(progress, NoProgress) and reporter is not None:
+            reporter.write(f"(waiting for another process that measures on {device}) ")
+        progress.show("waiting", f"for another process that measures on {device}", 0, 0, 0.0)
+
+    return waiting
 
 
 def _progress(config: pytest.Config, is_worker: bool) -> Progress:

@@ -20,7 +20,9 @@ class Yardsticks:
         if spec.kind != "cpu":
             return None
         threads = spec.threads or cpu_count()
-        if threads not in self._by_threads:
+        known = self._by_threads.get(threads)
+        if known is None or not known.alive:
+            # One that was lost cost its test the yardstick; the next test gets another.
             self._by_threads[threads] = Yardstick(threads, self._timeout_s)
         return self._by_threads[threads]
 
