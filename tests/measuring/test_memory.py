@@ -95,6 +95,10 @@ class Machine:
         files = {"memory.limit_in_bytes": limit, "memory.usage_in_bytes": used, "memory.stat": stat}
         self._write(self.groups / "memory" / path, files)
 
+    def write(self, path: str, content: str) -> None:
+        file = self.groups / path
+        self._write(file.parent, {file.name: content})
+
     def _write(self, folder: Path, files: dict[str, object]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
@@ -177,14 +181,40 @@ def test_what_is_overdrawn_leaves_nothing(machine: Machine) -> None:
     assert memory.available_bytes() == 0
 
 
-def test_kills_are_counted_where_they_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    machine, container = tmp_path / "vmstat", tmp_path / "memory.events"
-    monkeypatch.setattr(memory, "_KILLS", (machine, container))
+def test_kills_are_those_of_the_machine_where_no_group_tells(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    vmstat = tmp_path / "vmstat"
+    monkeypatch.setattr(memory, "_MACHINE_KILLS", vmstat)
     assert memory.kills() == 0
-    machine.write_text("nr_free_pages 12\noom_kill 3\n")
+    vmstat.write_text("nr_free_pages 12\noom_kill 3\n")
     assert memory.kills() == 3
-    container.write_text("low 0\noom 2\noom_kill 1\noom_group_kill 0\n")
-    assert memory.kills() == 4
+    # So they are before Linux 4.13.
+    machine.own("4:memory:/job")
+    machine.write("memory/job/memory.oom_control", "oom_kill_disable 0\nunder_oom 0")
+    assert memory.kills() == 3
+
+
+def test_kills_of_others_are_not_ours(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    vmstat = tmp_path / "vmstat"
+    vmstat.write_text("oom_kill 30\n")
+    monkeypatch.setattr(memory, "_MACHINE_KILLS", vmstat)
+    machine.own("4:memory:/job", "0::/job")
+    machine.write("memory/memory.oom_control", "oom_kill 20")
+    machine.write("memory/job/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2")
+    assert memory.kills() == 2
+    machine.write("memory.events", "oom_kill 10")
+    machine.write("job/memory.events", "low 0\noom 2\noom_kill 0\noom_group_kill 7")
+    assert memory.kills() == 0
+
+
+@pytest.mark.parametrize(
+    ("own", "file"), [("0::/", "memory.events"), ("4:memory:/docker/1", "memory/memory.oom_control")]
+)
+def test_a_container_sees_its_own_kills_at_the_root(machine: Machine, own: str, file: str) -> None:
+    machine.own(own)
+    machine.write(file, "oom_kill 5")
+    assert memory.kills() == 5
 
 
 def test_this_machine_has_memory() -> None:

@@ -23,8 +23,9 @@ _LIMITS = (
     ("", "memory.max", "memory.current", ("inactive_file", "active_file")),
     ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")),
 )
-# Counters of what the out-of-memory killer did: the machine's, and this container's.
-_KILLS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
+# Where a group counts what the out-of-memory killer did in it, cgroup v2 and v1, and where the machine does.
+_GROUP_KILLS = (("", "memory.events"), ("memory", "memory.oom_control"))
+_MACHINE_KILLS = Path("/proc/vmstat")
 
 
 def reset_peak() -> None:
@@ -70,12 +71,20 @@ def give_back() -> None:
 
 
 def kills() -> int:
-    """How many processes the out-of-memory killer has ended so far, on this machine and in this container."""
-    return sum(_count(path, "oom_kill") for path in _KILLS)
+    """How many processes the out-of-memory killer has ended so far: of our own control group, else of the machine.
+
+    The machine's count tells nothing of ours where others are short of memory too.
+    """
+    own = (folder / name for controller, name in _GROUP_KILLS for folder in _cgroup_folders(controller))
+    counts = (_counted(path, "oom_kill") for path in (*own, _MACHINE_KILLS))
+    return next((count for count in counts if count is not None), 0)
 
 
 def _cgroup_folders(controller: str) -> list[Path]:
-    """Where limits of this process may stand: a container sees its own group as the root, others it and those above."""
+    """Where files on this process may lie, the nearest first: its own group, those above, and the root.
+
+    A container may see its own group as the root, whatever the group is called outside.
+    """
     try:
         lines = _OWN_CGROUP.read_text().splitlines()
     except OSError:
@@ -83,7 +92,7 @@ def _cgroup_folders(controller: str) -> list[Path]:
     paths = [path for _, controllers, path in (line.split(":", 2) for line in lines) if controllers == controller]
     root = _CGROUPS / controller
     own = [PurePosixPath(path.lstrip("/")) for path in paths]
-    return [root, *(root / folder for path in own for folder in (path, *path.parents))]
+    return [*(root / folder for path in own for folder in (path, *path.parents)), root]
 
 
 def _left(limit: Path, used: Path) -> int | None:
@@ -95,8 +104,12 @@ def _left(limit: Path, used: Path) -> int | None:
 
 def _count(path: Path, name: str) -> int:
     """The number after `name` in a file of such lines; 0 where there is none."""
+    return _counted(path, name) or 0
+
+
+def _counted(path: Path, name: str) -> int | None:
     try:
         lines = path.read_text().splitlines()
     except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name} ")), None)
