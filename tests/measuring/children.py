@@ -102,6 +102,16 @@ def _bye(channel: Channel[Ask], code: int) -> None:
     raise SystemExit(code)
 
 
+def _bye_slowly(channel: Channel[Ask], _: int) -> None:
+    time.sleep(1.0)
+    _bye(channel, 0)
+
+
+def _bye_at_length(channel: Channel[Ask], size: int) -> None:
+    channel.send(Told("x" * size))
+    _bye(channel, 0)
+
+
 DEEDS: dict[str, Callable[[Channel[Ask], int], str | None]] = {
     "echo": lambda channel, value: "x" * value,
     "where": lambda channel, _: f"{os.getcwd()} {os.environ.get('MODELPERF_TEST', '')}",
@@ -117,11 +127,19 @@ DEEDS: dict[str, Callable[[Channel[Ask], int], str | None]] = {
     "mute": _mute,
     "allocate": _allocate,
     "bye": _bye,
+    "bye slowly": _bye_slowly,
+    "bye at length": _bye_at_length,
 }
 
 
 def endless() -> None:
     time.sleep(ENDLESS)
+
+
+def hasty() -> None:
+    """Serve, and end soon after the line has."""
+    peer.ENDING_SECONDS = 0.1
+    serve()
 
 
 def dead() -> None:

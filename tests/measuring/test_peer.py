@@ -16,6 +16,7 @@ import psutil
 import pytest
 from measuring.children import Ask, Told, command
 
+from pytest_modelperf.errors import UsageError
 from pytest_modelperf.measuring import memory, peer
 from pytest_modelperf.measuring.peer import Fate, Lost, Peer
 
@@ -155,6 +156,39 @@ class TestStart:
         assert child.ask(Ask("echo", 1)) == Told("x")
         assert said(output) == "turned away\n"
 
+    @pytest.mark.parametrize("function", ["serve", "dead"])
+    def test_its_socket_is_nobody_elses_and_does_not_stay(
+        self, start: Start, function: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        modes = []
+        connected = Peer._connected
+
+        def looked_at(child: Peer[Told]) -> Any:
+            modes.append(os.stat(os.path.dirname(child._listener.address)).st_mode & 0o777)
+            return connected(child)
+
+        monkeypatch.setattr(Peer, "_connected", looked_at)
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+            monkeypatch.setattr(tempfile, "tempdir", folder)
+            with contextlib.suppress(Lost):
+                start(function)
+            assert modes == [0o700]
+            assert os.listdir(folder) == []
+
+    def test_a_long_path_of_the_temporary_folder(
+        self, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Longer than the address of a socket may be."""
+        folder = tmp_path / ("long" * 40)
+        folder.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        assert start().ask(Ask("echo", 1)) == Told("x")
+
+    def test_a_temporary_folder_that_is_gone(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", "/not/there")
+        with pytest.raises(UsageError, match=r"no socket can be made in /not/there .* TMPDIR"):
+            start()
+
     @pytest.mark.parametrize("function", ["endless", "silent"])
     def test_who_does_not_connect_in_time_is_killed(self, start: Start, function: str) -> None:
         with pytest.raises(Lost) as caught:
@@ -223,6 +257,19 @@ class TestFate:
         assert str(caught.value) == "the child gave no answer for 0.3 s and was killed"
         assert not child.alive
 
+    def test_a_remedy_is_named_where_the_time_limit_is_the_peers_own(self, start: Start) -> None:
+        child = start(remedy="give it longer")
+        child.timeout_s = 0.3
+        with pytest.raises(Lost) as caught:
+            child.ask(Ask("hang"))
+        assert str(caught.value) == "the child gave no answer for 0.3 s and was killed; give it longer"
+        told = caught.value.told("while timing")
+        assert told == "the child gave no answer for 0.3 s and was killed while timing; give it longer"
+        with pytest.raises(Lost, match=r"for 0\.3 s and was killed$"):
+            start(remedy="give it longer").ask(Ask("hang"), timeout_s=0.3)
+        with pytest.raises(Lost, match=r"did not start within 0\.5 s; give it longer$"):
+            start("endless", remedy="give it longer", timeout_s=0.5)
+
     def test_the_time_limit_is_the_peers_own_where_none_is_given(self, start: Start) -> None:
         child = start()
         child.timeout_s = 0.3
@@ -287,7 +334,10 @@ class TestOutOfMemory:
             child.ask(Ask("crash", signal.SIGSEGV))
         assert not caught.value.fate.out_of_memory
 
-    def test_a_real_one(self, start: Start, small_group: Path) -> None:
+    def test_a_real_one(self, start: Start, small_group: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        # As if we were in the child's group ourselves: outside of this test it inherits ours.
+        (tmp_path / "cgroup").write_text(f"4:memory:/{small_group.name}\n")
+        monkeypatch.setattr(memory, "_OWN_CGROUP", tmp_path / "cgroup")
         child = start()
         (small_group / "cgroup.procs").write_text(str(child.pid))
         with pytest.raises(Lost) as caught:
@@ -381,6 +431,14 @@ class TestEnd:
         assert said(output) == ""
         assert child._process.returncode == 0
 
+    def test_after_a_farewell_the_line_stays_until_it_has_ended(self, start: Start, output: IO[bytes]) -> None:
+        """A teardown may take as long as it is given, and tell of itself."""
+        for farewell in (Ask("bye slowly"), Ask("bye at length", 5_000_000)):
+            child = start("hasty", output=output)
+            child.close(farewell)
+            assert child._process.returncode == 0
+        assert said(output) == "goodbye\n" * 2
+
     def test_who_does_not_hear_it_is_killed(self, start: Start) -> None:
         child = start()
         child.send(Ask("hang"))
@@ -390,14 +448,11 @@ class TestEnd:
     def test_an_interruption_does_not_leave_it_running(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
         child = start()
         child.send(Ask("hang"))
-        wait = child._process.wait
 
-        def interrupted(timeout: float | None = None) -> int:
-            if timeout is None:
-                return wait()
+        def interrupted(*arguments: object) -> bool:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(child._process, "wait", interrupted)
+        monkeypatch.setattr(peer, "wait_ended", interrupted)
         with pytest.raises(KeyboardInterrupt):
             child.close()
         assert not child.alive
@@ -408,11 +463,30 @@ class TestEnd:
             child.close(Ask("bye"))
         child.kill()
 
-    @pytest.mark.parametrize("way", ["close", "kill", "lost"])
+    def test_once_reaped_it_gets_no_signal(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its id, and its group's, may be another's by then."""
+        child = start()
+        child.kill()
+        for name in ("kill", "killpg"):
+            monkeypatch.setattr(os, name, lambda *arguments: pytest.fail(f"signal {arguments}"))
+        child.signal(signal.SIGTERM)
+        child.pause()
+        child.resume()
+        child.close(Ask("bye"))
+        child.kill()
+
+    @pytest.mark.parametrize("way", ["close", "kill", "lost", "gone"])
     def test_what_it_started_ends_with_it(self, start: Start, way: str) -> None:
         child = start()
         grandchild = int(child.ask(Ask("spawn")).text)
         assert status(grandchild) != "gone"
+        if way == "gone":
+            child.send(Ask("exit"))
+            assert ends(child.pid)
+            # Nobody has reaped it, so the group is still its own.
+            assert not child.alive
+            assert status(child.pid) == psutil.STATUS_ZOMBIE
+            way = "kill"
         if way == "lost":
             with pytest.raises(Lost):
                 child.ask(Ask("crash", signal.SIGABRT))

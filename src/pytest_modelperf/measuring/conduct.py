@@ -42,7 +42,7 @@ class CaseLost(PeerLost):
     """The process that held the model was lost in the middle of a case; `lost` tells how."""
 
     def __init__(self, lost: Lost, case: Case, doing: str) -> None:
-        super().__init__(f"{lost} while {doing} {case.label} on {case.device}")
+        super().__init__(lost.told(f"while {doing} {case.label} on {case.device}"))
         self.lost, self.case = lost, case
 
 

@@ -1,7 +1,8 @@
 """A peer: a process that is spoken to in typed messages, is stopped and resumed, and never outlives us.
 
-The parent listens on a socket of its own with a fresh key, and writes address and key as one line to the child's
-standard input. The child connects, and keeps the other end of that pipe open: it ends when the pipe does.
+The parent listens on a socket in a fresh folder that nobody else may enter, and writes its address and a fresh key as
+one line to the child's standard input. The child connects, and keeps the other end of that pipe open: it ends when the
+pipe does.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
@@ -24,8 +27,9 @@ from typing import IO, Any, Generic, TypeVar
 import msgspec
 
 from ..domain.codec import from_bytes, to_bytes
-from ..errors import PeerLost
+from ..errors import PeerLost, UsageError
 from . import memory
+from .processes import ended, wait_ended, wait_stopped
 
 Answer = TypeVar("Answer")
 
@@ -34,23 +38,34 @@ ENDING_SECONDS = 10.0
 # Variables by which coverage starts itself in every new process: timed code must not run under a tracer.
 _COVERAGE_VARIABLES = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COV_CORE_SOURCE", "COV_CORE_CONFIG")
 _PR_SET_PDEATHSIG = 1
+# A socket's path has at most 103 bytes on macOS and 107 on Linux; a folder for it and its name take 21.
+_LONGEST_FOLDER = 57
+_SHORT_FOLDER = "/tmp"
 _HAS_STOP = hasattr(signal, "SIGSTOP")
 
 
 @dataclass(frozen=True)
 class Fate:
-    """What happened to a process: a sentence without its name, and whether the system ended it for lack of memory."""
+    """What happened to a process: a sentence without its name, whether the system ended it for lack of memory, and what
+    may help against it."""
 
     what: str
     out_of_memory: bool = False
+    remedy: str = ""
 
 
 class Lost(PeerLost):
     """A peer that is gone; `fate` tells what happened to it."""
 
     def __init__(self, name: str, fate: Fate) -> None:
-        super().__init__(f"{name} {fate.what}")
-        self.fate = fate
+        self.name, self.fate = name, fate
+        super().__init__(self.told())
+
+    def told(self, when: str = "") -> str:
+        """The sentence, with the circumstances before the remedy: `told("while timing")`."""
+        return " ".join(filter(None, [self.name, self.fate.what, when])) + (
+            self.fate.remedy and f"; {self.fate.remedy}"
+        )
 
 
 class Channel(Generic[Answer]):
@@ -84,6 +99,7 @@ class Peer(Generic[Answer]):
         incoming: Any,
         *,
         timeout_s: float,
+        remedy: str = "",
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
         output: IO[bytes] | None = None,
@@ -91,15 +107,15 @@ class Peer(Generic[Answer]):
     ) -> None:
         """Start `argv` and wait until it has connected.
 
-        `output` takes its standard output and error (None: ours); `before_kill` is called before a process that gives
-        no answer is killed.
+        `remedy` tells what helps one that needs longer than `timeout_s`; `output` takes its standard output and error
+        (None: ours); `before_kill` is called before a process that gives no answer is killed.
         """
-        self.name, self.timeout_s, self._before_kill = name, timeout_s, before_kill
+        self.name, self.timeout_s, self._remedy, self._before_kill = name, timeout_s, remedy, before_kill
         self.stopped = False
         self._kills_before = memory.kills()
         errors = subprocess.STDOUT if output else None
         self._key = secrets.token_bytes(32)
-        with Listener(_address(), authkey=self._key) as self._listener:
+        with _address() as address, Listener(address, authkey=self._key) as self._listener:
             self._process = subprocess.Popen(
                 argv, env=_untraced(env), cwd=cwd, stdin=subprocess.PIPE, stdout=output, stderr=errors
             )
@@ -115,7 +131,7 @@ class Peer(Generic[Answer]):
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        return not ended(self._process)
 
     def send(self, message: object) -> None:
         try:
@@ -131,7 +147,8 @@ class Peer(Generic[Answer]):
         except TimeoutError:
             self._before_kill(self)
             self.kill()
-            raise Lost(self.name, Fate(f"gave no answer for {limit:g} s and was killed")) from None
+            remedy = self._remedy if timeout_s is None else ""
+            raise Lost(self.name, Fate(f"gave no answer for {limit:g} s and was killed", remedy=remedy)) from None
         except (EOFError, OSError):
             raise self._lost() from None
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
@@ -150,8 +167,7 @@ class Peer(Generic[Answer]):
         """
         if _HAS_STOP and not self.stopped:
             self._signal(signal.SIGSTOP)
-            with contextlib.suppress(ChildProcessError):
-                os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            wait_stopped(self._process)
             self.stopped = True
 
     def resume(self) -> None:
@@ -161,19 +177,22 @@ class Peer(Generic[Answer]):
 
     def signal(self, number: int) -> None:
         """Send a signal to the process alone."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
+        if self.alive:
+            os.kill(self.pid, number)
 
     def close(self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS) -> None:
-        """Say farewell, wait for the process to end by itself, and kill what is left of it."""
+        """Say farewell, wait for the process to end by itself, and kill what is left of it.
+
+        Without a farewell the end of the line is one: then it has ENDING_SECONDS at most.
+        """
         try:
             self.resume()
-            if farewell is not None:
+            if farewell is None:
+                self._hang_up()
+            else:
                 with contextlib.suppress(PeerLost):
                     self.send(farewell)
-            self._hang_up()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout_s)
+            wait_ended(self._process, timeout_s, None if farewell is None else self._overhear)
         finally:
             self.kill()
 
@@ -183,6 +202,12 @@ class Peer(Generic[Answer]):
         self._hang_up()
         self._process.wait()
 
+    def _overhear(self) -> None:
+        # Last words are for nobody, but who cannot get rid of them would not end.
+        with contextlib.suppress(TimeoutError, EOFError, OSError, msgspec.ValidationError, msgspec.DecodeError):
+            while True:
+                self._channel.receive(0)
+
     def _hang_up(self) -> None:
         if hasattr(self, "_channel"):
             self._channel.close()
@@ -191,52 +216,48 @@ class Peer(Generic[Answer]):
                 self._process.stdin.close()
 
     def _signal(self, number: int) -> None:
+        if self._process.returncode is not None:
+            # It is reaped: by now its id may be another's.
+            return
         # The child leads a process group of its own (see `connect`); until it has connected there is only itself.
+        send = os.killpg if hasattr(os, "killpg") and hasattr(self, "_channel") else os.kill
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg") and hasattr(self, "_channel"):
-                os.killpg(self.pid, number)
-            elif self._process.returncode is None:
-                self._process.send_signal(number)
+            send(self.pid, number)
 
     def _lost(self) -> Lost:
         """What became of a process whose end of the line went dead."""
-        try:
-            code = self._process.wait(ENDING_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return Lost(self.name, Fate("closed its connection without ending and was killed"))
-        killed = -code == getattr(signal, "SIGKILL", None) and memory.kills() > self._kills_before
+        by_itself = wait_ended(self._process, ENDING_SECONDS)
         self.kill()
+        if not by_itself:
+            return Lost(self.name, Fate("closed its connection without ending and was killed"))
+        code = self._process.returncode
+        killed = -code == getattr(signal, "SIGKILL", None) and memory.kills() > self._kills_before
         return Lost(self.name, Fate(_ending(code, killed), out_of_memory=killed))
 
     def _connected(self) -> Connection[Any, Any]:
         assert self._process.stdin is not None
-        address = self._listener.address
-        if isinstance(address, bytes):
-            # A name without a file is given back as bytes, and taken as a text only.
-            address = address.decode()
-        line = json.dumps({"address": address, "key": self._key.hex(), "parent": os.getpid()})
+        line = json.dumps({"address": self._listener.address, "key": self._key.hex(), "parent": os.getpid()})
         with contextlib.suppress(OSError):
             self._process.stdin.write(line.encode() + b"\n")
             self._process.stdin.flush()
-        return self._accepted(time.monotonic() + self.timeout_s, address)
+        return self._accepted(time.monotonic() + self.timeout_s)
 
-    def _accepted(self, deadline: float, address: Any) -> Connection[Any, Any]:
+    def _accepted(self, deadline: float) -> Connection[Any, Any]:
         # accept() knows no time limit, so it runs in a thread; a connection of our own frees it when the child is gone.
         accepted: list[Connection[Any, Any]] = []
         waiting = threading.Thread(target=_accept, args=(self._listener, accepted), daemon=True)
         waiting.start()
         while waiting.is_alive():
             waiting.join(0.02)
-            ended = self._process.poll() is not None
-            if waiting.is_alive() and (ended or time.monotonic() > deadline):
+            gone = not self.alive
+            if waiting.is_alive() and (gone or time.monotonic() > deadline):
                 # Killed first: who connected and says nothing would keep the thread, and so us, waiting for ever.
                 self.kill()
-                Client(address, authkey=self._key).close()
+                Client(self._listener.address, authkey=self._key).close()
                 waiting.join()
-                if ended:
+                if gone:
                     raise self._lost()
-                raise Lost(self.name, Fate(f"did not start within {self.timeout_s:g} s"))
+                raise Lost(self.name, Fate(f"did not start within {self.timeout_s:g} s", remedy=self._remedy))
         return accepted[0]
 
 
@@ -260,9 +281,25 @@ def _untraced(env: Mapping[str, str] | None) -> dict[str, str]:
     return {name: value for name, value in given.items() if name not in _COVERAGE_VARIABLES}
 
 
-def _address() -> str | None:
-    """On Linux a name without a file: a path below a long TMPDIR does not fit into a socket's address."""
-    return f"\0pytest-modelperf-{os.getpid()}-{secrets.token_hex(8)}" if sys.platform == "linux" else None
+@contextlib.contextmanager
+def _address() -> Iterator[str | None]:
+    """Where to listen: a path in a folder that only this user may enter, and that is gone afterwards."""
+    if os.name != "posix":
+        yield None
+        return
+    parent = tempfile.gettempdir()
+    parent = parent if len(os.fsencode(parent)) <= _LONGEST_FOLDER else _SHORT_FOLDER
+    try:
+        folder = tempfile.mkdtemp(prefix="modelperf-", dir=parent)
+    except OSError as error:
+        raise UsageError(
+            f"a process cannot be spoken to, for no socket can be made in {parent} ({error.strerror}); name a folder "
+            f"of at most {_LONGEST_FOLDER} letters that this user may write to with the environment variable TMPDIR"
+        ) from error
+    try:
+        yield os.path.join(folder, "s")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _accept(listener: Listener, accepted: list[Connection[Any, Any]]) -> None:
@@ -294,7 +331,7 @@ def _die_with(parent: int) -> None:
 
 def _end_with(lifeline: int) -> None:
     os.read(lifeline, 1)
-    # Leave the main thread the time to end by itself: an orderly farewell closes the pipe too.
+    # Leave the main thread the time to end by itself: the end of the line may be an orderly farewell.
     time.sleep(ENDING_SECONDS)
     os._exit(1)
 

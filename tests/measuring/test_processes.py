@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from pytest_modelperf.measuring import processes
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and zombies are POSIX")
+PATIENCE_SECONDS = 20.0
+
+Process = subprocess.Popen[bytes]
+
+
+@pytest.fixture(params=[True, False], ids=["waitid", "no waitid"], autouse=True)
+def has_waitid(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS has no waitid before Python 3.13."""
+    if request.param and not hasattr(os, "waitid"):
+        pytest.skip("there is no waitid here")
+    monkeypatch.setattr(processes, "_HAS_WAITID", request.param)
+    if not request.param:
+        monkeypatch.delattr(os, "waitid", raising=False)
+
+
+@pytest.fixture
+def process() -> Iterator[Process]:
+    """One that sleeps."""
+    found = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    yield found
+    found.kill()
+    found.wait()
+
+
+def test_who_has_ended_is_not_reaped(process: Process) -> None:
+    assert not processes.ended(process)
+    assert not processes.wait_ended(process, 0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert processes.wait_ended(process, PATIENCE_SECONDS)
+    assert processes.ended(process)
+    assert process.returncode is None
+    assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+    assert process.wait() == -signal.SIGKILL
+    assert processes.ended(process)
+
+
+def test_whom_somebody_else_has_reaped_has_ended(process: Process) -> None:
+    os.kill(process.pid, signal.SIGKILL)
+    os.waitpid(process.pid, 0)
+    processes.wait_stopped(process)
+    assert processes.ended(process)
+    assert process.returncode is not None
+
+
+def test_something_is_done_while_waiting(process: Process) -> None:
+    assert processes.wait_ended(process, PATIENCE_SECONDS, lambda: os.kill(process.pid, signal.SIGKILL))
+
+
+def test_who_is_told_to_stop_is_waited_for(process: Process) -> None:
+    os.kill(process.pid, signal.SIGSTOP)
+    processes.wait_stopped(process)
+    assert psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
+    assert not processes.ended(process)
+
+
+def test_the_dead_do_not_stop(process: Process) -> None:
+    os.kill(process.pid, signal.SIGKILL)
+    processes.wait_stopped(process)
+    assert processes.wait_ended(process, PATIENCE_SECONDS)
+    process.wait()
+    processes.wait_stopped(process)
+
+
+def test_without_waitid_a_stop_is_not_waited_for_for_ever(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    if processes._HAS_WAITID:
+        pytest.skip("waitid tells of every stop")
+    monkeypatch.setattr(processes, "_STOPPING_SECONDS", 0.01)
+    start = time.monotonic()
+    processes.wait_stopped(process)
+    assert time.monotonic() - start < PATIENCE_SECONDS
