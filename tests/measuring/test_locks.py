@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +10,15 @@ from filelock import FileLock, Timeout
 from measuring.children import command
 
 from pytest_modelperf.errors import UsageError
-from pytest_modelperf.measuring.locks import DeviceLocks
+from pytest_modelperf.measuring.locks import DeviceLocks, physical_name
 
+GPU = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"
 Other = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(autouse=True)
+def all_are_visible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
 @pytest.fixture
@@ -142,3 +149,62 @@ def test_a_folder_that_cannot_be_made_is_told_with_its_name(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"the lock .*file/locks/cpu.lock of cpu cannot be taken .* TMPDIR"):
         DeviceLocks(folder=tmp_path / "file" / "locks").hold(["cpu"])
+
+
+def test_a_folder_in_which_others_can_remove_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "locks"
+    folder.mkdir()
+    folder.chmod(0o777)
+    DeviceLocks(folder=folder).hold(["cpu"])
+    uid = os.getuid()
+    if uid == 0:
+        os.chown(folder, 12345, 12345)
+    else:
+        monkeypatch.setattr(os, "getuid", lambda: uid + 1)
+    with pytest.raises(UsageError, match=r"cannot lie in .*locks, .* others can remove them; remove it, .* TMPDIR"):
+        DeviceLocks(folder=folder).hold(["cpu"])
+    if uid == 0:
+        folder.chmod(0o1777)
+        DeviceLocks(folder=folder).hold(["cpu"])
+
+
+def test_a_link_is_no_folder_for_locks(tmp_path: Path) -> None:
+    """Its owner could lead it elsewhere."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "locks").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="is no folder"):
+        DeviceLocks(folder=tmp_path / "locks").hold(["cpu"])
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "name"),
+    [
+        ("cuda:0", None, "cuda:0"),
+        ("cuda:0", "2,3", "cuda:2"),
+        ("cuda:1", "2, 03", "cuda:3"),
+        ("cuda:1", f"0,{GPU}", f"cuda:{GPU}"),
+        ("cuda:0", "1,-1,2", "cuda:1"),
+        # What CUDA does not see cannot be opened.
+        ("cuda:2", "1,-1,2", "cuda:2"),
+        ("cuda:1", "3", "cuda:1"),
+        ("cuda:0", "", "cuda:0"),
+        ("cpu", "2,3", "cpu"),
+        ("xpu:0", "2,3", "xpu:0"),
+    ],
+)
+def test_a_device_is_known_by_what_it_is(device: str, visible: str | None, name: str) -> None:
+    assert physical_name(device, visible) == name
+
+
+def test_two_that_see_other_devices_wait_for_the_same_one(
+    other: Other, locks: DeviceLocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks.hold(["cuda:2"])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"2,{GPU}")
+    waiter = other("cuda:0")
+    assert heard(waiter) == "waiting for cuda:0"
+    elsewhere = other("cuda:1")
+    assert heard(elsewhere) == "holding"
+    assert (tmp_path / "locks" / f"cuda-{GPU}.lock").exists()
+    locks.release()
+    assert heard(waiter) == "holding"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import stat
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +18,9 @@ from ..errors import UsageError
 FOLDER = Path(tempfile.gettempdir()) / "pytest-modelperf-locks"
 # Whoever may measure on this machine may take its locks.
 _ANYONE = 0o666
+# And make them, but remove no other's.
+_SHARED = 0o1777
+_CUDA = re.compile(r"^cuda:(\d+)$")
 
 
 class DeviceLocks:
@@ -27,22 +33,24 @@ class DeviceLocks:
 
     def hold(self, devices: Iterable[str]) -> None:
         """Hold these devices (`"cpu"`, `"cuda:0"`) and no others; waits until they are free. Raises UsageError."""
-        wanted = sorted(set(devices))
-        if wanted == sorted(self._held):
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        # Sorted by what they are, whatever each process calls them.
+        wanted = dict(sorted((physical_name(device, visible), device) for device in devices))
+        if wanted.keys() == self._held.keys():
             return
         self.release()
-        for device in wanted:
-            self._held[device] = self._taken(device)
+        for name, device in wanted.items():
+            self._held[name] = self._taken(name, device)
 
     def release(self) -> None:
         """Hold nothing."""
         while self._held:
             self._held.popitem()[1].release()
 
-    def _taken(self, device: str) -> FileLock:
-        path = self._folder / f"{device.replace(':', '-')}.lock"
+    def _taken(self, name: str, device: str) -> FileLock:
+        path = self._folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', name)}.lock"
         try:
-            self._make_folder()
+            _make_shared_folder(self._folder)
             lock = FileLock(path, mode=_ANYONE)
             try:
                 lock.acquire(timeout=0)
@@ -56,8 +64,38 @@ class DeviceLocks:
             ) from error
         return lock
 
-    def _make_folder(self) -> None:
-        if not self._folder.is_dir():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(OSError):
-                self._folder.chmod(0o1777)
+
+def physical_name(device: str, visible: str | None) -> str:
+    """What a device is, whatever this process calls it; `visible` is its CUDA_VISIBLE_DEVICES.
+
+    `cuda:0` is the first entry of "2,3", `cuda:2`, and of "GPU-8932f937-…" `cuda:GPU-8932f937-…`.
+    """
+    match = _CUDA.match(device)
+    if match is None or visible is None:
+        return device
+    entries = [entry.strip() for entry in visible.split(",")]
+    index = int(match[1])
+    # CUDA sees nothing from the first entry on that names no device: opening it will say so.
+    if index >= len(entries) or any(entry in ("", "-1") for entry in entries[: index + 1]):
+        return device
+    return f"cuda:{int(entries[index]) if entries[index].isdecimal() else entries[index]}"
+
+
+def _make_shared_folder(folder: Path) -> None:
+    """A folder in which every user of the machine can make locks, and none can remove another's. Raises UsageError."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(_SHARED)
+        # Apart from mkdir, which leaves out what the umask forbids.
+        folder.chmod(_SHARED)
+    if not _is_safe(folder):
+        raise UsageError(
+            f"the locks of devices cannot lie in {folder}, which is no folder or one where others can remove them; "
+            "remove it, or name another temporary folder with the environment variable TMPDIR"
+        )
+
+
+def _is_safe(folder: Path) -> bool:
+    found = folder.lstat()
+    if not hasattr(os, "getuid"):
+        return stat.S_ISDIR(found.st_mode)
+    return stat.S_ISDIR(found.st_mode) and (found.st_uid in (0, os.getuid()) or bool(found.st_mode & stat.S_ISVTX))
