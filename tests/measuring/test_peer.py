@@ -19,6 +19,7 @@ from measuring.children import Ask, Told, command
 from pytest_modelperf.errors import UsageError
 from pytest_modelperf.measuring import memory, peer
 from pytest_modelperf.measuring.peer import Fate, Lost, Peer
+from pytest_modelperf.measuring.processes import wait_ended
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups are POSIX")
 
@@ -482,7 +483,7 @@ class TestEnd:
         assert status(grandchild) != "gone"
         if way == "gone":
             child.send(Ask("exit"))
-            assert ends(child.pid)
+            assert wait_ended(child._process, PATIENCE_SECONDS)
             # Nobody has reaped it, so the group is still its own.
             assert not child.alive
             assert status(child.pid) == psutil.STATUS_ZOMBIE
