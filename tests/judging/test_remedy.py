@@ -49,7 +49,7 @@ def test_noisy_accepted_runs_ask_for_longer_ones() -> None:
 def test_a_young_window_asks_for_more_runs_and_says_what_they_would_give() -> None:
     found = dataclasses.replace(QUIET, between_runs=0.02**2, runs=1, freedom=4.0)
     text = told(found)
-    match = re.search(r"runs of this case are taken to spread by 2.0%; with (\d) accepted runs, not 1 it", text)
+    match = re.search(r"runs of this case are taken to spread by 2.0%; with (\d) accepted runs, not 1, it", text)
     assert match is not None, text
     assert 1 < int(match[1]) <= WINDOW
 

@@ -21,6 +21,8 @@ _TICK_S = 1e-9
 # Calls beyond a percentile that suffice to see whether they cluster in rounds (simulated,
 # tests/judging/test_figures.py).
 _LEAST_BEYOND = 20
+# From so many rounds on, their outermost medians hold the median in 95 of 100 runs: 1 - 2 * 0.5^6 = 0.97.
+_ROUNDS_THAT_HOLD_THE_MEDIAN = 6
 # Beyond this an interval on the log scale is as good as open, and its exponential overflows.
 _LARGEST_LOG = 100.0
 
@@ -60,8 +62,9 @@ def _latencies(rounds: Sequence[Floats]) -> dict[str, Estimate]:
 def _median(ordered: Floats, rounds: Sequence[Floats]) -> tuple[float, float, float]:
     """The median of all calls, with a t interval from the logarithms of the rounds' medians.
 
-    Rounds whose medians resemble their neighbours' count for fewer. Unlike order statistics of calls that cluster in
-    rounds it stays closed, so that a budget on the median can be broken by few calls that all lie beyond it.
+    Rounds whose medians resemble their neighbours' count for fewer; where there are enough rounds, the interval ends
+    at the outermost of them at the latest. Unlike order statistics of calls that cluster in rounds it stays closed,
+    so that a budget on the median can be broken by few calls that all lie beyond it.
     """
     value = float(np.quantile(ordered, 0.5))
     logs = np.log([max(_TICK_S, float(np.median(calls))) for calls in rounds])
@@ -69,9 +72,12 @@ def _median(ordered: Floats, rounds: Sequence[Floats]) -> tuple[float, float, fl
         return value, -math.inf, math.inf
     number = max(2.0, effective_rounds(logs - logs.mean()))
     half = t_quantile(0.975, number - 1.0) * float(logs.std(ddof=1)) / math.sqrt(number)
-    if half > _LARGEST_LOG:
-        return value, -math.inf, math.inf
-    return value, value * math.exp(-half), value * math.exp(half)
+    low, high = logs.min(), logs.max()
+    if len(logs) < _ROUNDS_THAT_HOLD_THE_MEDIAN:
+        low, high = -_LARGEST_LOG, _LARGEST_LOG
+    centre = math.log(max(_TICK_S, value))
+    ends = math.exp(max(low, centre - half)), math.exp(min(high, centre + half))
+    return value, min(value, ends[0]), max(value, ends[1])
 
 
 def _percentile(ordered: Floats, rounds: Sequence[Floats], p: float) -> tuple[float, float, float]:

@@ -64,9 +64,9 @@ def _more_runs(found: Ratio, wanted: float, level: float, seconds: float | None)
     widths = {runs: _with_runs(found, runs).half_width(level) for runs in range(found.runs + 1, WINDOW + 1)}
     enough = next((runs for runs, width in widths.items() if width <= wanted), None)
     if enough is not None:
-        return f"{spread}; with {enough} accepted runs, not {found.runs} it would be ±{_percent(widths[enough])}"
+        return f"{spread}; with {enough} accepted runs, not {found.runs}, it would be ±{_percent(widths[enough])}"
     if widths:
-        return f"{spread}; with {WINDOW} accepted runs, not {found.runs} it would be ±{_percent(widths[WINDOW])}"
+        return f"{spread}; with {WINDOW} accepted runs, not {found.runs}, it would be ±{_percent(widths[WINDOW])}"
     return f"{spread}; a quieter machine would narrow it"
 
 

@@ -163,7 +163,7 @@ class Examination:
         outcome = settle(self._sweep, verdicts, result.breaches, self._policy())
         result = dataclasses.replace(result, accepted=outcome.accepted)
         failure = failure_text(result, outcome) if outcome.fails and passed else ""
-        return self._judged(result, failure, "" if failure else _doubts(verdicts))
+        return self._judged(result, failure, "" if failure or outcome.accepted else _doubts(verdicts))
 
     def nothing(self) -> Judged:
         """What there is to say where nothing was measured."""

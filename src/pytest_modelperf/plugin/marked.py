@@ -128,6 +128,7 @@ class MarkedTests:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        __tracebackhide__ = True
         if not is_marked(item):
             yield
             return
@@ -154,6 +155,7 @@ class MarkedTests:
 
     def _judge(self, item: pytest.Item, *, passed: bool) -> str:
         """Have the sweep judged, if there was one; gives the text of the failure, "" for none."""
+        __tracebackhide__ = True
         measurement = item.stash.get(MEASUREMENT, None)
         if measurement is None or not measurement.asked:
             return ""

@@ -62,7 +62,12 @@ class Runner:
             self.peer = self._started(config, timeout_s)
             collected = self._collected(start(config, path))
         except Lost as lost:
-            raise RunnerBroken(lost.told("before it was ready"), self.last_words()) from lost
+            words = self.last_words()
+            self._close_log()
+            raise RunnerBroken(lost.told("before it was ready"), words) from lost
+        except BaseException:
+            self._close_log()
+            raise
         self._tests, self._problems = collected.tests, collected.problems
 
     def _started(self, config: pytest.Config, timeout_s: float) -> Peer[FromRunner]:
@@ -106,7 +111,7 @@ class Runner:
 
     def last_words(self) -> str:
         """The end of what the process wrote to its standard output and error."""
-        if self._log is None:
+        if self._log is None or self._log.closed:
             return ""
         self._log.seek(0)
         lines = [line for line in self._log.read().decode(errors="replace").splitlines() if not _OURS.match(line)]
@@ -115,12 +120,16 @@ class Runner:
     def close(self) -> None:
         """Let it tear down, and end it."""
         self.peer.close(Finish(), timeout_s=self.peer.timeout_s)
-        if self._log is not None:
-            self._log.close()
+        self._close_log()
 
     def kill(self) -> None:
         """End it at once, without a teardown."""
         self.peer.kill()
+        self._close_log()
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            self._log.close()
 
 
 class RemoteBench:

@@ -58,6 +58,10 @@ def start(config: pytest.Config, path: Path) -> Start:
     factory = getattr(config, "_tmp_path_factory", None)
     if factory is not None:
         own["basetemp"] = str(factory.mktemp("modelperf-runner"))
+    # In a runner the package is there before pytest can rewrite it; with `filterwarnings = error` that would end it.
+    # Behind the user's own filters, of which the last wins; what follows a "--" is no option.
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    arguments[end:end] = ["-W", "ignore:Module already imported so cannot be rewritten; pytest_modelperf"]
     return Start(tuple(arguments), str(path), plain | own, _workerinput(config), tuple(sys.path))
 
 
