@@ -196,7 +196,7 @@ def test_the_short_summary_names_every_test_with_its_reason(both: Both) -> None:
         "SKIPPED [1] test_model.py:N: skipped inside",
         "could not import 'no_such_module': No module named 'no_such_module'",
         "XFAIL test_model.py::test_xfail - known",
-        "test_model.py::test_xfail_norun - [NOTRUN] not to be run",
+        "[NOTRUN] not to be run",
         "XFAIL test_model.py::test_xfail_inside - expected inside",
         "XPASS test_model.py::test_xpass - hoped",
         "FAILED test_model.py::test_xpass_strict - [XPASS(strict)] too good",

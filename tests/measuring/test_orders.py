@@ -12,7 +12,7 @@ from pytest_modelperf.domain.results import Warmup
 from pytest_modelperf.measuring.orders import Block, Message, Opened, Prepare, Prepared, Release, Released, Samples
 
 MESSAGES = (
-    Opened("cpu", "ResNet", ({"batch": 1}, {"batch": 8}), (1, 8), 0.5, True, {"torch": "2.13"}, "H200", {"ops": 3.0}),
+    Opened("cpu", "R", ({"batch": 1}, {"batch": 8}), (1, 8), 0.5, True, {"torch": "2"}, "H200", "x (8,)", {"ops": 3.0}),
     Prepare(1, 3.0),
     Prepared(
         "ok",

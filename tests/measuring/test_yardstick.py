@@ -24,7 +24,9 @@ def test_another_workload_needs_another_version() -> None:
 
 
 def test_the_name_tells_what_the_arithmetic_depends_on() -> None:
-    assert yardstick.name(3) == f"matmul/1 numpy={np.__version__} threads=3"
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    library = f"{blas['name']}={blas['version']}"
+    assert yardstick.name(3) == f"matmul/1 numpy={np.__version__} {library} threads=3"
 
 
 def test_the_workload_can_be_repeated() -> None:

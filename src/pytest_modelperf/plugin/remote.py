@@ -24,7 +24,7 @@ Answer = TypeVar("Answer", bound=Message)
 # Lines of a lost runner's output that its test shows.
 _LAST_LINES = 40
 # Frames of a stack that tell of pytest and of this plugin, not of the test.
-_OURS = re.compile(r'^  File "(.*/(_pytest|pluggy|pytest_modelperf)/|<frozen runpy>)')
+_OURS = re.compile(r'^  File "(.*/(_pytest|pluggy|pytest_modelperf)/)')
 # A thread without frames of the test: the runner's own, that waits for the end of its parent.
 _IDLE_THREAD = re.compile(r'^Thread 0x[^\n]*:\n(?:  File "[^"]*threading\.py"[^\n]*\n)*(?:\n|\Z)', re.MULTILINE)
 # How long a silent runner gets to write where it is.

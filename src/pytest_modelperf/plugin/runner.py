@@ -270,7 +270,3 @@ def _traceback(error: BaseException) -> str:
 def _volunteer() -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
-
-
-if __name__ == "__main__":
-    main()
