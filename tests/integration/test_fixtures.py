@@ -287,3 +287,19 @@ def test_a_marked_test_without_the_fixture_fails_and_says_so(project: Project) -
     both = project.run_both()
     assert shown(both.there) == shown(both.here)
     both.there.stdout.fnmatch_lines(["*test_model.py::test_it is marked modelperf and never called the fixture*"])
+
+
+def test_they_are_torn_down_after_a_test_that_a_plugin_ran_its_own_way(project: Project) -> None:
+    project.write(
+        "conftest.py",
+        CONFTEST
+        + """
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item):
+    return True if IN_RUNNER else None
+""",
+    )
+    project.write("test_a.py", "def test_unmarked(of_module): ...\n\n@perf\ndef test_marked(modelperf): ...\n")
+    project.write("test_b.py", NEXT)
+    project.run().assert_outcomes(passed=2)
+    assert project.lines("log.txt").count("here: module down") == 1

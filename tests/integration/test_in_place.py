@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pexpect  # type: ignore[import-untyped]
 import pytest
-from integration.folders import LIMIT_S, output, summary
+from integration.folders import LIMIT_S, output, said, summary
 from integration.projects import Project
 
 WHERE = """
@@ -101,13 +101,15 @@ class TestDebugger:
         terminal.expect("1 passed")
         assert _ends(terminal) == pytest.ExitCode.OK
 
-    @pytest.mark.parametrize("call", ["breakpoint()", "pytest.set_trace()", "import pdb; pdb.set_trace()"])
-    def test_a_breakpoint_in_a_runner_says_what_to_do(self, project: Project, call: str) -> None:
-        project.write("test_model.py", f"@perf\ndef test_it(modelperf):\n    {call}\n")
+    def test_a_breakpoint_in_a_runner_says_what_to_do(self, project: Project) -> None:
+        calls = {"a": "breakpoint()", "b": "pytest.set_trace()", "c": "import pdb; pdb.set_trace()"}
+        tests = (f"@perf\ndef test_{name}(modelperf):\n    {call}\n" for name, call in calls.items())
+        project.write("test_model.py", "\n".join(tests))
         result = project.run("--modelperf-timeout=60")
-        result.assert_outcomes(failed=1)
-        assert "a debugger has no terminal in the runner of a marked test" in output(result)
-        assert "run the test with --modelperf-isolate=no or --pdb" in output(result)
+        result.assert_outcomes(failed=3)
+        for name in calls:
+            assert "a debugger has no terminal in the runner of a marked test" in said(result, f"test_{name}")
+            assert "run the test with --modelperf-isolate=no or --pdb" in said(result, f"test_{name}")
 
 
 class TestWithoutIsolation:
@@ -120,9 +122,9 @@ class TestWithoutIsolation:
 
     def test_it_is_no_by_the_ini_file_too(self, project: Project) -> None:
         project.write("pytest.ini", "[pytest]\nmodelperf_isolate = no\n")
-        project.write("test_model.py", WHERE)
-        project.run().assert_outcomes(passed=1)
-        project.run("--modelperf-isolate=yes").assert_outcomes(passed=1)
+        project.write("test_model.py", WHERE.replace("sweep = modelperf(double)", "pytest.skip('enough')"))
+        project.run().assert_outcomes(skipped=1)
+        project.run("--modelperf-isolate=yes").assert_outcomes(skipped=1)
         assert [" ".join(line.split()[:-1]) for line in project.lines("where.txt")] == ["pytest", "a runner"]
 
     def test_neither_yes_nor_no_is_a_usage_error(self, project: Project) -> None:
@@ -130,19 +132,21 @@ class TestWithoutIsolation:
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         assert "ERROR: --modelperf-isolate: 'perhaps' is neither 'yes' nor 'no'" in output(result)
 
-    def test_it_is_a_condition_of_the_run(self, project: Project) -> None:
+    def test_it_is_a_condition_that_is_not_compared_with_another(self, project: Project) -> None:
         project.write("test_model.py", WHERE)
-        for isolate, words in (("yes", "runner"), ("no", "in the pytest process")):
-            project.run(f"--modelperf-isolate={isolate}", "--modelperf-report=json:report.json")
-            report = json.loads((project.path / "report.json").read_text("utf-8"))
-            assert report["results"][0]["run"]["conditions"]["isolation"] == words
+        report = "--modelperf-report=json:report.json"
 
-    def test_it_is_not_compared_with_isolated_runs(self, project: Project) -> None:
-        project.write("test_model.py", WHERE)
-        project.run("--modelperf-update").assert_outcomes(passed=1)
+        def condition() -> str:
+            results = json.loads((project.path / "report.json").read_text("utf-8"))["results"]
+            isolation: str = results[0]["run"]["conditions"]["isolation"]
+            return isolation
+
+        project.run("--modelperf-update", report).assert_outcomes(passed=1)
+        assert condition() == "runner"
         before = project.baselines()
-        result = project.run("--modelperf-isolate=no")
+        result = project.run("--modelperf-isolate=no", report)
         result.assert_outcomes(passed=1)
+        assert condition() == "in the pytest process"
         words = "measured in the pytest process, the baseline in a runner: not compared; run without --pdb, --trace and"
         assert words in summary(result)
         assert project.baselines() == before

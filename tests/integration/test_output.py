@@ -86,8 +86,6 @@ def test_more_or_less_of_it_is_as_in_place(project: Project, options: list[str])
     ("what", "sections"),
     [
         ("no", []),
-        ("stdout", ["stdout setup", "stdout call", "stdout teardown"]),
-        ("stderr", ["stderr call"]),
         ("log", ["log call"]),
     ],
 )

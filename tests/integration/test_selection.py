@@ -57,7 +57,6 @@ def tests(project: Project) -> Project:
     [
         (["-x"], ["a", "b"], "stopping after 1 failures"),
         (["--maxfail=2"], ["a", "b", "plain", "d"], "stopping after 2 failures"),
-        (["--sw"], ["a", "b"], "Test failed, continuing from this test next run."),
         (["--sw", "--sw-skip"], ["a", "b", "plain", "d"], "Test failed, continuing from this test next run."),
     ],
 )
@@ -67,20 +66,16 @@ def test_a_failed_marked_test_ends_the_run(tests: Project, options: list[str], r
     result.stdout.fnmatch_lines([f"*{words}*"])
 
 
-@pytest.mark.parametrize(
-    ("options", "again"),
-    [
-        (["--lf"], ["b", "d"]),
-        (["--ff"], ["b", "d", "a", "plain", "e a::b", "e [y]"]),
-        (["--lf", "-x"], ["b"]),
-        (["--sw"], ["a", "b"]),
-    ],
-)
-def test_what_failed_is_remembered(tests: Project, options: list[str], again: list[str]) -> None:
-    tests.run()
-    assert tests.lines("ran.txt") == ALL
-    tests.run(*options)
-    assert tests.lines("ran.txt")[len(ALL) :] == again
+def test_what_failed_is_remembered(tests: Project) -> None:
+    def ran(*options: str) -> list[str]:
+        tests.write("ran.txt", "")
+        tests.run(*options)
+        return tests.lines("ran.txt")
+
+    assert ran() == ALL
+    assert ran("--lf") == ["b", "d"]
+    assert ran("--ff") == ["b", "d", "a", "plain", "e a::b", "e [y]"]
+    assert ran("--lf", "-x") == ["b"]
 
 
 def test_stepwise_goes_on_where_it_stopped(tests: Project) -> None:
@@ -100,7 +95,6 @@ def test_stepwise_goes_on_where_it_stopped(tests: Project) -> None:
         (["test_model.py::test_plain", "test_model.py::test_a"], ["plain", "a"]),
         (["test_model.py::TestGroup::test_e[a::b]", "test_model.py::test_a"], ["e a::b", "a"]),
         (["test_model.py::TestGroup::test_e[[y]]"], ["e [y]"]),
-        (["--ignore=test_model.py"], []),
     ],
 )
 def test_the_tests_that_are_chosen_run_in_the_order_they_are_named(
