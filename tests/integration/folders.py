@@ -22,8 +22,21 @@ import pytest
 LIMIT_S = 120
 # A sleeping model repeats on the busiest machine, and needs no measuring time: one call exceeds it.
 BRIEF = "--modelperf-seconds=0.001"
-# What the environment of the tests must not lend to the run: colour, CI's fuller output, coverage's and xdist's own.
-_OURS = ("PYTEST_", "PY_COLORS", "FORCE_COLOR", "NO_COLOR", "CI", "BUILD_NUMBER", "SLOWDOWN", "COVERAGE_", "COV_CORE_")
+# What the environment of the tests must not lend to the run: colour, CI's fuller output, coverage's, xdist's and tox's
+# own (pytest keeps one cache for all folders where it sees tox), output that is not buffered.
+_OURS = (
+    "PYTEST_",
+    "TOX_",
+    "PYTHONUNBUFFERED",
+    "PY_COLORS",
+    "FORCE_COLOR",
+    "NO_COLOR",
+    "CI",
+    "BUILD_NUMBER",
+    "SLOWDOWN",
+    "COVERAGE_",
+    "COV_CORE_",
+)
 
 MODELS = """\
 import os

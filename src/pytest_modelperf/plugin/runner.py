@@ -167,6 +167,9 @@ class RunnerPlugin:
             self._channel.send(TestDone(str(session.shouldstop or ""), str(session.shouldfail or "")))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        # With `-s` the test writes where the coordinator does: its output stands before the report of its phase.
+        sys.stdout.flush()
+        sys.stderr.flush()
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
         self._channel.send(Reported(data))
 
