@@ -118,7 +118,8 @@ def test_the_folder_is_relative_to_the_rootdir_and_the_command_line_goes_first(f
     assert file.endswith("/deep/test_a/test_speed.json")
     (folder.path / "kept/here").rename(elsewhere := folder.path.parent / f"{folder.path.name}-elsewhere")
     told = summary(folder.run(BRIEF, UPDATE, f"--modelperf-baselines={elsewhere}"))
-    assert "1 baseline run, scaled by matmul/1 numpy=" in told, "as long as its yardstick is the same"
+    # Whether a yardstick narrowed it is the machine's to say.
+    assert "1 baseline run, " in told
     assert f"written: {elsewhere / file} (baseline)" in told
     assert [path.name for path in folder.path.iterdir() if "baselines" in path.name or path.name == "here"] == []
 
