@@ -39,6 +39,7 @@ class TestMeasuring:
         sweep = [{"batch": batch} for batch in (1, 8, 2)]
         bench = LocalBench(lambda: session, Device("cpu"), {"x": Tensor(("batch",))}, sweep)
         measured = conductor(bench).run()
+        turns = schedule(0.001, 1.0).rounds
         assert [one.case.axes for one in measured] == sweep
         assert [one.samples_per_call for one in measured] == [1, 8, 2]
         for one in measured:
@@ -49,7 +50,8 @@ class TestMeasuring:
             assert one.timing.settling_calls == SETTLING_CALLS
             assert one.timing.warmup == one.prepared.warmup
             assert one.timing.warmup.settled
-            assert (one.timing.yardstick, one.timing.yardstick_ns, one.timing.pipelined) == ("", (), ())
+            assert one.timing.turns == tuple(turn for turn in range(turns) if plan.takes_part(turn, turns))
+            assert (one.timing.yardsticks, one.timing.pipelined) == ({}, ())
 
     def test_the_smallest_case_is_made_ready_first(self) -> None:
         bench = FakeBench([4, 1, 2])
@@ -104,6 +106,35 @@ class TestMeasuring:
         measured = conductor(bench, yardsticks=lambda device: pytest.fail("nobody asked for one")).run()
         assert [one.prepared.status for one in measured] == ["failed", "failed"]
         assert [one.timing for one in measured] == [None, None]
+
+
+class TestTheSameCaseOnSeveralBenches:
+    def test_each_has_as_many_rounds_in_the_same_turns(self) -> None:
+        """As many as the slower side has time for."""
+        one, other = FakeBench([1]), FakeBench([1], prepare=lambda batch: ready(0.05))
+        small = FakeBench([4], prepare=lambda batch: ready(0.0001))
+        measured = conductor(one, other, small).run()
+        assert [(each.bench, each.case.key) for each in measured] == [
+            (0, "cpu batch=1"),
+            (1, "cpu batch=1"),
+            (2, "cpu batch=4"),
+        ]
+        first, second = (each.timing for each in measured[:2])
+        assert first is not None
+        assert second is not None
+        assert first.turns == second.turns
+        assert len(first.turns) == schedule(0.05, 1.0).rounds
+        assert {order.calls for order in one.orders} == {1}
+
+    def test_what_one_bench_has_no_memory_for_another_may_have(self) -> None:
+        measured = conductor(FakeBench([1, 2], prepare=fits(0)), FakeBench([1, 2])).run()
+        assert [each.prepared.status for each in measured] == ["out of memory", "out of memory", "ok", "ok"]
+
+    def test_a_bench_that_fails_leaves_the_other(self) -> None:
+        failing = FakeBench([1], answer=lambda order: Samples(error="ValueError: no"))
+        one, other = conductor(FakeBench([1]), failing).run()
+        assert one.timing is not None
+        assert (other.prepared.status, other.timing) == ("failed", None)
 
 
 class TestFailing:
@@ -202,7 +233,7 @@ class TestLosing:
 
         ruler.player.answer = die
         with pytest.raises(Lost) as caught:
-            conductor(FakeBench([1, 2]), yardsticks=lambda device: ruler).run()
+            conductor(FakeBench([1, 2]), yardsticks=lambda device: [ruler]).run()
         assert not isinstance(caught.value, CaseLost)
 
 
@@ -213,16 +244,16 @@ class TestYardsticks:
         ruler = FakeYardstick([])
         ruler.player.answer = lambda order: Samples((next(rounds),) * order.calls)
         bench = FakeBench([1, 50], prepare=lambda batch: ready(0.001 if batch == 1 else 0.05))
-        fast, slow = conductor(bench, yardsticks=lambda device: ruler).run()
+        fast, slow = conductor(bench, yardsticks=lambda device: [ruler]).run()
         turns = schedule(0.001, 1.0).rounds
         assert [(order.calls, order.settling) for order in ruler.player.orders] == [(20, SETTLING_CALLS)] * turns
         assert fast.timing is not None
         assert slow.timing is not None
-        assert (fast.timing.yardstick, slow.timing.yardstick) == ("fake/1", "fake/1")
-        assert fast.timing.yardstick_ns == tuple((turn,) * 20 for turn in range(turns))
+        assert fast.timing.yardsticks == {"fake/1": tuple((turn,) * 20 for turn in range(turns))}
         plan = schedule(0.05, 1.0)
         taken = [turn for turn in range(turns) if plan.takes_part(turn, turns)]
-        assert slow.timing.yardstick_ns == tuple((turn,) * 20 for turn in taken)
+        assert slow.timing.yardsticks == {"fake/1": tuple((turn,) * 20 for turn in taken)}
+        assert slow.timing.turns == tuple(taken)
         assert len(slow.timing.rounds_ns) == len(taken) == plan.rounds
 
     @pytest.mark.parametrize(("call_seconds", "calls"), [(1e-8, 1), (1e-5, 3), (2e-5, 5), (0.001, 20)])
@@ -230,29 +261,34 @@ class TestYardsticks:
         """A fast model's block is short, and the yardstick's with it: calls of 1 ms, never none."""
         ruler = FakeYardstick([])
         bench = FakeBench([1], prepare=lambda batch: ready(call_seconds))
-        conductor(bench, yardsticks=lambda device: ruler).run()
+        conductor(bench, yardsticks=lambda device: [ruler]).run()
         assert {order.calls for order in ruler.player.orders} == {calls}
 
     def test_a_device_may_have_none(self) -> None:
         ruler = FakeYardstick([])
         benches = FakeBench([1]), FakeBench([1], device="cuda:0")
-        cpu, cuda = conductor(*benches, yardsticks={"cpu": ruler}.get).run()
+        cpu, cuda = conductor(*benches, yardsticks={"cpu": [ruler], "cuda:0": []}.__getitem__).run()
         assert cpu.timing is not None
         assert cuda.timing is not None
-        assert (cpu.timing.yardstick, cuda.timing.yardstick) == ("fake/1", "")
+        assert (list(cpu.timing.yardsticks), list(cuda.timing.yardsticks)) == (["fake/1"], [])
 
     def test_one_that_two_devices_share_plays_once_a_round(self) -> None:
         ruler = FakeYardstick([])
         benches = FakeBench([1]), FakeBench([1], device="cpu:threads=2")
-        measured = conductor(*benches, yardsticks=lambda device: ruler).run()
+        measured = conductor(*benches, yardsticks=lambda device: [ruler]).run()
         assert len(ruler.player.orders) == schedule(0.001, 1.0).rounds
-        assert [one.timing.yardstick for one in measured if one.timing is not None] == ["fake/1", "fake/1"]
+        assert [list(one.timing.yardsticks) for one in measured if one.timing is not None] == [["fake/1"]] * 2
 
     def test_devices_are_asked_for_in_their_order(self) -> None:
         """A set's order differs between processes, and with it the turns that the seed is to repeat."""
         devices = [f"cpu:threads={number}" for number in range(1, 9)]
         asked: list[str] = []
-        conductor(*(FakeBench([1], device=device) for device in devices), yardsticks=asked.append).run()
+
+        def none(device: str) -> list[FakeYardstick]:
+            asked.append(device)
+            return []
+
+        conductor(*(FakeBench([1], device=device) for device in devices), yardsticks=none).run()
         assert asked == devices
 
 
@@ -284,12 +320,13 @@ class TestInterruption:
             if progress.turn == 3:
                 raise KeyboardInterrupt
 
-        conducting = conductor(FakeBench([1, 2]), yardsticks=lambda device: FakeYardstick([]), watch=watch)
+        conducting = conductor(FakeBench([1, 2]), yardsticks=lambda device: [FakeYardstick([])], watch=watch)
         with pytest.raises(KeyboardInterrupt):
             conducting.run()
         fast, slow = conducting.results()
         assert fast.timing is not None
-        assert len(fast.timing.rounds_ns) == len(fast.timing.yardstick_ns) == 3
+        assert len(fast.timing.rounds_ns) == len(fast.timing.yardsticks["fake/1"]) == 3
+        assert fast.timing.turns == (0, 1, 2)
         assert fast.prepared.status == slow.prepared.status == "ok"
 
     def test_in_a_block_only_cases_with_a_yardstick_in_all_rounds_are_paired(self) -> None:
@@ -308,7 +345,7 @@ class TestInterruption:
 
         ruler.player.answer = rule
         bench = FakeBench([1, 2, 3, 4], prepare=lambda batch: ready(0.001), answer=answer)
-        conducting = conductor(bench, yardsticks=lambda device: ruler)
+        conducting = conductor(bench, yardsticks=lambda device: [ruler])
         with pytest.raises(KeyboardInterrupt):
             conducting.run()
         before = set(played[4 * 4 :])
@@ -316,8 +353,9 @@ class TestInterruption:
         for case, measured in enumerate(conducting.results()):
             assert measured.timing is not None
             assert len(measured.timing.rounds_ns) == (5 if case in before else 4)
-            assert len(measured.timing.yardstick_ns) == (0 if case in before else 4)
-            assert measured.timing.yardstick == ("" if case in before else "fake/1")
+            assert [len(rounds_ns) for rounds_ns in measured.timing.yardsticks.values()] == (
+                [] if case in before else [4]
+            )
 
     def test_a_case_that_had_no_round(self) -> None:
         def answer(order: Block) -> Samples:

@@ -11,26 +11,45 @@ WINDOW = 8
 
 
 @dataclass(frozen=True)
+class Location:
+    """Where the rounds of a run lie on a log scale, and their `spread`: `spread / √rounds` is its standard error."""
+
+    location: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class OutputSample:
+    """What is kept of one output to tell whether a model still answers the same.
+
+    `dtype` is what the framework calls it, `scale` the root mean square of its finite values, `values` some of them
+    from fixed places, evenly spread over the flattened array.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class CaseRecord:
     """What one accepted run keeps of one case: sufficient statistics, no samples.
 
-    `log_location` is the trimmed mean over rounds of the natural logarithm of the round's median call in seconds,
-    `spread` the standard deviation between rounds of that logarithm, robust in the same way, so that
-    `spread / √rounds` is the location's standard error; `rounds` is their number. `yardstick` names the yardstick and
-    its version ("" for none); `scaled_location` and `scaled_spread` are the same statistics of the log ratio to the
-    yardstick of the same round. `hardware` is what the case's own device is. `figures` hold single readings by metric
-    path (`"memory.peak"`, `"cold_start.load"`), `counts` the counters.
+    `times` is of the natural logarithm of each round's median call in seconds, `scaled` of the log ratios to each
+    yardstick (by its full name, version included) in the same rounds; `rounds` is their number. `hardware` is what the
+    case's own device is. `figures` hold single readings by metric path (`"memory.peak"`, `"cold_start.load"`),
+    `counts` the counters. `weights` is a hash of the model's ("" unknown), `outputs` a sample of its answers by name.
     """
 
     hardware: str
-    log_location: float
-    spread: float
     rounds: int
-    yardstick: str = ""
-    scaled_location: float = 0.0
-    scaled_spread: float = 0.0
+    times: Location
+    scaled: Mapping[str, Location] = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, float] = field(default_factory=dict)
+    weights: str = ""
+    outputs: Mapping[str, OutputSample] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -34,14 +34,15 @@ class Timing:
     """The raw samples of one case, in nanoseconds.
 
     `rounds_ns[r][i]` is the i-th timed call of round r. `pipelined` holds for each round `(calls, elapsed_ns)` of a
-    block that was queued and waited for once (asynchronous devices only). `yardstick_ns[r]` are the yardstick's calls
-    in the same round, empty where there was none. `settling_calls` at the start of each block were made and not timed.
+    block that was queued and waited for once (asynchronous devices only). `turns[r]` is the turn in which round r was
+    played: contenders that took turns with this one share their numbers. `yardsticks` hold, by the yardstick's full
+    name, its calls in the same rounds. `settling_calls` at the start of each block were made and not timed.
     """
 
     rounds_ns: tuple[tuple[int, ...], ...]
     pipelined: tuple[tuple[int, int], ...] = ()
-    yardstick: str = ""
-    yardstick_ns: tuple[tuple[int, ...], ...] = ()
+    turns: tuple[int, ...] = ()
+    yardsticks: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
     settling_calls: int = 0
     warmup: Warmup = Warmup(0, 0.0, True)
     unit: Literal["ns"] = "ns"

@@ -18,7 +18,9 @@ class Verdict:
     `change` is the ratio of now to the baseline (1.1: 10% slower), with its 95% interval; `level` the chance of a
     false alarm that this case may have: *slower* and *faster* are judged at it, *same* by the 95% interval;
     `tolerance` the accepted slowdown as a fraction; `detectable` the smallest slowdown, as a fraction, that this
-    comparison would have found in 80 of 100 runs; `runs` how many accepted runs it was compared with; `scale` the
+    comparison would have found in 80 of 100 runs; `runs` how many accepted runs it was compared with (with `against`:
+    how many pairs of fresh processes were measured); `against` the commit it was compared with, "main (3fa2b1c)", ""
+    for a baseline; `scale` the
     yardstick that both sides were divided by, "" for none; `conditions` what differs between the sides, `"torch
     2.12.0 → 2.13.0"`; `notes` counters that changed and the like; `counters` the names of those that changed;
     `reason` why there is no ratio, that a slowdown came by drift, or what would help an uncertain one; `attempts`,
@@ -39,6 +41,7 @@ class Verdict:
     counters: tuple[str, ...] = ()
     reason: str = ""
     attempts: tuple[float, ...] = ()
+    against: str = ""
 
 
 @dataclass(frozen=True)

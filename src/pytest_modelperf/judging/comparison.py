@@ -67,7 +67,7 @@ def compare(
     verdict = _told(verdict, now, conditions, comparable[-1])
     if min(now.rounds, max(one.record.rounds for one in comparable)) < LEAST_ROUNDS:
         return replace(verdict, word="uncertain", reason=_FEW_ROUNDS)
-    attempts = [now, *(one for one in again if one.rounds >= LEAST_ROUNDS and one.yardstick == now.yardstick)]
+    attempts = [now, *(one for one in again if one.rounds >= LEAST_ROUNDS)]
     anchor = _anchor(case, baseline, now, conditions)
     return _judged(verdict, attempts, [one.record for one in comparable], anchor, seconds)
 
@@ -116,7 +116,10 @@ def _nothing(elsewhere: Sequence[str]) -> tuple[Word, str]:
 def _told(verdict: Verdict, now: CaseRecord, conditions: Mapping[str, str], newest: _Accepted) -> Verdict:
     """The verdict with what differs from the newest accepted run, beside the time."""
     before = newest.record
-    sides = ({**newest.conditions, "yardstick": before.yardstick}, {**conditions, "yardstick": now.yardstick})
+    yardsticks = (", ".join(sorted(record.scaled)) for record in (before, now))
+    sides = [
+        {**given, "yardsticks": names} for given, names in zip((newest.conditions, conditions), yardsticks, strict=True)
+    ]
     changed = {
         name: _change(before.counts[name], count)
         for name, count in sorted(now.counts.items())
@@ -177,15 +180,15 @@ def _compared(
 ) -> tuple[Ratio, str]:
     """The ratio of now to `then`, with the spread between runs from `among`; and the yardstick it is scaled by, or "".
 
-    Scaled where both sides have the same yardstick and it helps: of the two ways the one with the smaller standard
+    Scaled where both sides have the same yardstick and it helps: of all ways the one with the smallest standard
     error, which the spreads tell and not the ratio. A yardstick of the wrong kind, or a disturbed one, makes it larger.
     """
-    found = _on_scale("", now, then, among, drifting)
-    yardstick = now[0].yardstick
-    if not any(record.yardstick == yardstick and record.rounds >= LEAST_ROUNDS for record in then if yardstick):
-        return found, ""
-    scaled = _on_scale(yardstick, now, then, among, drifting)
-    return (scaled, yardstick) if scaled.error < found.error else (found, "")
+    kept = [record for record in then if record.rounds >= LEAST_ROUNDS]
+    common = [name for name in now[0].scaled if any(name in record.scaled for record in kept)]
+    scales = ["", *(name for name in common if all(name in record.scaled for record in now))]
+    found = {scale: _on_scale(scale, now, then, among, drifting) for scale in scales}
+    best = min(scales, key=lambda scale: found[scale].error)
+    return found[best], best
 
 
 def _on_scale(
@@ -194,12 +197,13 @@ def _on_scale(
     """The ratio of times, or with a yardstick of multiples of it; records without this yardstick are then left out."""
 
     def kept(records: Sequence[CaseRecord]) -> list[CaseRecord]:
-        return [record for record in records if record.rounds >= LEAST_ROUNDS and scale in ("", record.yardstick)]
+        known = [record for record in records if scale == "" or scale in record.scaled]
+        return [record for record in known if record.rounds >= LEAST_ROUNDS]
 
     def sides(records: Sequence[CaseRecord]) -> list[Side]:
-        return [Side.of(record, scaled=bool(scale)) for record in kept(records)]
+        return [Side.of(record, scale) for record in kept(records)]
 
-    prior = prior_spread([*now, *kept(then)], scaled=bool(scale))
+    prior = prior_spread([*now, *kept(then)], scale)
     spread = run_spread(sides(among), prior, attempts=sides(now), drifting=drifting)
     return ratio(sides(now), sides(then), spread)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import NormalDist
 
-from ..domain.baseline import CaseRecord
+from ..domain.baseline import CaseRecord, Location
 from ..domain.estimate import Estimate
 from .statistics import t_quantile, trimmed_freedom
 
@@ -41,12 +41,15 @@ class Side:
     freedom: float
 
     @classmethod
-    def of(cls, record: CaseRecord, scaled: bool) -> Side:
-        """The record as times, or as multiples of its yardstick where `scaled`; it has two rounds at least."""
-        location, spread = (
-            (record.scaled_location, record.scaled_spread) if scaled else (record.log_location, record.spread)
-        )
-        return cls(location, spread**2 / record.rounds, float(trimmed_freedom(record.rounds)))
+    def of(cls, record: CaseRecord, scale: str = "") -> Side:
+        """The record as times, or as multiples of the yardstick `scale`; it has two rounds at least."""
+        found = location(record, scale)
+        return cls(found.location, found.spread**2 / record.rounds, float(trimmed_freedom(record.rounds)))
+
+
+def location(record: CaseRecord, scale: str) -> Location:
+    """Where the rounds of a record lie: as times, or as multiples of the yardstick `scale`."""
+    return record.scaled[scale] if scale else record.times
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,10 @@ class RunSpread:
     freedom: float
 
 
-def prior_spread(records: Sequence[CaseRecord], scaled: bool) -> float:
+def prior_spread(records: Sequence[CaseRecord], scale: str) -> float:
     """What is assumed of the spread between runs of a case before its own runs tell: never less than was stated."""
-    stated = SCALED_SPREAD if scaled else UNSCALED_SPREAD
-    rounds = [record.scaled_spread if scaled else record.spread for record in records]
+    stated = SCALED_SPREAD if scale else UNSCALED_SPREAD
+    rounds = [location(record, scale).spread for record in records]
     return math.hypot(stated, ROUNDS_SHARE * math.sqrt(_mean([spread**2 for spread in rounds])))
 
 

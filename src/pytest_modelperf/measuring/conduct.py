@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from ..domain.axes import Case
-from ..domain.results import Status, Timing
+from ..domain.results import Status, Timing, Warmup
 from ..errors import PeerLost
 from .bench import Bench
 from .orders import Prepare, Prepared
@@ -30,8 +30,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was found of one case. `timing` is None when there was nothing to time."""
+    """What was found of one case on the bench of that number. `timing` is None when there was nothing to time."""
 
+    bench: int
     case: Case
     samples_per_call: int
     prepared: Prepared
@@ -46,12 +47,18 @@ class CaseLost(PeerLost):
         self.lost, self.case = lost, case
 
 
+# A case on a bench: the number of the bench, and the case's key.
+_Place = tuple[int, str]
+
+
 class Conductor:
     """Conducts the measurement of one test on one or more benches, all cases of all benches in turn.
 
-    `seconds` is the measuring time for one case. `yardsticks` gives the yardstick for a device, or None. `unfit` names
-    cases that are known not to fit into memory, by `Case.key`, with the reason; `only` the cases to measure (None:
-    all). `seed` makes the order of turns repeatable. `watch` is told how far it is, only while nothing is timed.
+    The same case may be on several benches (two commits, two fresh processes): it gets as many rounds on each, in the
+    same turns. `seconds` is the measuring time for one case on one bench. `yardsticks` gives the panel of yardsticks
+    for a device. `unfit` names cases that are known not to fit into memory, by `Case.key`, with the reason; `only` the
+    cases to measure (None: all). `seed` makes the order of turns repeatable. `watch` is told how far it is, only while
+    nothing is timed.
     """
 
     def __init__(
@@ -60,7 +67,7 @@ class Conductor:
         *,
         seconds: float,
         seed: int,
-        yardsticks: Callable[[str], Yardstick | None] = lambda device: None,
+        yardsticks: Callable[[str], Sequence[Yardstick]] = lambda device: (),
         unfit: Mapping[str, str] | None = None,
         only: Set[str] | None = None,
         watch: Callable[[Progress], None] = lambda progress: None,
@@ -68,18 +75,19 @@ class Conductor:
         self._benches, self._seconds, self._watch = benches, seconds, watch
         self._rng = random.Random(seed)
         self._yardsticks, self._unfit, self._only = yardsticks, dict(unfit or {}), only
-        self._prepared: dict[str, Prepared] = {}
-        self._contenders: dict[str, Contender] = {}
-        self._rulers: dict[str, Contender] = {}
+        self._prepared: dict[_Place, Prepared] = {}
+        self._contenders: dict[_Place, Contender] = {}
+        self._rulers: dict[str, list[Contender]] = {}
 
     def run(self) -> tuple[Measured, ...]:
         """Measure. Raises CaseLost when a process that holds a model is gone."""
-        for bench in self._benches:
-            self._prepare(bench)
-        for bench in self._benches:
-            self._enter(bench)
+        for number, bench in enumerate(self._benches):
+            self._prepare(number, bench)
+        for number, bench in enumerate(self._benches):
+            self._enter(number, bench)
         self._enter_yardsticks()
-        everyone = list(dict.fromkeys([*self._contenders.values(), *self._rulers.values()]))
+        rulers = [ruler for panel in self._rulers.values() for ruler in panel]
+        everyone = list(dict.fromkeys([*self._contenders.values(), *rulers]))
         try:
             take_turns(everyone, self._rng, self._after_round)
         except Lost as lost:
@@ -89,32 +97,29 @@ class Conductor:
     def results(self) -> tuple[Measured, ...]:
         """What has been measured so far, in the order of the cases, bench by bench."""
         return tuple(
-            self._measured(case, bench.opened.samples_per_call[index])
-            for bench in self._benches
+            self._measured(number, case, bench.opened.samples_per_call[index])
+            for number, bench in enumerate(self._benches)
             for index, case in enumerate(_cases(bench))
-            if case.key in self._prepared
+            if (number, case.key) in self._prepared
         )
 
-    def _prepare(self, bench: Bench) -> None:
+    def _prepare(self, number: int, bench: Bench) -> None:
         """Make the cases ready, the smallest first: what does not fit spares the larger ones."""
         for index, case in sorted(enumerate(_cases(bench)), key=lambda numbered: _size(numbered[1])):
             if self._only is not None and case.key not in self._only:
                 continue
             self._watch(Progress(f"warming up {case.key}"))
-            self._prepared[case.key] = self._spared(case) or self._warmed(bench, index, case)
+            self._prepared[number, case.key] = self._spared(number, case) or self._warmed(bench, index, case)
 
-    def _spared(self, case: Case) -> Prepared | None:
+    def _spared(self, number: int, case: Case) -> Prepared | None:
         if case.key in self._unfit:
             return Prepared("out of memory", self._unfit[case.key])
         # The smallest first: the larger of two that did not fit may not have been tried itself.
-        for smaller in sorted(self._known_cases(), key=_size):
-            prepared = self._prepared.get(smaller.key)
+        for smaller in sorted(_cases(self._benches[number]), key=_size):
+            prepared = self._prepared.get((number, smaller.key))
             if prepared is not None and prepared.status == "out of memory" and case.covers(smaller):
                 return Prepared("out of memory", f"not tried: {smaller.label} did not fit")
         return None
-
-    def _known_cases(self) -> list[Case]:
-        return [case for bench in self._benches for case in _cases(bench)]
 
     def _warmed(self, bench: Bench, index: int, case: Case) -> Prepared:
         bench.resume()
@@ -125,74 +130,83 @@ class Conductor:
         finally:
             bench.pause()
 
-    def _enter(self, bench: Bench) -> None:
+    def _enter(self, number: int, bench: Bench) -> None:
         pipelined = bench.opened.asynchronous
         for index, case in enumerate(_cases(bench)):
-            prepared = self._prepared.get(case.key)
-            if prepared is not None and prepared.status == "ok":
-                plan = schedule(prepared.call_seconds, self._seconds, pipelined=pipelined)
-                self._contenders[case.key] = Contender(bench, index, plan, pipelined and not plan.slow)
+            ready = self._prepared.get((number, case.key))
+            if ready is not None and ready.status == "ok":
+                plan = schedule(self._call_seconds(case), self._seconds, pipelined=pipelined)
+                self._contenders[number, case.key] = Contender(bench, index, plan, pipelined and not plan.slow)
+
+    def _call_seconds(self, case: Case) -> float:
+        """Of the slowest bench that has the case: two sides of a comparison are to have equal rounds."""
+        ready = [self._prepared.get((number, case.key)) for number in range(len(self._benches))]
+        return max(prepared.call_seconds for prepared in ready if prepared is not None)
 
     def _enter_yardsticks(self) -> None:
         turns = max((contender.schedule.rounds for contender in self._contenders.values()), default=0)
+        known: dict[Yardstick, Contender] = {}
         # In the order of the benches: a set's differs between processes, and the seed would not settle the turns.
         for device in dict.fromkeys(bench.opened.device for bench in self._benches) if turns else ():
-            yardstick = self._yardsticks(device)
-            if yardstick is not None:
-                known = next((ruler for ruler in self._rulers.values() if ruler.player is yardstick), None)
-                calls = min(yardstick.calls, max(1, round(self._yardstick_seconds() / yardstick.call_seconds)))
-                plan = Schedule(turns, calls, SETTLING_CALLS)
-                self._rulers[device] = known or Contender(yardstick, 0, plan)
+            panel = self._yardsticks(device)
+            for yardstick in panel:
+                if yardstick not in known:
+                    seconds = self._yardstick_seconds() / len(panel)
+                    calls = min(yardstick.calls, max(1, round(seconds / yardstick.call_seconds)))
+                    known[yardstick] = Contender(yardstick, yardstick.index, Schedule(turns, calls, SETTLING_CALLS))
+            self._rulers[device] = [known[yardstick] for yardstick in panel]
 
     def _yardstick_seconds(self) -> float:
-        """How long a yardstick's block may take: it is to have at most a third of the time."""
+        """How long the yardsticks' blocks may take together: they are to have at most a third of the time."""
         blocks = sum(
-            contender.schedule.block_seconds(self._prepared[key].call_seconds, contender.pipelined)
-            for key, contender in self._contenders.items()
+            contender.schedule.block_seconds(self._prepared[place].call_seconds, contender.pipelined)
+            for place, contender in self._contenders.items()
         )
         return blocks / 2
 
     def _after_round(self, turn: int, turns: int) -> None:
         seconds = sum(
-            contender.schedule.seconds(self._prepared[key].call_seconds, contender.pipelined)
-            for key, contender in self._contenders.items()
+            contender.schedule.seconds(self._prepared[place].call_seconds, contender.pipelined)
+            for place, contender in self._contenders.items()
         )
         self._watch(Progress(f"{len(self._contenders)} cases in turn", turn, turns, seconds * (1 - turn / turns)))
 
-    def _measured(self, case: Case, samples_per_call: int) -> Measured:
-        prepared, contender = self._prepared[case.key], self._contenders.get(case.key)
+    def _measured(self, number: int, case: Case, samples_per_call: int) -> Measured:
+        prepared, contender = self._prepared[number, case.key], self._contenders.get((number, case.key))
         if prepared.status != "ok":
-            return Measured(case, samples_per_call, prepared)
+            return Measured(number, case, samples_per_call, prepared)
         if contender is not None and contender.failure is not None:
             status: Status = "out of memory" if contender.failure.out_of_memory else "failed"
-            return Measured(case, samples_per_call, Prepared(status, contender.failure.error))
+            return Measured(number, case, samples_per_call, Prepared(status, contender.failure.error))
         if contender is None or not contender.blocks:
-            return Measured(case, samples_per_call, Prepared("failed", "interrupted before its first round"))
-        return Measured(case, samples_per_call, prepared, self._timing(case, contender))
+            return Measured(number, case, samples_per_call, Prepared("failed", "interrupted before its first round"))
+        return Measured(number, case, samples_per_call, prepared, self._timing(case, contender, prepared.warmup))
 
-    def _timing(self, case: Case, contender: Contender) -> Timing:
+    def _timing(self, case: Case, contender: Contender, warmup: Warmup) -> Timing:
         turns = sorted(contender.blocks)
-        ruler = self._rulers.get(case.device)
-        if ruler is not None and not all(turn in ruler.blocks for turn in turns):
-            # An interrupted run can end between a case's block and the yardstick's.
-            ruler = None
         return Timing(
             rounds_ns=tuple(contender.blocks[turn].samples_ns for turn in turns),
             pipelined=tuple(
                 (contender.schedule.calls, contender.blocks[turn].pipelined_ns) for turn in turns if contender.pipelined
             ),
-            yardstick=ruler.player.name if ruler is not None and isinstance(ruler.player, Yardstick) else "",
-            yardstick_ns=tuple(ruler.blocks[turn].samples_ns for turn in turns) if ruler is not None else (),
+            turns=tuple(turns),
+            yardsticks={
+                ruler.player.name: tuple(ruler.blocks[turn].samples_ns for turn in turns)
+                for ruler in self._rulers.get(case.device, ())
+                # An interrupted run can end between a case's block and a yardstick's.
+                if isinstance(ruler.player, Yardstick) and all(turn in ruler.blocks for turn in turns)
+            },
             settling_calls=contender.schedule.settling,
-            warmup=self._prepared[case.key].warmup,
+            warmup=warmup,
         )
 
     def _blame(self, lost: Lost) -> PeerLost:
         """The case that was being timed when a process was lost: the one whose bench no longer answers."""
-        for case in self._known_cases():
-            contender = self._contenders.get(case.key)
-            if contender is not None and contender.playing:
-                return CaseLost(lost, case, "timing")
+        for number, bench in enumerate(self._benches):
+            for case in _cases(bench):
+                contender = self._contenders.get((number, case.key))
+                if contender is not None and contender.playing:
+                    return CaseLost(lost, case, "timing")
         return lost
 
 

@@ -42,6 +42,9 @@ Answer = Ready | Samples
 class Yardstick:
     """The parent's side: takes blocks in turn like a case, and is stopped in between."""
 
+    # Which of its process's workloads it is.
+    index = 0
+
     def __init__(self, threads: int, timeout_s: float) -> None:
         """Start it with this many threads. Raises PeerLost."""
         env = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}

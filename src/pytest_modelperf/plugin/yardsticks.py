@@ -14,17 +14,17 @@ class Yardsticks:
         self._timeout_s = timeout_s
         self._by_threads: dict[int, Yardstick] = {}
 
-    def of(self, device: str) -> Yardstick | None:
-        """The yardstick for a device; None on accelerators, whose speed the CPU's does not tell. Raises PeerLost."""
+    def of(self, device: str) -> tuple[Yardstick, ...]:
+        """The panel for a device; empty on accelerators, whose speed the CPU's does not tell. Raises PeerLost."""
         spec = Device.parse(device)
         if spec.kind != "cpu":
-            return None
+            return ()
         threads = spec.threads or cpu_count()
         known = self._by_threads.get(threads)
         if known is None or not known.alive:
             # One that was lost cost its test the yardstick; the next test gets another.
             self._by_threads[threads] = Yardstick(threads, self._timeout_s)
-        return self._by_threads[threads]
+        return (self._by_threads[threads],)
 
     def close(self) -> None:
         while self._by_threads:

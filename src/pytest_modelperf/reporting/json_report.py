@@ -20,7 +20,7 @@ and of the nouns below it:
         "figures": {"latency.p50": [0.1733, 0.1721, 0.1745, "s"], …},      estimate, low, high, unit
         "unavailable": {"energy.per_sample": "why"}, "counts": {"parameters": 25557032}, "notes": ["…"],
         "timing": {"rounds_ns": [[…], …], "pipelined": [[calls, elapsed_ns], …], "unit": "ns",
-                   "yardstick": …, "yardstick_ns": [[…], …], "settling_calls": 2,
+                   "turns": [0, 1, …], "yardsticks": {"NAME": [[…], …]}, "settling_calls": 2,
                    "warmup": {"calls": 9, "seconds": 0.4, "settled": true}} | null
       }],
       "budget": [{"path": "latency.p50", "limit": 0.06}], "skipped": {"cuda:0": "why"}, "notes": ["…"]
