@@ -8,7 +8,7 @@ from multiprocessing.synchronize import Barrier
 from hypothesis import strategies as st
 
 from pytest_modelperf.baselines.store import Store
-from pytest_modelperf.domain.baseline import Baseline, CaseRecord, Run
+from pytest_modelperf.domain.baseline import Baseline, CaseRecord, Location, OutputSample, Run
 
 CASE = "cpu batch=8"
 CPU, GPU = "AMD EPYC 7B13 x2", "NVIDIA H200"
@@ -16,9 +16,9 @@ CONDITIONS = {"torch": "2.13.0", "isolation": "yes"}
 NODEID = "tests/test_vision.py::test_resnet50"
 
 
-def record(log_location: float = -4.5, hardware: str = CPU, **more: object) -> CaseRecord:
-    given = {"spread": 0.02, "rounds": 40, "counts": {"parameters": 25557032.0}, "figures": {"memory.peak": 2.0**31}}
-    return CaseRecord(hardware, log_location, **{**given, **more})  # type: ignore[arg-type]
+def record(location: float = -4.5, hardware: str = CPU, spread: float = 0.02, **more: object) -> CaseRecord:
+    given = {"rounds": 40, "counts": {"parameters": 25557032.0}, "figures": {"memory.peak": 2.0**31}}
+    return CaseRecord(hardware, times=Location(location, spread), **{**given, **more})  # type: ignore[arg-type]
 
 
 def run(
@@ -35,20 +35,25 @@ def accept_all(store: Store, locations: Sequence[float], start: Barrier) -> None
         store.accept(NODEID, run(location))
 
 
-FINITE = st.floats(-100, 100)
-SPREADS = st.floats(0, 100)
+LOCATIONS = st.builds(Location, st.floats(-100, 100), st.floats(0, 100))
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+OUTPUTS = st.builds(
+    OutputSample,
+    dtype=NAMES,
+    shape=st.lists(st.integers(0, 2**40), max_size=3).map(tuple),
+    scale=st.floats(0, 1e300),
+    values=st.lists(st.floats(width=32), max_size=5).map(tuple),
+)
 RECORDS = st.builds(
     CaseRecord,
     hardware=NAMES,
-    log_location=FINITE,
-    spread=SPREADS,
     rounds=st.integers(1, 10**6),
-    yardstick=NAMES,
-    scaled_location=FINITE,
-    scaled_spread=SPREADS,
+    times=LOCATIONS,
+    scaled=st.dictionaries(NAMES, LOCATIONS, max_size=3),
     figures=st.dictionaries(NAMES, st.floats(0, 1e15), max_size=3),
     counts=st.dictionaries(NAMES, st.floats(allow_nan=False, allow_infinity=False), max_size=3),
+    weights=st.text("0123456789abcdef", max_size=8),
+    outputs=st.dictionaries(NAMES, OUTPUTS, max_size=2),
 )
 RUNS = st.builds(Run, st.dictionaries(NAMES, NAMES, max_size=3), st.dictionaries(NAMES, RECORDS, max_size=3))
 BASELINES = st.builds(Baseline, NAMES, NAMES, RUNS, st.lists(RUNS, max_size=3).map(tuple))

@@ -14,11 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_modelperf.baselines.format import FORMAT, RESTORE, decode, encode
-from pytest_modelperf.domain.baseline import Baseline, Run
+from pytest_modelperf.domain.baseline import Baseline, CaseRecord, Location, OutputSample, Run
 from pytest_modelperf.errors import BaselineError
 
 FILE = Path("perf_baselines/ci/test_it.json")
-BASELINE = Baseline(NODEID, "ci", run(), (run(), run(-4.4)))
+FULL = record(
+    scaled={"numpy matmul/1": Location(1.25, 0.01)},
+    weights="9f86d081",
+    outputs={"logits": OutputSample("float32", (8, 1000), 0.5, (0.25, -1.0, math.nan))},
+)
+BASELINE = Baseline(NODEID, "ci", run(), (run(cases={CASE: FULL}), run(-4.4)))
 TEXT = encode(BASELINE)
 
 
@@ -36,7 +41,8 @@ def problem(text: str) -> str:
 
 
 def test_the_file_is_for_readers_too() -> None:
-    assert encode(Baseline(NODEID, "ci", run(), (run(),))) == (
+    full = run(cases={CASE: FULL})
+    assert encode(Baseline(NODEID, "ci", full, (full,))) == (
         """{
   "anchor": {
     "cases": {
@@ -48,12 +54,20 @@ def test_the_file_is_for_readers_too() -> None:
           "memory.peak": 2147483648
         },
         "hardware": "AMD EPYC 7B13 x2",
-        "log_location": -4.5,
+        "outputs": {
+          "logits": {
+            "dtype": "float32",
+            "scale": 0.5,
+            "shape": [8, 1000],
+            "values": [0.25, -1, "nan"]
+          }
+        },
         "rounds": 40,
-        "scaled_location": 0,
-        "scaled_spread": 0,
-        "spread": 0.02,
-        "yardstick": ""
+        "scaled": {
+          "numpy matmul/1": {"location": 1.25, "spread": 0.01}
+        },
+        "times": {"location": -4.5, "spread": 0.02},
+        "weights": "9f86d081"
       }
     },
     "conditions": {
@@ -61,7 +75,7 @@ def test_the_file_is_for_readers_too() -> None:
       "torch": "2.13.0"
     }
   },
-  "format": 1,
+  "format": 2,
   "machine": "ci",
   "runs": [
     {
@@ -74,12 +88,20 @@ def test_the_file_is_for_readers_too() -> None:
             "memory.peak": 2147483648
           },
           "hardware": "AMD EPYC 7B13 x2",
-          "log_location": -4.5,
+          "outputs": {
+            "logits": {
+              "dtype": "float32",
+              "scale": 0.5,
+              "shape": [8, 1000],
+              "values": [0.25, -1, "nan"]
+            }
+          },
           "rounds": 40,
-          "scaled_location": 0,
-          "scaled_spread": 0,
-          "spread": 0.02,
-          "yardstick": ""
+          "scaled": {
+            "numpy matmul/1": {"location": 1.25, "spread": 0.01}
+          },
+          "times": {"location": -4.5, "spread": 0.02},
+          "weights": "9f86d081"
         }
       },
       "conditions": {
@@ -105,9 +127,19 @@ def test_what_is_written_is_read_but_for_the_last_digits(baseline: Baseline) -> 
         assert list(after.cases) == sorted(before.cases)
         for case, one in before.cases.items():
             read = after.cases[case]
-            assert read.log_location == pytest.approx(one.log_location, rel=1e-6)
-            assert read.scaled_spread == pytest.approx(one.scaled_spread, rel=1e-6)
+            assert read.times.location == pytest.approx(one.times.location, rel=1e-6)
+            for name, location in one.scaled.items():
+                assert read.scaled[name].spread == pytest.approx(location.spread, rel=1e-6)
             assert (read.rounds, read.hardware, read.counts) == (one.rounds, one.hardware, one.counts)
+            assert (read.weights, read.outputs.keys(), read.scaled.keys()) == (
+                one.weights,
+                one.outputs.keys(),
+                one.scaled.keys(),
+            )
+            for name, sample in one.outputs.items():
+                same = read.outputs[name]
+                assert same.values == pytest.approx(sample.values, rel=1e-6, abs=0.0, nan_ok=True)
+                assert (same.dtype, same.shape) == (sample.dtype, sample.shape)
 
 
 def test_the_order_in_which_things_were_found_does_not_show() -> None:
@@ -119,15 +151,16 @@ def test_the_order_in_which_things_were_found_does_not_show() -> None:
 
 def test_digits_that_no_two_runs_share_are_not_kept_and_counters_are_kept_whole() -> None:
     text = encode(Baseline("t", "m", run(), (Run({}, {"c": record(math.log(0.0123), counts={"share": 1 / 3})}),)))
-    assert '"log_location": -4.398156,' in text
+    assert '"location": -4.398156,' in text
     assert '"share": 0.3333333333333333' in text
 
 
 @pytest.mark.parametrize(
     ("broken", "field"),
     [
-        (record(math.nan), "runs[0].cases.cpu batch=8.log_location"),
-        (record(spread=math.inf), "runs[0].cases.cpu batch=8.spread"),
+        (record(math.nan), "runs[0].cases.cpu batch=8.times.location"),
+        (record(spread=math.inf), "runs[0].cases.cpu batch=8.times.spread"),
+        (record(scaled={"numpy/1": Location(math.nan, 0.1)}), "runs[0].cases.cpu batch=8.scaled.numpy/1.location"),
         (record(counts={"flops": math.nan}), "runs[0].cases.cpu batch=8.counts.flops"),
     ],
 )
@@ -182,26 +215,41 @@ def test_a_field_that_cannot_be_is_named(change: Callable[[Any], object], what: 
     assert problem(edited(change)) == f"the baseline {FILE} is damaged: {what}; {RESTORE}"
 
 
+SAMPLE = {"dtype": "float32", "shape": [8], "scale": 1, "values": []}
+
+
 @pytest.mark.parametrize(
     ("field", "value", "what"),
     [
-        ("log_location", "fast", "is wrong: Expected `float`, got `str`"),
-        ("log_location", None, "is wrong: Expected `float`, got `null`"),
-        ("log_location", math.nan, "is nan, which cannot be"),
-        ("log_location", 1e300, "is 1e+300, which cannot be"),
-        ("spread", -0.1, "is -0.1, which cannot be"),
-        ("spread", math.inf, "is inf, which cannot be"),
-        ("scaled_spread", -1, "is -1.0, which cannot be"),
+        ("times", "fast", "is no JSON object"),
+        ("times", {"location": "fast", "spread": 0}, ".location is wrong: Expected `float`, got `str`"),
+        ("times", {"location": None, "spread": 0}, ".location is wrong: Expected `float`, got `null`"),
+        ("times", {"location": math.nan, "spread": 0}, ".location is nan, which cannot be"),
+        ("times", {"location": 1e300, "spread": 0}, ".location is 1e+300, which cannot be"),
+        ("times", {"location": 0, "spread": -0.1}, ".spread is -0.1, which cannot be"),
+        ("times", {"location": 0, "spread": math.inf}, ".spread is inf, which cannot be"),
+        ("times", {"location": 0}, ".spread is missing"),
+        ("times", {"location": 0, "spread": 0, "mean": 0}, ".mean is not known"),
+        ("scaled", [], "is wrong: Expected `object`, got `array`"),
+        ("scaled", {"numpy/1": 3}, "['numpy/1'] is no JSON object"),
+        ("scaled", {"numpy/1": {"location": 0, "spread": -1}}, "['numpy/1'].spread is -1.0, which cannot be"),
         ("rounds", 0, "is 0, which cannot be"),
         ("rounds", 10**400, "is 10000000000000000000, which cannot be"),
         ("rounds", 2.5, "is wrong: Expected `int`, got `float`"),
-        ("yardstick", 1, "is wrong: Expected `str`, got `int`"),
+        ("weights", 1, "is wrong: Expected `str`, got `int`"),
         ("counts", [], "is wrong: Expected `object`, got `array`"),
+        ("outputs", {"0": {}}, "['0'].dtype is missing"),
+        ("outputs", {"0": {**SAMPLE, "scale": -1}}, "['0'].scale is -1.0, which cannot be"),
+        ("outputs", {"0": {**SAMPLE, "scale": math.nan}}, "['0'].scale is nan, which cannot be"),
+        ("outputs", {"0": {**SAMPLE, "shape": ["batch"]}}, "['0'].shape[0] is wrong: Expected `int`, got `str`"),
+        ("outputs", {"0": {**SAMPLE, "values": 3}}, "['0'].values is wrong: Expected `array`, got `int`"),
+        ("outputs", {"0": {**SAMPLE, "values": ["x"]}}, "['0'].values[0] is wrong: Expected `float`, got `str`"),
     ],
 )
 def test_a_field_of_a_record_that_cannot_be_is_named(field: str, value: object, what: str) -> None:
     text = edited(lambda data: data["runs"][0]["cases"][CASE].update({field: value}))
-    assert problem(text) == f"the baseline {FILE} is damaged: runs[0].cases['{CASE}'].{field} {what}; {RESTORE}"
+    space = " " if what.startswith("is") else ""
+    assert problem(text) == f"the baseline {FILE} is damaged: runs[0].cases['{CASE}'].{field}{space}{what}; {RESTORE}"
 
 
 @pytest.mark.parametrize("field", ["figures", "counts"])
@@ -248,3 +296,58 @@ def test_one_character_that_is_wrong_gives_a_baseline_or_a_baseline_error(place:
         decode(TEXT[:place] + character + TEXT[place + 1 :], FILE)
     except BaselineError as error:
         assert str(FILE) in str(error)  # noqa: PT017
+
+
+# Files of format 1
+
+FORMER = {
+    "counts": {"parameters": 7},
+    "figures": {"memory.peak": 2147483648},
+    "hardware": "AMD EPYC 7B13 x2",
+    "log_location": -4.5,
+    "rounds": 40,
+    "scaled_location": 1.25,
+    "scaled_spread": 0.01,
+    "spread": 0.02,
+    "yardstick": "numpy/1",
+}
+
+
+def former(**more: object) -> str:
+    """A file as format 1 was, with these fields of a record changed."""
+    one = {"conditions": CONDITIONS, "cases": {CASE: {**FORMER, **more}}}
+    return json.dumps({"format": 1, "test": NODEID, "machine": "ci", "anchor": one, "runs": [one, one]})
+
+
+def test_a_file_of_format_1_is_read_as_one_of_today() -> None:
+    found = decode(former(), FILE)
+    today = CaseRecord(
+        "AMD EPYC 7B13 x2",
+        40,
+        Location(-4.5, 0.02),
+        {"numpy/1": Location(1.25, 0.01)},
+        figures={"memory.peak": 2.0**31},
+        counts={"parameters": 7.0},
+    )
+    one = Run(CONDITIONS, {CASE: today})
+    assert found == Baseline(NODEID, "ci", one, (one, one))
+    assert decode(encode(found), FILE) == found
+
+
+def test_a_record_of_format_1_without_a_yardstick_is_scaled_by_none() -> None:
+    assert decode(former(yardstick=""), FILE).runs[0].cases[CASE].scaled == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "what"),
+    [
+        ("log_location", "fast", "is wrong: Expected `float`, got `str`"),
+        ("log_location", math.nan, "is nan, which cannot be"),
+        ("scaled_spread", -1, "is -1.0, which cannot be"),
+        ("rounds", 0, "is 0, which cannot be"),
+        ("times", {}, "is not known"),
+    ],
+)
+def test_a_damaged_field_of_format_1_is_named_as_it_stands_there(field: str, value: object, what: str) -> None:
+    text = former(**{field: value})
+    assert problem(text) == f"the baseline {FILE} is damaged: anchor.cases['{CASE}'].{field} {what}; {RESTORE}"

@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Store:
 def locations(store: Store, nodeid: str = NODEID) -> list[float]:
     baseline = store.load(nodeid)
     assert baseline is not None
-    return [one.cases[CASE].log_location for one in baseline.runs]
+    return [one.cases[CASE].times.location for one in baseline.runs]
 
 
 def files(store: Store) -> list[str]:
@@ -133,7 +133,7 @@ def test_a_node_id_beyond_ascii(store: Store, nodeid: str) -> None:
         (b"", "is empty"),
         (b'{"format": 1,', "is cut off"),
         (b"\xff\xfe", "is no text in UTF-8"),
-        (b'{"format": 2}', "was written by a newer pytest-modelperf (format 2, this one reads up to 1)"),
+        (b'{"format": 3}', "was written by a newer pytest-modelperf (format 3, this one reads up to 2)"),
         (b"<<<<<<< HEAD\n", "holds a merge conflict (line 1)"),
     ],
 )

@@ -21,7 +21,7 @@ def grown(*runs: Run, baseline: Baseline | None = None, restart: frozenset[str] 
 
 def history(baseline: Baseline, case: str = CASE, hardware: str = CPU) -> list[float]:
     records = [one.cases[case] for one in baseline.runs if case in one.cases]
-    return [one.log_location for one in records if one.hardware == hardware]
+    return [one.times.location for one in records if one.hardware == hardware]
 
 
 def test_the_first_run_is_the_window_and_its_anchor() -> None:
@@ -41,7 +41,7 @@ def test_a_case_that_starts_again_loses_its_older_records_and_its_anchor() -> No
     found = grown(both[3], baseline=grown(*both[:3]), restart=frozenset({CASE}))
     assert history(found) == [3.0]
     assert history(found, "cpu batch=1") == [0.0, -1.0, -2.0, -3.0]
-    assert {case: one.log_location for case, one in found.anchor.cases.items()} == {CASE: 3.0, "cpu batch=1": 0.0}
+    assert {case: one.times.location for case, one in found.anchor.cases.items()} == {CASE: 3.0, "cpu batch=1": 0.0}
 
 
 def test_runs_that_are_left_without_cases_are_dropped() -> None:
@@ -60,8 +60,8 @@ def test_changed_conditions_start_the_windows_of_the_cases_that_ran() -> None:
     found = grown(*old, run(9.0, conditions=upgraded), run(10.0, conditions=upgraded))
     assert history(found) == [9.0, 10.0]
     assert history(found, GPU_CASE, GPU) == [0.0, 1.0, 2.0]
-    assert found.anchor.cases[CASE].log_location == 9.0
-    assert found.anchor.cases[GPU_CASE].log_location == 0.0
+    assert found.anchor.cases[CASE].times.location == 9.0
+    assert found.anchor.cases[GPU_CASE].times.location == 0.0
     assert found.anchor.conditions == upgraded
 
 
@@ -82,7 +82,7 @@ def test_machines_that_take_turns_under_one_name_keep_a_window_each() -> None:
 
 def test_a_case_that_is_new_joins_the_anchor() -> None:
     found = grown(run(1.0), run(cases={CASE: record(2.0), "cpu batch=1": record(5.0)}))
-    assert {case: one.log_location for case, one in found.anchor.cases.items()} == {CASE: 1.0, "cpu batch=1": 5.0}
+    assert {case: one.times.location for case, one in found.anchor.cases.items()} == {CASE: 1.0, "cpu batch=1": 5.0}
 
 
 CASES = st.dictionaries(

@@ -6,18 +6,22 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from ..domain.baseline import Baseline, CaseRecord, Run
+from ..domain.baseline import Baseline, CaseRecord, Location, OutputSample, Run
 from ..errors import BaselineError
+from .former import RecordOfFormat1
 
 # History of the format. A file says which it is; an older one is read, a newer one is refused.
 #   1  anchor, runs (conditions, cases); format, machine, test
-FORMAT = 1
+#   2  a record's times and scaled (by yardstick) in place of log_location, spread, yardstick, scaled_location and
+#      scaled_spread; weights and outputs
+FORMAT = 2
 
 # Digits that floats keep: a log location to a few parts in a million, finer than any two runs agree.
 SIGNIFICANT_DIGITS = 7
@@ -28,13 +32,25 @@ _CONFLICT = re.compile(r"^(<<<<<<<|>>>>>>>)( |$)", re.MULTILINE)
 # Counters are compared exactly, so they keep all digits that a float has.
 _EXACT, _ALL_DIGITS = "counts", 17
 # What no measurement gives: logs of times beyond the age of the universe either way, more rounds than time.
-_RANGES = {
-    "log_location": (-1e3, 1e3),
-    "scaled_location": (-1e3, 1e3),
-    "spread": (0.0, 1e3),
-    "scaled_spread": (0.0, 1e3),
-    "rounds": (1, 10**9),
+_LOGS, _SPREADS, _ROUNDS = (-1e3, 1e3), (0.0, 1e3), (1.0, 1e9)
+_RANGES: dict[type, dict[str, tuple[float, float]]] = {
+    CaseRecord: {"rounds": _ROUNDS},
+    Location: {"location": _LOGS, "spread": _SPREADS},
+    OutputSample: {"scale": (0.0, sys.float_info.max)},
+    RecordOfFormat1: {
+        "log_location": _LOGS,
+        "scaled_location": _LOGS,
+        "spread": _SPREADS,
+        "scaled_spread": _SPREADS,
+        "rounds": _ROUNDS,
+    },
 }
+# What JSON has no number for, and a model may well answer.
+_NO_NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+_LOCATION = {field.name for field in dataclasses.fields(Location)}
+# The fields that hold nouns by name, and those that hold whatever was counted or read, by name.
+_BY_NAME, _FREE = ("scaled", "outputs"), ("figures", "counts")
 
 Noun = TypeVar("Noun")
 
@@ -42,11 +58,15 @@ Noun = TypeVar("Noun")
 def encode(baseline: Baseline) -> str:
     """The file's text: sorted keys, rounded floats, no time stamps; equal baselines give equal texts.
 
-    Raises BaselineError for a figure that is no finite number.
+    A line for each field, but one for a location and for all values of an output. Raises BaselineError for a figure
+    that is no finite number.
     """
     data = {"format": FORMAT, **dataclasses.asdict(baseline)}
+    for run in (data["anchor"], *data["runs"]):
+        for sample in (sample for record in run["cases"].values() for sample in record["outputs"].values()):
+            sample["values"] = [value if math.isfinite(value) else str(value) for value in sample["values"]]
     try:
-        return json.dumps(_rounded(data), indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
+        return _text(_rounded(data)) + "\n"
     except ValueError:
         field = ", ".join(_not_finite(data, ""))
         raise BaselineError(f"the run of {baseline.test} has no finite {field}; it cannot be accepted") from None
@@ -70,11 +90,12 @@ def decode(text: str, path: Path) -> Baseline:
     anchor, runs = data["anchor"], data["runs"]
     if not isinstance(runs, list):
         raise _damaged(path, "runs", "is no list")
+    read = _former_record if data["format"] == 1 else _record
     return Baseline(
         test=_converted(data["test"], str, "test", path),
         machine=_converted(data["machine"], str, "machine", path),
-        anchor=_run(anchor, "anchor", path),
-        runs=tuple(_run(run, f"runs[{index}]", path) for index, run in enumerate(runs)),
+        anchor=_run(anchor, read, "anchor", path),
+        runs=tuple(_run(run, read, f"runs[{index}]", path) for index, run in enumerate(runs)),
     )
 
 
@@ -108,24 +129,49 @@ def _check_format(data: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def _run(data: object, where: str, path: Path) -> Run:
+def _run(data: object, read: Callable[[object, str, Path], CaseRecord], where: str, path: Path) -> Run:
     fields = _fields(data, Run, where, path)
     cases = _converted(fields["cases"], dict[str, Any], f"{where}.cases", path)
     return Run(
         conditions=_converted(fields["conditions"], dict[str, str], f"{where}.conditions", path),
-        cases={case: _record(record, f"{where}.cases[{case!r}]", path) for case, record in cases.items()},
+        cases={case: read(record, f"{where}.cases[{case!r}]", path) for case, record in cases.items()},
     )
 
 
 def _record(data: object, where: str, path: Path) -> CaseRecord:
-    record = _converted(_fields(data, CaseRecord, where, path), CaseRecord, where, path)
-    for name, (least, most) in _RANGES.items():
-        value = getattr(record, name)
+    fields = _fields(data, CaseRecord, where, path)
+    scaled, outputs = (_converted(fields[name], dict[str, Any], f"{where}.{name}", path) for name in _BY_NAME)
+    nested = {
+        "times": _noun(fields["times"], Location, f"{where}.times", path),
+        "scaled": {name: _noun(one, Location, f"{where}.scaled[{name!r}]", path) for name, one in scaled.items()},
+        "outputs": {name: _sample(one, f"{where}.outputs[{name!r}]", path) for name, one in outputs.items()},
+    }
+    return _noun({**fields, **nested}, CaseRecord, where, path)
+
+
+def _sample(data: object, where: str, path: Path) -> OutputSample:
+    fields = _fields(data, OutputSample, where, path)
+    values = fields["values"]
+    if isinstance(values, list):
+        values = [_NO_NUMBERS.get(value, value) if isinstance(value, str) else value for value in values]
+    return _noun({**fields, "values": values}, OutputSample, where, path)
+
+
+def _former_record(data: object, where: str, path: Path) -> CaseRecord:
+    return _noun(data, RecordOfFormat1, where, path).today()
+
+
+def _noun(data: object, noun: type[Noun], where: str, path: Path) -> Noun:
+    """The noun with these fields, none of them impossible."""
+    found = _converted(_fields(data, noun, where, path), noun, where, path)
+    for name, (least, most) in _RANGES[noun].items():
+        value = getattr(found, name)
         if not least <= value <= most:
             raise _damaged(path, f"{where}.{name}", f"is {str(value)[:20]}, which cannot be")
-    for field in _not_finite(dataclasses.asdict(record), where):
-        raise _damaged(path, field, "is no finite number")
-    return record
+    for name in _FREE:
+        for field in _not_finite(getattr(found, name, {}), f"{where}.{name}"):
+            raise _damaged(path, field, "is no finite number")
+    return found
 
 
 def _fields(data: object, noun: type, where: str, path: Path) -> dict[str, Any]:
@@ -148,6 +194,17 @@ def _converted(value: object, kind: type[Noun], where: str, path: Path) -> Noun:
     except msgspec.ValidationError as error:
         what, _, inner = str(error).partition(" - at `$")
         raise _damaged(path, where + inner.rstrip("`"), f"is wrong: {what}") from None
+
+
+def _text(value: object, margin: str = "\n") -> str:
+    """The JSON of `value`, which stands after `margin`: a line break and the indentation."""
+    inner = margin + "  "
+    if isinstance(value, dict) and value and value.keys() != _LOCATION:
+        items = [f"{json.dumps(name)}: {_text(child, inner)}" for name, child in sorted(value.items())]
+        return f"{{{inner}{f',{inner}'.join(items)}{margin}}}"
+    if isinstance(value, list) and any(isinstance(child, dict) for child in value):
+        return f"[{inner}{f',{inner}'.join(_text(child, inner) for child in value)}{margin}]"
+    return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
 def _rounded(value: object, digits: int = SIGNIFICANT_DIGITS) -> object:
