@@ -56,4 +56,10 @@ RECORDS = st.builds(
     outputs=st.dictionaries(NAMES, OUTPUTS, max_size=2),
 )
 RUNS = st.builds(Run, st.dictionaries(NAMES, NAMES, max_size=3), st.dictionaries(NAMES, RECORDS, max_size=3))
-BASELINES = st.builds(Baseline, NAMES, NAMES, RUNS, st.lists(RUNS, max_size=3).map(tuple))
+BASELINES = st.builds(
+    Baseline,
+    NAMES,
+    NAMES,
+    st.lists(RUNS.filter(lambda run: bool(run.cases)), max_size=2).map(tuple),
+    st.lists(RUNS, max_size=3).map(tuple),
+)

@@ -23,7 +23,7 @@ FULL = record(
     weights="9f86d081",
     outputs={"logits": OutputSample("float32", (8, 1000), 0.5, (0.25, -1.0, math.nan))},
 )
-BASELINE = Baseline(NODEID, "ci", run(), (run(cases={CASE: FULL}), run(-4.4)))
+BASELINE = Baseline(NODEID, "ci", (run(),), (run(cases={CASE: FULL}), run(-4.4)))
 TEXT = encode(BASELINE)
 
 
@@ -42,39 +42,41 @@ def problem(text: str) -> str:
 
 def test_the_file_is_for_readers_too() -> None:
     full = run(cases={CASE: FULL})
-    assert encode(Baseline(NODEID, "ci", full, (full,))) == (
+    assert encode(Baseline(NODEID, "ci", (full,), (full,))) == (
         """{
-  "anchor": {
-    "cases": {
-      "cpu batch=8": {
-        "counts": {
-          "parameters": 25557032
-        },
-        "figures": {
-          "memory.peak": 2147483648
-        },
-        "hardware": "AMD EPYC 7B13 x2",
-        "outputs": {
-          "logits": {
-            "dtype": "float32",
-            "scale": 0.5,
-            "shape": [8, 1000],
-            "values": [0.25, -1, "nan"]
-          }
-        },
-        "rounds": 40,
-        "scaled": {
-          "numpy matmul/1": {"location": 1.25, "spread": 0.01}
-        },
-        "times": {"location": -4.5, "spread": 0.02},
-        "weights": "9f86d081"
+  "anchors": [
+    {
+      "cases": {
+        "cpu batch=8": {
+          "counts": {
+            "parameters": 25557032
+          },
+          "figures": {
+            "memory.peak": 2147483648
+          },
+          "hardware": "AMD EPYC 7B13 x2",
+          "outputs": {
+            "logits": {
+              "dtype": "float32",
+              "scale": 0.5,
+              "shape": [8, 1000],
+              "values": [0.25, -1, "nan"]
+            }
+          },
+          "rounds": 40,
+          "scaled": {
+            "numpy matmul/1": {"location": 1.25, "spread": 0.01}
+          },
+          "times": {"location": -4.5, "spread": 0.02},
+          "weights": "9f86d081"
+        }
+      },
+      "conditions": {
+        "isolation": "yes",
+        "torch": "2.13.0"
       }
-    },
-    "conditions": {
-      "isolation": "yes",
-      "torch": "2.13.0"
     }
-  },
+  ],
   "format": 2,
   "machine": "ci",
   "runs": [
@@ -122,7 +124,7 @@ def test_what_is_written_is_read_but_for_the_last_digits(baseline: Baseline) -> 
     found = decode(text, FILE)
     assert encode(found) == text
     assert (found.test, found.machine) == (baseline.test, baseline.machine)
-    for before, after in zip((baseline.anchor, *baseline.runs), (found.anchor, *found.runs), strict=True):
+    for before, after in zip((*baseline.anchors, *baseline.runs), (*found.anchors, *found.runs), strict=True):
         assert after.conditions == before.conditions
         assert list(after.cases) == sorted(before.cases)
         for case, one in before.cases.items():
@@ -144,13 +146,14 @@ def test_what_is_written_is_read_but_for_the_last_digits(baseline: Baseline) -> 
 
 def test_the_order_in_which_things_were_found_does_not_show() -> None:
     cases = {"cpu batch=1": record(), CASE: record(-4.0)}
-    forth = Baseline(NODEID, "ci", run(), (Run(CONDITIONS, cases),))
-    back = Baseline(NODEID, "ci", run(), (Run(dict(reversed(CONDITIONS.items())), dict(reversed(cases.items()))),))
+    forth = Baseline(NODEID, "ci", (run(),), (Run(CONDITIONS, cases),))
+    reordered = Run(dict(reversed(CONDITIONS.items())), dict(reversed(cases.items())))
+    back = Baseline(NODEID, "ci", (run(),), (reordered,))
     assert encode(forth) == encode(back)
 
 
 def test_digits_that_no_two_runs_share_are_not_kept_and_counters_are_kept_whole() -> None:
-    text = encode(Baseline("t", "m", run(), (Run({}, {"c": record(math.log(0.0123), counts={"share": 1 / 3})}),)))
+    text = encode(Baseline("t", "m", (run(),), (Run({}, {"c": record(math.log(0.0123), counts={"share": 1 / 3})}),)))
     assert '"location": -4.398156,' in text
     assert '"share": 0.3333333333333333' in text
 
@@ -200,7 +203,8 @@ def test_a_damaged_file_is_named_with_what_to_do(text: str, what: str) -> None:
         (lambda data: data.update(note="x"), "note is not known"),
         (lambda data: data.update(test=7), "test is wrong: Expected `str`, got `int`"),
         (lambda data: data.update(runs={}), "runs is no list"),
-        (lambda data: data.update(anchor=None), "anchor is no JSON object"),
+        (lambda data: data.update(anchors={}), "anchors is no list"),
+        (lambda data: data.update(anchors=[None]), "anchors[0] is no JSON object"),
         (lambda data: data["runs"].append(3), "runs[2] is no JSON object"),
         (lambda data: data["runs"][1].pop("cases"), "runs[1].cases is missing"),
         (lambda data: data["runs"][1].update(cases=[]), "runs[1].cases is wrong: Expected `object`, got `array`"),
@@ -260,8 +264,8 @@ def test_a_figure_that_is_no_number_is_named(field: str) -> None:
 
 @given(st.sampled_from(sorted(field.name for field in dataclasses.fields(record()))))
 def test_a_field_that_was_lost_is_named_even_where_it_has_a_default(field: str) -> None:
-    text = edited(lambda data: data["anchor"]["cases"][CASE].pop(field))
-    assert f"is damaged: anchor.cases['{CASE}'].{field} is missing; " in problem(text)
+    text = edited(lambda data: data["anchors"][0]["cases"][CASE].pop(field))
+    assert f"is damaged: anchors[0].cases['{CASE}'].{field} is missing; " in problem(text)
 
 
 def test_a_newer_format_is_refused_before_its_fields_are_looked_at() -> None:
@@ -330,8 +334,14 @@ def test_a_file_of_format_1_is_read_as_one_of_today() -> None:
         counts={"parameters": 7.0},
     )
     one = Run(CONDITIONS, {CASE: today})
-    assert found == Baseline(NODEID, "ci", one, (one, one))
+    assert found == Baseline(NODEID, "ci", (one,), (one, one))
     assert decode(encode(found), FILE) == found
+
+
+def test_an_anchor_of_format_1_without_cases_is_none() -> None:
+    data = json.loads(former())
+    data["anchor"]["cases"] = {}
+    assert decode(json.dumps(data), FILE).anchors == ()
 
 
 def test_a_record_of_format_1_without_a_yardstick_is_scaled_by_none() -> None:

@@ -58,7 +58,7 @@ def test_a_test_without_a_baseline_has_none(store: Store) -> None:
 def test_what_was_accepted_is_there(store: Store) -> None:
     path = store.accept(NODEID, run(-4.5))
     assert path == store.path(NODEID) == store.root / "ci/tests/test_vision/test_resnet50.json"
-    assert store.load(NODEID) == Baseline(NODEID, "ci", run(-4.5), (run(-4.5),))
+    assert store.load(NODEID) == Baseline(NODEID, "ci", (run(-4.5),), (run(-4.5),))
     assert store.accept(NODEID, run(-4.4)) == path
     assert locations(store) == [-4.5, -4.4]
 
@@ -151,8 +151,8 @@ def test_a_file_that_cannot_be_read_is_named_and_left_as_it_is(store: Store, con
 @pytest.mark.parametrize(
     ("baseline", "field", "found", "wanted"),
     [
-        (Baseline(NODEID, "laptop", run(), (run(),)), "machine", "laptop", "ci"),
-        (Baseline("test_old.py::test_it", "ci", run(), (run(),)), "test", "test_old.py::test_it", NODEID),
+        (Baseline(NODEID, "laptop", (run(),), (run(),)), "machine", "laptop", "ci"),
+        (Baseline("test_old.py::test_it", "ci", (run(),), (run(),)), "test", "test_old.py::test_it", NODEID),
     ],
 )
 def test_a_file_that_was_moved_is_refused(

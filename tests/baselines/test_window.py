@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_modelperf.baselines.window import accepted
-from pytest_modelperf.domain.baseline import WINDOW, Baseline, CaseRecord, Run
+from pytest_modelperf.domain.baseline import WINDOW, Baseline, CaseRecord, OutputSample, Run
 
 GPU_CASE = "cuda:0 batch=8"
 
@@ -24,16 +24,24 @@ def history(baseline: Baseline, case: str = CASE, hardware: str = CPU) -> list[f
     return [one.times.location for one in records if one.hardware == hardware]
 
 
+def anchored(baseline: Baseline) -> dict[tuple[str, str], float]:
+    """Where the anchors of all cases lie, by case and hardware."""
+    records = [pair for anchor in baseline.anchors for pair in anchor.cases.items()]
+    found = {(case, one.hardware): one.times.location for case, one in records}
+    assert len(found) == len(records)
+    return found
+
+
 def test_the_first_run_is_the_window_and_its_anchor() -> None:
     found = grown(run(1.0))
-    assert found == Baseline("test", "ci", run(1.0), (run(1.0),))
+    assert found == Baseline("test", "ci", (run(1.0),), (run(1.0),))
 
 
 def test_the_window_slides_and_the_anchor_stays() -> None:
     found = grown(*(run(float(index)) for index in range(12)))
     assert history(found) == [4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]
     assert len(found.runs) == WINDOW
-    assert found.anchor == run(0.0)
+    assert found.anchors == (run(0.0),)
 
 
 def test_a_case_that_starts_again_loses_its_older_records_and_its_anchor() -> None:
@@ -41,7 +49,7 @@ def test_a_case_that_starts_again_loses_its_older_records_and_its_anchor() -> No
     found = grown(both[3], baseline=grown(*both[:3]), restart=frozenset({CASE}))
     assert history(found) == [3.0]
     assert history(found, "cpu batch=1") == [0.0, -1.0, -2.0, -3.0]
-    assert {case: one.times.location for case, one in found.anchor.cases.items()} == {CASE: 3.0, "cpu batch=1": 0.0}
+    assert anchored(found) == {(CASE, CPU): 3.0, ("cpu batch=1", CPU): 0.0}
 
 
 def test_runs_that_are_left_without_cases_are_dropped() -> None:
@@ -60,9 +68,8 @@ def test_changed_conditions_start_the_windows_of_the_cases_that_ran() -> None:
     found = grown(*old, run(9.0, conditions=upgraded), run(10.0, conditions=upgraded))
     assert history(found) == [9.0, 10.0]
     assert history(found, GPU_CASE, GPU) == [0.0, 1.0, 2.0]
-    assert found.anchor.cases[CASE].times.location == 9.0
-    assert found.anchor.cases[GPU_CASE].times.location == 0.0
-    assert found.anchor.conditions == upgraded
+    assert anchored(found) == {(CASE, CPU): 9.0, (GPU_CASE, GPU): 0.0}
+    assert [anchor.conditions for anchor in found.anchors] == [CONDITIONS, upgraded]
 
 
 def test_a_run_narrowed_to_one_device_pushes_no_other_devices_history_out() -> None:
@@ -78,11 +85,42 @@ def test_machines_that_take_turns_under_one_name_keep_a_window_each() -> None:
     found = grown(*(one for pair in zip(mine, others, strict=True) for one in pair))
     assert history(found) == [float(i) for i in range(2, 10)]
     assert history(found, CASE, "Intel Xeon x4") == [float(i) for i in range(102, 110)]
+    assert anchored(found) == {(CASE, CPU): 0.0, (CASE, "Intel Xeon x4"): 100.0}
+    assert [anchor.conditions["torch"] for anchor in found.anchors] == ["2.13.0", "other"]
+
+
+def test_hardware_that_a_file_of_former_times_has_no_anchor_of_gets_its_oldest_record() -> None:
+    others = tuple(run(cases={CASE: record(float(i), "Intel Xeon x4")}) for i in range(3))
+    former = Baseline("test", "ci", (run(0.0),), (run(0.0), *others))
+    assert anchored(grown(run(5.0), baseline=former)) == {(CASE, CPU): 0.0, (CASE, "Intel Xeon x4"): 0.0}
+
+
+def test_a_case_that_left_the_sweep_leaves_with_the_last_run_that_had_it() -> None:
+    both = [run(cases={CASE: record(float(i)), "cpu batch=1": record(float(-i))}) for i in range(3)]
+    short = [run(10.0 + i) for i in range(WINDOW)]
+    kept = grown(*both, *short[:-1])
+    assert history(kept, "cpu batch=1") == [-2.0]
+    assert anchored(kept) == {(CASE, CPU): 0.0, ("cpu batch=1", CPU): 0.0}
+    left = grown(short[-1], baseline=kept)
+    assert history(left, "cpu batch=1") == []
+    assert anchored(left) == {(CASE, CPU): 0.0}
+
+
+def test_only_the_newest_record_of_a_case_keeps_its_outputs() -> None:
+    def answered(location: float, hardware: str = CPU) -> Run:
+        outputs = {"logits": OutputSample("float32", (8,), 1.0, (location,))}
+        return run(cases={CASE: record(location, hardware, outputs=outputs, weights="9f86")})
+
+    found = grown(answered(1.0), answered(2.0), answered(3.0, GPU))
+    records = [one.cases[CASE] for one in found.runs]
+    assert [bool(one.outputs) for one in records] == [False, True, True]
+    assert [one.weights for one in records] == ["9f86"] * 3
+    assert not any(one.outputs for anchor in found.anchors for one in anchor.cases.values())
 
 
 def test_a_case_that_is_new_joins_the_anchor() -> None:
     found = grown(run(1.0), run(cases={CASE: record(2.0), "cpu batch=1": record(5.0)}))
-    assert {case: one.times.location for case, one in found.anchor.cases.items()} == {CASE: 1.0, "cpu batch=1": 5.0}
+    assert anchored(found) == {(CASE, CPU): 1.0, ("cpu batch=1", CPU): 5.0}
 
 
 CASES = st.dictionaries(
@@ -103,6 +141,9 @@ def test_whatever_is_accepted(runs: list[Run], restarts: list[frozenset[str]]) -
         records: list[tuple[str, CaseRecord]] = [pair for old in baseline.runs for pair in old.cases.items()]
         assert max(Counter((case, kept.hardware) for case, kept in records).values()) <= WINDOW
         assert all(old.cases for old in baseline.runs)
-        assert one.cases.keys() <= baseline.anchor.cases.keys()
-        for case, kept in baseline.anchor.cases.items():
-            assert kept in (one.cases.get(case), before and before.anchor.cases.get(case))
+        held = anchored(baseline)
+        assert held.keys() == {(case, kept.hardware) for case, kept in records}
+        for (case, hardware), location in held.items():
+            now = one.cases.get(case)
+            mine = [now.times.location] if now is not None and now.hardware == hardware else []
+            assert location in [*mine, *([] if before is None else [anchored(before).get((case, hardware))])]

@@ -198,6 +198,6 @@ def unscaled(data: Mapping[str, Any]) -> None:
 
     Models that sleep repeat on a busy machine, and the yardstick does not.
     """
-    for run in (data["anchor"], *data["runs"]):
+    for run in (*data["anchors"], *data["runs"]):
         for record in run["cases"].values():
             record["scaled"] = {}

@@ -22,10 +22,10 @@ DAMAGE: dict[str, tuple[Callable[[str], str], str]] = {
     "no_json": (lambda text: text.replace(":", "=", 1), "is no JSON (Expecting ':' delimiter: "),
     "field": (
         lambda text: text.replace('"rounds": 3', '"rounds": "three"', 1),
-        "is damaged: anchor.cases['cpu batch=1'].rounds is wrong: Expected `int`, got `str`; restore it from ",
+        "is damaged: anchors[0].cases['cpu batch=1'].rounds is wrong: Expected `int`, got `str`; restore it from ",
     ),
     "newer": (
-        lambda text: text.replace('"format": 1', '"format": 99'),
+        lambda text: text.replace('"format": 2', '"format": 99'),
         "was written by a newer pytest-modelperf (format 99, this one reads up to 1); upgrade pytest-modelperf, or ",
     ),
     "conflict": (

@@ -33,7 +33,7 @@ def test_the_option_names_it_and_goes_before_the_ini_file(folder: Folder) -> Non
 
 def test_other_hardware_under_the_same_name_is_not_compared(accepted: Folder) -> None:
     def moved(data: dict[str, Any]) -> None:
-        for run in (data["anchor"], *data["runs"]):
+        for run in (*data["anchors"], *data["runs"]):
             run["cases"]["cpu batch=1"]["hardware"] = "Colossus Mark 2 x1"
 
     file = accepted.baseline("test_a/test_speed.json")

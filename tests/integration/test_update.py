@@ -100,7 +100,7 @@ def test_a_run_like_the_baseline_joins_its_window(accepted: Folder) -> None:
     result.assert_outcomes(passed=1)
     assert "totals: 1 same" in summary(result)
     after = json.loads(accepted.baseline(BASELINE).read_text())
-    assert after["anchor"] == before["anchor"]
+    assert after["anchors"] == before["anchors"]
     assert after["runs"][:1] == before["runs"]
     assert len(after["runs"]) == 2
 
@@ -116,7 +116,7 @@ def test_a_slowdown_is_accepted_and_starts_the_window_again(accepted: Folder) ->
     after = json.loads(accepted.baseline(BASELINE).read_text())
     assert len(after["runs"]) == 1
     assert after["runs"] != before
-    assert after["anchor"]["cases"] == after["runs"][0]["cases"]
+    assert after["anchors"][0]["cases"] == after["runs"][0]["cases"]
 
 
 def test_a_gain_passes_and_starts_the_window_again_when_it_is_accepted(accepted: Folder) -> None:

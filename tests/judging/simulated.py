@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from pytest_modelperf.domain.baseline import Baseline, CaseRecord, Run
+from pytest_modelperf.domain.baseline import Baseline, CaseRecord, Location, Run
 from pytest_modelperf.domain.results import Point, Timing
 from pytest_modelperf.judging.statistics import trimmed_mean, trimmed_mean_error
 
@@ -50,19 +50,16 @@ class Machine:
         state = self.rng.normal(0.0, 0.1) if self.yardstick else 0.0
         return CaseRecord(
             HARDWARE,
-            location + state + math.log(0.01),
-            spread,
             self.rounds,
-            yardstick=self.yardstick,
-            scaled_location=location + math.log(10) if self.yardstick else 0.0,
-            scaled_spread=spread if self.yardstick else 0.0,
+            Location(location + state + math.log(0.01), spread),
+            {self.yardstick: Location(location + math.log(10), spread)} if self.yardstick else {},
             **self.more,  # type: ignore[arg-type]
         )
 
 
 def baseline(*records: CaseRecord, conditions: Mapping[str, str], anchor: CaseRecord | None = None) -> Baseline:
     runs = tuple(Run(conditions, {CASE: record}) for record in records)
-    return Baseline("test_it.py::test_it", "machine", Run(conditions, {CASE: anchor or records[0]}), runs)
+    return Baseline("test_it.py::test_it", "machine", (Run(conditions, {CASE: anchor or records[0]}),), runs)
 
 
 @dataclass(frozen=True)

@@ -253,15 +253,15 @@ def test_without_drift_the_anchor_changes_nothing() -> None:
 
 def test_an_anchor_on_other_hardware_is_not_compared() -> None:
     now, before = drifted(0.01)
-    anchor = dataclasses.replace(before.anchor.cases[CASE], hardware="Intel Xeon x4")
-    found = verdict(now, dataclasses.replace(before, anchor=Run(CONDITIONS, {CASE: anchor})))
+    anchor = dataclasses.replace(before.anchors[0].cases[CASE], hardware="Intel Xeon x4")
+    found = verdict(now, dataclasses.replace(before, anchors=(Run(CONDITIONS, {CASE: anchor}),)))
     assert found.word != "slower"
 
 
 def test_an_anchor_with_another_yardstick_is_compared_unscaled() -> None:
     now, before = drifted(0.01)
-    anchor = dataclasses.replace(before.anchor.cases[CASE], yardstick="another 1")
-    found = verdict(now, dataclasses.replace(before, anchor=Run(CONDITIONS, {CASE: anchor})))
+    anchor = dataclasses.replace(before.anchors[0].cases[CASE], yardstick="another 1")
+    found = verdict(now, dataclasses.replace(before, anchors=(Run(CONDITIONS, {CASE: anchor}),)))
     # Unscaled, twelve percent are within what runs may spread: no verdict comes of it, and no nonsense either.
     assert found.word != "slower"
     assert found.scale == YARDSTICK

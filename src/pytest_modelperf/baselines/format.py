@@ -15,12 +15,12 @@ import msgspec
 
 from ..domain.baseline import Baseline, CaseRecord, Location, OutputSample, Run
 from ..errors import BaselineError
-from .former import RecordOfFormat1
+from .former import BaselineOfFormat1, RecordOfFormat1
 
 # History of the format. A file says which it is; an older one is read, a newer one is refused.
 #   1  anchor, runs (conditions, cases); format, machine, test
-#   2  a record's times and scaled (by yardstick) in place of log_location, spread, yardstick, scaled_location and
-#      scaled_spread; weights and outputs
+#   2  anchors in place of anchor; in a record times and scaled (by yardstick) in place of log_location, spread,
+#      yardstick, scaled_location and scaled_spread; weights and outputs
 FORMAT = 2
 
 # Digits that floats keep: a log location to a few parts in a million, finer than any two runs agree.
@@ -53,6 +53,8 @@ _LOCATION = {field.name for field in dataclasses.fields(Location)}
 _BY_NAME, _FREE = ("scaled", "outputs"), ("figures", "counts")
 
 Noun = TypeVar("Noun")
+# Reads a record, which stands at a place in the file.
+Reader = Callable[[object, str, Path], CaseRecord]
 
 
 def encode(baseline: Baseline) -> str:
@@ -62,8 +64,8 @@ def encode(baseline: Baseline) -> str:
     that is no finite number.
     """
     data = {"format": FORMAT, **dataclasses.asdict(baseline)}
-    for run in (data["anchor"], *data["runs"]):
-        for sample in (sample for record in run["cases"].values() for sample in record["outputs"].values()):
+    for record in (record for run in (*data["anchors"], *data["runs"]) for record in run["cases"].values()):
+        for sample in record["outputs"].values():
             sample["values"] = [value if math.isfinite(value) else str(value) for value in sample["values"]]
     try:
         return _text(_rounded(data)) + "\n"
@@ -86,16 +88,16 @@ def decode(text: str, path: Path) -> Baseline:
         )
     data = _parsed(text, path)
     _check_format(data, path)
-    _check_names({name: value for name, value in data.items() if name != "format"}, Baseline, "", path)
-    anchor, runs = data["anchor"], data["runs"]
-    if not isinstance(runs, list):
-        raise _damaged(path, "runs", "is no list")
-    read = _former_record if data["format"] == 1 else _record
+    former = data.pop("format") == 1
+    _check_names(data, BaselineOfFormat1 if former else Baseline, "", path)
+    read = _former_record if former else _record
+    # The one anchor of former times may have held no case: then there is none.
+    anchors = [_run(data["anchor"], read, "anchor", path)] if former else _runs(data["anchors"], read, "anchors", path)
     return Baseline(
         test=_converted(data["test"], str, "test", path),
         machine=_converted(data["machine"], str, "machine", path),
-        anchor=_run(anchor, read, "anchor", path),
-        runs=tuple(_run(run, read, f"runs[{index}]", path) for index, run in enumerate(runs)),
+        anchors=tuple(anchor for anchor in anchors if anchor.cases),
+        runs=tuple(_runs(data["runs"], read, "runs", path)),
     )
 
 
@@ -129,7 +131,13 @@ def _check_format(data: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def _run(data: object, read: Callable[[object, str, Path], CaseRecord], where: str, path: Path) -> Run:
+def _runs(data: object, read: Reader, where: str, path: Path) -> list[Run]:
+    if not isinstance(data, list):
+        raise _damaged(path, where, "is no list")
+    return [_run(run, read, f"{where}[{index}]", path) for index, run in enumerate(data)]
+
+
+def _run(data: object, read: Reader, where: str, path: Path) -> Run:
     fields = _fields(data, Run, where, path)
     cases = _converted(fields["cases"], dict[str, Any], f"{where}.cases", path)
     return Run(

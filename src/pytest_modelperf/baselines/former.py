@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..domain.baseline import CaseRecord, Location
+from ..domain.baseline import CaseRecord, Location, Run
+
+
+@dataclass(frozen=True)
+class BaselineOfFormat1:
+    """The fields of a file of format 1, beside its number; a single anchor for all kinds of hardware."""
+
+    test: str
+    machine: str
+    anchor: Run
+    runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True)

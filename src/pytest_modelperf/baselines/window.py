@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import replace
 
 from ..domain.baseline import WINDOW, Baseline, CaseRecord, Run
@@ -17,40 +17,78 @@ def accepted(
 ) -> Baseline:
     """The baseline with `run` accepted into it; None is the baseline of a `test` that has none yet on this `machine`.
 
-    The run is appended, and of each case on its hardware the WINDOW newest records stay: a run narrowed to one
-    device pushes no other device's history out. A window starts again, without its older records and its anchor,
-    for the cases in `restart` (an accepted slowdown or speed-up), and for those whose newest record was made under
-    other conditions.
+    The run is appended, and of each device on its hardware the WINDOW newest runs stay: a run narrowed to one device
+    pushes no other device's history out, and a case that a sweep no longer has leaves with the last run that had it,
+    its anchor too. A window starts again, without its older records and its anchor, for the cases in `restart` (an
+    accepted change of level), and for those whose newest record was made under other conditions.
     """
-    runs = baseline.runs if baseline is not None else ()
-    newest = {(case, record.hardware): old.conditions for old in runs for case, record in old.cases.items()}
+    before, anchors = (baseline.runs, baseline.anchors) if baseline is not None else ((), ())
+    newest = {history: old.conditions for old in before for history in _histories(old)}
     started = {
-        (case, record.hardware)
-        for case, record in run.cases.items()
-        if case in restart or newest.get((case, record.hardware), run.conditions) != run.conditions
+        history
+        for history in _histories(run)
+        if history[0] in restart or newest.get(history, run.conditions) != run.conditions
     }
-    kept = (*(_without(old, started) for old in runs), run)
-    return Baseline(test, machine, _anchor(baseline, run, started), tuple(_newest(kept)))
+    runs = _latest_outputs(_newest([*_kept(before, lambda history: history not in started), run]))
+    standing = {history for old in runs for history in _histories(old)} - started
+    held = _kept(anchors, lambda history: history in standing)
+    return Baseline(test, machine, tuple(_oldest([*held, *map(_without_outputs, runs)])), tuple(runs))
 
 
-def _without(run: Run, histories: Set[History]) -> Run:
-    return replace(run, cases={c: record for c, record in run.cases.items() if (c, record.hardware) not in histories})
+def _histories(run: Run) -> Iterator[History]:
+    return ((case, record.hardware) for case, record in run.cases.items())
+
+
+def _kept(runs: Iterable[Run], keep: Callable[[History], bool]) -> list[Run]:
+    """The runs with the records of these histories, without the runs that have none left."""
+    found = []
+    for run in runs:
+        cases = {case: record for case, record in run.cases.items() if keep((case, record.hardware))}
+        found += [replace(run, cases=cases)] if cases else []
+    return found
 
 
 def _newest(runs: Iterable[Run]) -> list[Run]:
-    """The runs with the WINDOW newest records of each history, without those that have none left."""
+    """The WINDOW newest runs of each device on its hardware."""
     seen: Counter[History] = Counter()
     kept: list[Run] = []
     for run in reversed(list(runs)):
-        seen.update((case, record.hardware) for case, record in run.cases.items())
-        cases = {case: record for case, record in run.cases.items() if seen[case, record.hardware] <= WINDOW}
-        kept += [replace(run, cases=cases)] if cases else []
+        seen.update({_place(history) for history in _histories(run)})
+        kept += _kept([run], lambda history: seen[_place(history)] <= WINDOW)
     return kept[::-1]
 
 
-def _anchor(baseline: Baseline | None, run: Run, started: Set[History]) -> Run:
-    """Every case's record that its window started with; a case that ran on several kinds of hardware keeps the
-    first's."""
-    standing = _without(baseline.anchor, started) if baseline is not None else Run(run.conditions, {})
-    fresh: dict[str, CaseRecord] = {case: record for case, record in run.cases.items() if case not in standing.cases}
-    return Run(run.conditions if fresh else standing.conditions, {**standing.cases, **fresh})
+def _oldest(runs: Iterable[Run]) -> list[Run]:
+    """The first record of each history."""
+    seen: set[History] = set()
+    kept: list[Run] = []
+    for run in runs:
+        kept += _kept([run], lambda history: history not in seen)
+        seen.update(_histories(run))
+    return kept
+
+
+def _place(history: History) -> History:
+    """The device that a case ran on, and its hardware."""
+    case, hardware = history
+    return case.partition(" ")[0], hardware
+
+
+def _latest_outputs(runs: Iterable[Run]) -> list[Run]:
+    """The runs, with outputs in the newest record of each history alone: an answer is compared with the last."""
+    seen: set[History] = set()
+    kept: list[Run] = []
+    for run in reversed(list(runs)):
+        kept.append(_without_outputs(run, seen))
+        seen.update(_histories(run))
+    return kept[::-1]
+
+
+def _without_outputs(run: Run, histories: Set[History] | None = None) -> Run:
+    """The run without the outputs of these histories (None: of all)."""
+
+    def stripped(case: str, record: CaseRecord) -> CaseRecord:
+        strip = histories is None or (case, record.hardware) in histories
+        return replace(record, outputs={}) if strip and record.outputs else record
+
+    return replace(run, cases={case: stripped(case, record) for case, record in run.cases.items()})

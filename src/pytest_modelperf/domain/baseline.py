@@ -62,14 +62,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The accepted runs of a test on a machine, oldest first, and the anchor.
+    """The accepted runs of a test on a machine, oldest first, and its anchors.
 
-    `runs` hold at most WINDOW records of a case on its hardware; a run without records is not kept. The anchor holds
-    for each case the record that its window started with, and keeps it while the window slides; its conditions are
-    those of the newest run that gave it a record.
+    `runs` hold at most WINDOW records of a case on its hardware; a run without records is not kept. Only the newest
+    record of a case has outputs. `anchors` are what is left of the runs that windows started with: for each case on its
+    hardware one record, which stays while the window slides.
     """
 
     test: str
     machine: str
-    anchor: Run
+    anchors: tuple[Run, ...]
     runs: tuple[Run, ...]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..domain.baseline import Baseline, CaseRecord
+from ..domain.baseline import Baseline, CaseRecord, Run
 from ..domain.estimate import Estimate
 from ..domain.units import percent, significant
 from ..domain.verdict import Verdict, Word
@@ -18,8 +18,9 @@ SHOWN_LEVEL = 0.05
 # The condition that decides whether runs are compared at all: in the pytest process a test shares memory, threads and
 # caches with whatever ran before it.
 ISOLATION = "isolation"
-# The condition that holds what the test declares of its inputs: other inputs are other work.
-INPUTS = "inputs"
+# The conditions that hold what the test declares, with their names for people: other inputs are other work, and so is
+# another runtime, or the same with other options.
+DECLARED = {"inputs": "the declared inputs", "runtime": "the runtime asked for"}
 
 _ACCEPT = "accept this run with --modelperf-update"
 
@@ -59,7 +60,7 @@ def compare(
     verdict = Verdict("not measured", case, tolerance=tolerance, level=level)
     if now is None:
         return replace(verdict, reason=unmeasured or "it gave no timed calls in this run")
-    seen = _seen(case, baseline)
+    seen = _records(case, baseline.runs if baseline is not None else ())
     comparable = [one for one in seen if _obstacle(now, conditions, one) is None]
     if not comparable:
         word, reason = (_obstacle(now, conditions, seen[-1]) if seen else None) or _nothing(elsewhere)
@@ -77,9 +78,8 @@ _FEW_ROUNDS = (
 )
 
 
-def _seen(case: str, baseline: Baseline | None) -> list[_Accepted]:
-    """The accepted records of a case, oldest first."""
-    runs = baseline.runs if baseline is not None else ()
+def _records(case: str, runs: Sequence[Run]) -> list[_Accepted]:
+    """The records of a case in these runs."""
     return [_Accepted(run.cases[case], run.conditions) for run in runs if case in run.cases]
 
 
@@ -87,10 +87,10 @@ def _obstacle(now: CaseRecord, conditions: Mapping[str, str], then: _Accepted) -
     """Why the two are not compared, as a word and its reason; None where they are."""
     if now.hardware != then.record.hardware:
         return "other machine", f"this run was made on {now.hardware}, the baseline on {then.record.hardware}"
-    asked, before = (side.get(INPUTS, "") for side in (conditions, then.conditions))
-    if asked != before:
-        changed = f"{before or 'none'} → {asked or 'none'}"
-        return "new", f"the declared inputs changed, {changed}: not compared; {_ACCEPT}"
+    for name, what in DECLARED.items():
+        asked, before = (side.get(name, "") for side in (conditions, then.conditions))
+        if asked != before:
+            return "new", f"{what} changed, {before or 'none'} → {asked or 'none'}: not compared; {_ACCEPT}"
     here, there = (_place(side) for side in (conditions, then.conditions))
     if here == there:
         return None
@@ -162,7 +162,7 @@ def _judged(
     if len(now) > 1:
         each = (_on_scale(scale, [attempt], window, window, False).estimate(SHOWN_LEVEL) for attempt in now)
         verdict = replace(verdict, attempts=tuple(map(float, each)))
-    if anchor is not None and list(window) != [anchor] and verdict.word in ("same", "uncertain"):
+    if anchor is not None and [one.times for one in window] != [anchor.times] and verdict.word in ("same", "uncertain"):
         since, since_scale = _compared(now, [anchor], window, drifting=True)
         drifted = _worded(verdict, since, since_scale)
         if drifted.word == "slower" and verdict.change is not None and drifted.change is not None:
@@ -231,10 +231,9 @@ def _word(strict: Estimate, shown: Estimate, tolerance: float) -> Word:
 
 def _anchor(case: str, baseline: Baseline | None, now: CaseRecord, conditions: Mapping[str, str]) -> CaseRecord | None:
     """The record that the case's window started with, where this run can be compared with it."""
-    record = baseline.anchor.cases.get(case) if baseline is not None else None
-    if baseline is None or record is None or record.rounds < LEAST_ROUNDS:
-        return None
-    return record if _obstacle(now, conditions, _Accepted(record, baseline.anchor.conditions)) is None else None
+    held = _records(case, baseline.anchors if baseline is not None else ())
+    fit = (one.record for one in held if _obstacle(now, conditions, one) is None and one.record.rounds >= LEAST_ROUNDS)
+    return next(fit, None)
 
 
 def _drift(since: Estimate, lately: Estimate, verdict: Verdict) -> str:
