@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
+
+# Its asserts explain themselves as those of a test file do.
+pytest.register_assert_rewrite("runtimes.conformance")
 
 pytest_plugins = ["pytester"]
 

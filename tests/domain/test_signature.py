@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from pytest_modelperf.domain.signature import Input, Signature
-from pytest_modelperf.domain.tensor import Tensor
+from pytest_modelperf.domain.tensor import Tensor, Value
 from pytest_modelperf.errors import UsageError
 
 IMAGES = Input("images", (None, 3, 224, 224), "float32")
@@ -55,6 +56,11 @@ def test_a_model_without_inputs_needs_none() -> None:
             "name it and give it values: inputs={\"x\": Tensor(('batch', 'axis1'), \"int64\", high=…)}",
         ),
         (
+            Input("x", None, "float32"),
+            None,
+            'the model does not tell the shape of its input \'x\'; write inputs={"x": Tensor((…), "float32")}',
+        ),
+        (
             IDS,
             None,
             "input 'ids' of the model holds integers (int64), and their upper limit is not known; "
@@ -67,4 +73,53 @@ def test_what_cannot_be_known_comes_with_the_line_to_write(
 ) -> None:
     with pytest.raises(UsageError) as caught:
         Signature((known,)).complete(given)
+    assert str(caught.value) == message
+
+
+def value(shape: tuple[int, ...], dtype: str = "float32") -> Value:
+    return Value(np.zeros(shape, dtype), dtype)
+
+
+MODEL = Signature((Input("ids", ("batch", None), "int64"), MASK, Input("bias", (1,), "float32", required=False)))
+FITTING = {"ids": value((2, 7), "int64"), "mask": value((2, 7))}
+
+
+def test_inputs_that_fit_are_told_by_name() -> None:
+    assert MODEL.named(FITTING) == FITTING
+    assert MODEL.named(list(FITTING.values())) == FITTING
+    with_bias = {**FITTING, "bias": value((1,))}
+    assert MODEL.named(list(with_bias.values())) == with_bias
+    # What is no drawn Value is the user's own: the framework says what it thinks of it.
+    assert MODEL.named({**FITTING, "mask": 3})["mask"] == 3
+
+
+def test_what_is_not_told_is_not_checked() -> None:
+    odd = Signature((Input("a", None, "float32"), Input("b", (2,), "string")))
+    odd.named({"a": value((1, 2, 3)), "b": value((2,), "float64")})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"ids": FITTING["ids"]}, "the model's input 'mask' is missing; add it to inputs"),
+        ([FITTING["ids"]], "the model's input 'mask' is missing; add it to inputs"),
+        ({**FITTING, "maks": value((1,))}, "the model has no input 'maks'; did you mean 'mask'?"),
+        ([value((1,))] * 4, "4 inputs are given, the model takes 3: ids, mask, bias; leave the others out"),
+        (
+            {**FITTING, "ids": value((2, 7), "int32")},
+            "input 'ids' is int32, where the model takes int64; declare it as Tensor(…, \"int64\")",
+        ),
+        (
+            {**FITTING, "ids": value((2,), "int64")},
+            "input 'ids' has the shape (2,), where the model takes (batch, ?); declare it in that shape",
+        ),
+        (
+            {**FITTING, "bias": value((3,))},
+            "input 'bias' has the shape (3,), where the model takes (1,); declare it in that shape",
+        ),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(inputs: dict[str, Value] | list[Value], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        MODEL.named(inputs)
     assert str(caught.value) == message

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_modelperf.domain.budget import Budget
 from pytest_modelperf.domain.device import Device
-from pytest_modelperf.domain.spec import Spec, parse_seconds, parse_tolerance
+from pytest_modelperf.domain.spec import RuntimeChoice, Spec, parse_seconds, parse_tolerance
 from pytest_modelperf.domain.tensor import Tensor
 from pytest_modelperf.errors import UsageError
 
@@ -17,6 +17,7 @@ def test_a_marker_is_checked_and_converted() -> None:
         {
             "inputs": inputs,
             "sweep": {"batch": "1..4"},
+            "runtime": ("openvino", {"NUM_STREAMS": 2}),
             "devices": ["cpu", "cuda", "cpu"],
             "budget": {"latency.p50": "20 ms"},
             "tolerance": "5%",
@@ -27,6 +28,7 @@ def test_a_marker_is_checked_and_converted() -> None:
     assert spec == Spec(
         inputs=inputs,
         sweep={"batch": (1, 2, 4)},
+        runtime=RuntimeChoice("openvino", {"NUM_STREAMS": 2}),
         devices=(Device("cpu"), Device("cuda")),
         budget=(Budget("latency.p50", 0.02),),
         tolerance=0.05,
@@ -48,7 +50,7 @@ def test_the_nearest_marker_wins_and_leaves_the_rest() -> None:
         (
             {"verbose": 1},
             "the marker modelperf has no argument 'verbose'; "
-            "known are: allow_failed, budget, devices, inputs, seconds, sweep, tolerance",
+            "known are: allow_failed, budget, devices, inputs, runtime, seconds, sweep, tolerance",
         ),
         (
             {"inputs": Tensor((1,))},
@@ -57,6 +59,16 @@ def test_the_nearest_marker_wins_and_leaves_the_rest() -> None:
         ({"inputs": 3}, "inputs is 3; write a dict by name or a list of Tensors"),
         ({"inputs": {0: Tensor((1,))}}, "inputs has a name that is no text; write a dict by parameter name, or a list"),
         ({"sweep": [1, 2]}, 'sweep is [1, 2]; write a dict of axes and values, {"batch": [1, 2, 4]}'),
+        ({"runtime": 3}, 'runtime is 3; write a name, "openvino", or a name and options, ("openvino", {…})'),
+        (
+            {"runtime": ("openvino", "f16")},
+            """runtime is ('openvino', 'f16'); write a name, "openvino", or a name and options, ("openvino", {…})""",
+        ),
+        (
+            {"runtime": ("openvino", {"HINT": {"nested": b"bytes"}})},
+            "runtime has the option 'HINT' with {'nested': b'bytes'}; write texts, numbers, True, False, None, "
+            "and lists and dicts of them",
+        ),
         ({"sweep": {"batch": []}}, "sweep of 'batch' is empty; write at least one value, for example [1]"),
         ({"devices": []}, 'devices is []; write one or a list of "cpu", "cpu:threads=2", "cuda:0"'),
         ({"devices": ["gpu:one"]}, "device 'gpu:one' is not understood; write 'cpu', 'cpu:threads=2' or 'cuda:0'"),
@@ -83,3 +95,13 @@ def test_a_tolerance_is_a_fraction(written: str | float, value: float) -> None:
 @pytest.mark.parametrize(("written", "value"), [("3", 3.0), (3, 3.0), ("500 ms", 0.5), ("1 min", 60.0)])
 def test_a_measuring_time_is_in_seconds(written: str | float, value: float) -> None:
     assert parse_seconds(written) == pytest.approx(value)
+
+
+def test_a_runtime_says_what_it_is_asked_for_the_same_however_it_is_written() -> None:
+    options = {"providers": ["A", {"b": 1, "a": True}], "level": "all", "threads": 2}
+    spec = Spec().override({"runtime": ("onnxruntime", options)})
+    again = Spec().override({"runtime": ["onnxruntime", dict(reversed(options.items()))]})
+    assert str(spec.runtime) == 'onnxruntime level=all providers=["A", {"a": true, "b": 1}] threads=2'
+    assert str(again.runtime) == str(spec.runtime)
+    assert str(Spec().override({"runtime": "openvino"}).runtime) == "openvino"
+    assert spec.override({"runtime": None}).runtime is None

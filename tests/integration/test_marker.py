@@ -93,7 +93,7 @@ def test_the_ini_file_enables_it(folder: Folder) -> None:
 def test_the_marker_is_registered(folder: Folder) -> None:
     folder.write("test_a.py", PLACES)
     folder.run_disabled("--strict-markers").assert_outcomes(skipped=10)
-    assert "@pytest.mark.modelperf(inputs, sweep, devices, budget, tolerance, allow_failed, seconds): " in output(
+    assert "@pytest.mark.modelperf(inputs, sweep, runtime, devices, budget, tolerance, allow_failed, seconds): " in output(
         folder.run_disabled("--markers")
     )
 

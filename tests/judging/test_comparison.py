@@ -312,6 +312,14 @@ def test_the_more_cases_there_are_the_more_a_slowdown_must_stand_out() -> None:
 # Declared inputs
 
 
+def test_another_runtime_or_other_options_are_not_compared() -> None:
+    source = machine(24)
+    asked = {**CONDITIONS, "runtime": "openvino NUM_STREAMS=2"}
+    found = verdict(source.record(), window(source), asked)
+    assert (found.word, found.change) == ("new", None)
+    assert found.reason.startswith("the runtime asked for changed, none → openvino NUM_STREAMS=2: not compared; accept")
+
+
 def test_other_inputs_are_not_compared() -> None:
     source = machine(24)
     found = verdict(source.record(), window(source, inputs="x (batch, 64)"), {**CONDITIONS, "inputs": "x (batch, 96)"})

@@ -80,6 +80,16 @@ class TestOpening:
         assert opened.versions == {"torch": "2.13"}
         assert opened.counts == {"parameters": 100.0, "size_bytes": 400.0}
 
+    def test_settings_counters_and_notes_of_the_runtime_go_along(self, clock: Clock) -> None:
+        settings = {"openvino precision": "bf16"}
+        facts = ModelFacts("ResNet", settings=settings, counts={"fallback_nodes": 2}, notes=("2 nodes on the CPU",))
+        session = FakeSession(clock, facts=facts)
+        made = LocalBench(lambda: session, Device("cpu"), INPUTS, [{"batch": 1}], runtime="openvino NUM_STREAMS=2")
+        assert (made.opened.runtime, made.opened.settings) == ("openvino NUM_STREAMS=2", settings)
+        prepared = made.prepare(Prepare(0, 3.0))
+        assert prepared.counts["fallback_nodes"] == 2.0
+        assert prepared.notes == ("2 nodes on the CPU",)
+
     def test_what_cannot_be_counted_is_left_out(self, clock: Clock) -> None:
         assert bench(FakeSession(clock, facts=ModelFacts("a function"))).opened.counts == {}
 

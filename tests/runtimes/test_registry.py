@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from pytest_modelperf.errors import ModelError
+from pytest_modelperf.domain.spec import RuntimeChoice
+from pytest_modelperf.errors import ModelError, UsageError
 from pytest_modelperf.runtimes.formats import FOREIGN
 from pytest_modelperf.runtimes.registry import builtin, find
 
@@ -56,6 +58,55 @@ def test_runtimes_of_others_are_asked_in_their_turn(net: Any, tmp_path: Path) ->
     assert find(net, [greedy, *builtin()])[0] is greedy
     assert find(net, [*builtin(), greedy])[0] is not greedy
     assert find(tmp_path, [*builtin(), greedy]) == (greedy, tmp_path)
+
+
+class Slow:
+    """A runtime of a user's own, without options."""
+
+    name = "slow"
+    accepts = "a function"
+
+    def recognises(self, model: object) -> bool:
+        return callable(model)
+
+
+class Tuned(Slow):
+    name = "tuned"
+    options: Mapping[str, object] = {}
+
+    def configured(self, options: Mapping[str, object]) -> Any:
+        made = Tuned()
+        made.options = options
+        return made
+
+
+def chosen(model: object, name: str, options: Mapping[str, object] | None = None) -> Any:
+    runtimes: list[Any] = [*builtin(), Slow(), Tuned()]
+    return find(model, runtimes, RuntimeChoice(name, options or {}))[0]
+
+
+def test_a_runtime_is_chosen_by_name_and_gets_its_options(net: Any) -> None:
+    assert find(len, [*builtin()])[0].name == "callable"
+    assert chosen(len, "slow").name == "slow"
+    assert chosen(net, "callable").name == "callable"
+    assert chosen(len, "tuned").options == {}
+    assert chosen(len, "tuned", {"depth": 3}).options == {"depth": 3}
+
+
+def test_a_runtime_that_cannot_be_chosen_says_which_can(net: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no runtime 'onnxruntim'; did you mean 'onnxruntime'\?"):
+        chosen(net, "onnxruntim")
+    with pytest.raises(UsageError) as caught:
+        chosen(len, "torch")
+    assert str(caught.value).startswith("the runtime 'torch' does not execute this model, it takes an nn.Module")
+    assert str(caught.value).endswith("; leave runtime out, or write one of 'callable', 'slow', 'tuned'")
+    with pytest.raises(UsageError, match=r"the runtime 'torch' does not execute this model, .*; pass an nn.Module"):
+        chosen(3, "torch")
+    with pytest.raises(ModelError, match=r"there is no file"):
+        chosen(tmp_path / "absent.onnx", "torch")
+    with pytest.raises(UsageError) as caught:
+        chosen(len, "slow", {"depth": 3})
+    assert str(caught.value) == "the runtime 'slow' takes no options, and 'depth' is given; write runtime='slow'"
 
 
 def test_a_path_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

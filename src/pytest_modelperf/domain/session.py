@@ -14,7 +14,8 @@ class ModelFacts:
 
     `size_bytes` is of the file (its external data too), or of the parameters and buffers of a live object; shared
     weights count once in both figures; None: it cannot be told. `hardware` names the accelerator ("NVIDIA H200"), ""
-    for the CPU.
+    for the CPU. `settings` are what the runtime really runs with (`{"openvino precision": "bf16"}`), conditions of
+    every figure as versions are; `counts` further counters by name; `notes` what a reader should know of the model.
     """
 
     description: str
@@ -22,6 +23,9 @@ class ModelFacts:
     parameters: int | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     hardware: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

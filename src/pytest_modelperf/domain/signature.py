@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UsageError, nearest
-from .tensor import BATCH, DTYPES, Tensor
+from .tensor import BATCH, DTYPES, Tensor, Value
+
+# A size is an int, the name that the model gives the axis, or None: unnamed. No shape: not even their number is told.
+Shape = tuple[int | str | None, ...] | None
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input as the model names it. A size is an int, the name that the model gives the axis, or None: unnamed."""
+    """One input as the model names it."""
 
     name: str
-    shape: tuple[int | str | None, ...]
+    shape: Shape
     dtype: str
     required: bool = True
 
@@ -44,8 +47,60 @@ class Signature:
         }
         return {**(given or {}), **missing}
 
+    def named(self, inputs: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
+        """The inputs of one call by name; those by position get the model's names.
+
+        Raises UsageError, which names the input, where one is missing or unknown, or a Value has another dtype or
+        shape than the model says.
+        """
+        names = [known.name for known in self.inputs]
+        if not isinstance(inputs, Mapping):
+            if len(inputs) > len(names):
+                raise UsageError(
+                    f"{len(inputs)} inputs are given, the model takes {len(names)}: {', '.join(names)}; "
+                    "leave the others out"
+                )
+            inputs = dict(zip(names, inputs, strict=False))
+        for name in inputs:
+            if name not in names:
+                raise UsageError(f"the model has no input {name!r}; {nearest(name, names)}")
+        for known in self.inputs:
+            _check(known, inputs)
+        return dict(inputs)
+
+
+def _check(known: Input, inputs: Mapping[str, Any]) -> None:
+    value = inputs.get(known.name)
+    if known.name not in inputs and known.required:
+        raise UsageError(f"the model's input {known.name!r} is missing; add it to inputs")
+    if not isinstance(value, Value):
+        return
+    if value.dtype != known.dtype and known.dtype in DTYPES:
+        raise UsageError(
+            f"input {known.name!r} is {value.dtype}, where the model takes {known.dtype}; "
+            f'declare it as Tensor(…, "{known.dtype}")'
+        )
+    shape = value.array.shape
+    if known.shape is None or _fits(shape, known.shape):
+        return
+    sizes = ", ".join("?" if size is None else str(size) for size in known.shape)
+    comma = "," if len(known.shape) == 1 else ""
+    raise UsageError(
+        f"input {known.name!r} has the shape {shape}, where the model takes ({sizes}{comma}); declare it in that shape"
+    )
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | str | None, ...]) -> bool:
+    pairs = zip(shape, wanted, strict=False)
+    return len(shape) == len(wanted) and all(not isinstance(size, int) or size == given for given, size in pairs)
+
 
 def _tensor(known: Input) -> Tensor:
+    if known.shape is None:
+        raise UsageError(
+            f"the model does not tell the shape of its input {known.name!r}; "
+            f'write inputs={{"{known.name}": Tensor((…), "{known.dtype}")}}'
+        )
     shape = tuple(BATCH if size is None and position == 0 else size for position, size in enumerate(known.shape))
     unnamed = [position for position, size in enumerate(shape) if size is None]
     if known.dtype not in DTYPES:

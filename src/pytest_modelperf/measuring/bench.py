@@ -54,8 +54,19 @@ class Reading:
 class LocalBench:
     """A bench in this process."""
 
-    def __init__(self, open_session: Callable[[], Session], device: Device, inputs: Any, cases: list[dict[str, int]]):
-        """Open the model, on the clock. Raises what the runtime raises."""
+    def __init__(
+        self,
+        open_session: Callable[[], Session],
+        device: Device,
+        inputs: Any,
+        cases: list[dict[str, int]],
+        *,
+        runtime: str = "",
+    ) -> None:
+        """Open the model, on the clock. Raises what the runtime raises.
+
+        `runtime` is what the test asks for by name and options, a condition of the run.
+        """
         self._inputs, self._cases = inputs, cases
         self._readings: list[Reading] = []
         self._calls: dict[int, Callable[[], Any]] = {}
@@ -74,6 +85,8 @@ class LocalBench:
             versions=dict(facts.versions),
             hardware=facts.hardware,
             inputs="; ".join(f"{path} {tensor}" for path, tensor in tensors(inputs)),
+            runtime=runtime,
+            settings=dict(facts.settings),
             counts=_counts(facts),
         )
 
@@ -133,6 +146,7 @@ class LocalBench:
         figures = {"cold_start.load": self.opened.load_seconds, "cold_start.first_call": first_seconds}
         figures |= self._peak(unavailable)
         notes, counts = _answers(session.arrays(call()))
+        notes = (*session.facts.notes, *notes)
         self._calls[order.case] = call
         if "memory.peak" in figures:
             self._readings.append(Reading(drawing.nbytes(self._inputs, axes), int(figures["memory.peak"])))
@@ -217,7 +231,7 @@ def forecast(readings: list[Reading], input_bytes: int) -> float | None:
 
 def _counts(facts: ModelFacts) -> dict[str, float]:
     counted = {"parameters": facts.parameters, "size_bytes": facts.size_bytes}
-    return {name: float(count) for name, count in counted.items() if count is not None}
+    return {name: float(count) for name, count in (*counted.items(), *facts.counts.items()) if count is not None}
 
 
 def _answers(outputs: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, float]]:

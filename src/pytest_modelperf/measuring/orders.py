@@ -17,8 +17,8 @@ class Opened(Message, frozen=True):
     """A model that a runtime has opened on a device.
 
     `cases` are the axis values to measure, `samples_per_call` belongs to each; `load_seconds` is what opening took;
-    `versions` and `inputs`, what the test declares of them, are conditions of the run; `hardware` names the
-    accelerator ("" for the CPU).
+    `versions`, `settings` that the runtime runs with, and what the test declares of `inputs` and `runtime` are
+    conditions of the run; `hardware` names the accelerator ("" for the CPU).
     """
 
     device: str
@@ -30,6 +30,8 @@ class Opened(Message, frozen=True):
     versions: Mapping[str, str] = {}
     hardware: str = ""
     inputs: str = ""
+    runtime: str = ""
+    settings: Mapping[str, str] = {}
     counts: Mapping[str, float] = {}
 
 

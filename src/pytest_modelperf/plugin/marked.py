@@ -87,7 +87,10 @@ class Subject:
     def open(self, device: Device) -> LocalBench:
         from ..measuring.bench import LocalBench
 
-        return LocalBench(lambda: self.runtime.open(self.model, device), device, self.inputs, list(self.cases))
+        asked = str(self.spec.runtime or "")
+        return LocalBench(
+            lambda: self.runtime.open(self.model, device), device, self.inputs, list(self.cases), runtime=asked
+        )
 
     def terms(self, item: pytest.Item) -> Terms:
         from .messages import Terms
@@ -199,7 +202,7 @@ def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:
     from ..runtimes.registry import find
 
     more = [runtime for runtimes in item.config.hook.pytest_modelperf_runtimes() for runtime in runtimes]
-    runtime, model = find(given, more)
+    runtime, model = find(given, more, spec.runtime)
     inputs = _completed(spec, runtime, model)
     axes = [dict(case.axes) for case in cases("", resolve_sweep(inputs, spec.sweep))]
     return Subject(model, runtime, spec, inputs, tuple(axes))

@@ -46,11 +46,12 @@ def point(measured: Measured) -> Point:
 
 
 def conditions(benches: Iterable[Opened], isolation: str) -> dict[str, str]:
-    """What a run was made under, beside the hardware: versions, thread variables, the inputs, and in which process."""
+    """What a run was made under, beside the hardware: versions, settings, thread variables, what the test declares."""
     benches = tuple(benches)
-    versions = {name: version for opened in benches for name, version in opened.versions.items()}
+    versions = {name: text for opened in benches for name, text in {**opened.versions, **opened.settings}.items()}
     threads = {name: os.environ[name] for name in THREAD_VARIABLES if os.environ.get(name)}
-    asked = {"inputs": next((opened.inputs for opened in benches), "")}
+    first = next(iter(benches), None)
+    asked = {"inputs": first.inputs if first else ""} | ({"runtime": first.runtime} if first and first.runtime else {})
     return {"python": platform.python_version(), "isolation": isolation, **asked, **threads, **versions}
 
 

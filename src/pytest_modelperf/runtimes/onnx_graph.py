@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..domain.signature import Input, Signature
+from ..domain.precision import loosest
+from ..domain.signature import Input, Shape, Signature
 from ..errors import ModelError
 from .formats import seems
 
@@ -41,7 +42,7 @@ _DTYPES = {
 # Message → names of the fields that are read here, by number.
 _MODEL = {7: "graph"}
 _GRAPH = {2: "name", 5: "initializer", 11: "input"}
-_TENSOR = {1: "dims", 8: "name", 13: "external_data"}
+_TENSOR = {1: "dims", 2: "data_type", 8: "name", 13: "external_data"}
 _ENTRY = {1: "key", 2: "value"}
 _VALUE_INFO = {1: "name", 2: "type"}
 _TYPE = {1: "tensor", 4: "sequence", 5: "map", 8: "sparse tensor", 9: "optional"}
@@ -55,12 +56,16 @@ _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
 
 @dataclass(frozen=True)
 class OnnxGraph:
-    """The graph's name and inputs, the number of its weights, and the files beside it that hold them."""
+    """The graph's name and inputs, the number of its weights, and the files beside it that hold them.
+
+    `precision` is the least precise type of float among the weights, "" without one.
+    """
 
     name: str
     signature: Signature
     parameters: int
     external: tuple[str, ...] = ()
+    precision: str = ""
 
 
 class _Damaged(Exception):
@@ -103,6 +108,7 @@ def _mapped(path: Path) -> memoryview:
 
 def _graph(data: memoryview) -> OnnxGraph:
     name, inputs, weights, parameters, external = "", list[Input](), set[str](), 0, dict[str, None]()
+    dtypes = set[str]()
     model = dict(_fields(data, _MODEL))
     if not model:
         raise _Damaged("it holds no graph")
@@ -110,27 +116,31 @@ def _graph(data: memoryview) -> OnnxGraph:
         if field == "name":
             name = _text(value)
         elif field == "initializer":
-            weight, number, files = _weight(value)
+            weight, dtype, number, files = _weight(value)
             weights.add(weight)
+            dtypes.add(dtype)
             parameters += number
             external |= dict.fromkeys(files)
         else:
             inputs.append(_input(value))
     known = tuple(Input(i.name, i.shape, i.dtype, required=i.name not in weights) for i in inputs)
-    return OnnxGraph(name, Signature(known), parameters, tuple(external))
+    floats = sorted(dtype for dtype in dtypes if "float" in dtype)
+    return OnnxGraph(name, Signature(known), parameters, tuple(external), loosest(floats))
 
 
-def _weight(data: object) -> tuple[str, int, list[str]]:
-    name, dims, files = "", list[int](), list[str]()
+def _weight(data: object) -> tuple[str, str, int, list[str]]:
+    name, dtype, dims, files = "", "", list[int](), list[str]()
     for field, value in _fields(data, _TENSOR):
         if field == "name":
             name = _text(value)
+        elif field == "data_type":
+            dtype = _DTYPES.get(value, "") if isinstance(value, int) else ""
         elif field == "external_data":
             entry = {key: _text(text) for key, text in _fields(value, _ENTRY)}
             files += [entry.get("value", "")] if entry.get("key") == "location" else []
         else:
             dims += [value] if isinstance(value, int) else _packed(value)
-    return name, math.prod(dims), files
+    return name, dtype, math.prod(dims), files
 
 
 def _input(data: object) -> Input:
@@ -139,20 +149,21 @@ def _input(data: object) -> Input:
     return Input(_text(described.get("name")), shape, dtype)
 
 
-def _type(data: object) -> tuple[str, tuple[int | str | None, ...]]:
+def _type(data: object) -> tuple[str, Shape]:
     for kind, described in _fields(data, _TYPE):
-        return _tensor_type(described) if kind == "tensor" else (kind, ())
-    return "unknown", ()
+        return _tensor_type(described) if kind == "tensor" else (kind, None)
+    return "unknown", None
 
 
-def _tensor_type(data: object) -> tuple[str, tuple[int | str | None, ...]]:
-    kind, shape = "unknown", list[int | str | None]()
+def _tensor_type(data: object) -> tuple[str, Shape]:
+    kind: str = "unknown"
+    shape: Shape = None
     for field, value in _fields(data, _TENSOR_TYPE):
         if field == "elem_type":
             kind = _DTYPES.get(value, f"ONNX type {value}") if isinstance(value, int) else kind
         else:
-            shape = [_size(dim) for _, dim in _fields(value, _SHAPE)]
-    return kind, tuple(shape)
+            shape = tuple(_size(dim) for _, dim in _fields(value, _SHAPE))
+    return kind, shape
 
 
 def _size(data: object) -> int | str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 from ..domain.device import Device
-from ..domain.session import DeviceMemory, ModelFacts, Session
+from ..domain.session import DeviceMemory, ModelFacts, Session, Weight
 from ..domain.signature import Signature
 
-__all__ = ["DeviceMemory", "ModelFacts", "Runtime", "Session"]
+__all__ = ["Configurable", "DeviceMemory", "ModelFacts", "Runtime", "Session", "Weight"]
 
 
 class Runtime(Protocol):
@@ -25,7 +26,8 @@ class Runtime(Protocol):
     def recognises(self, model: object) -> bool:
         """Whether this runtime executes such a model: an object, or a `pathlib.Path` that exists.
 
-        True also for a file that has this runtime's suffix and is damaged: `signature` and `open` then say so.
+        Of several that do, the first that is asked executes it, or the one that the test names (`runtime=`). True also
+        for a file that has this runtime's suffix and is damaged: `signature` and `open` then say so.
         """
         ...
 
@@ -45,5 +47,17 @@ class Runtime(Protocol):
 
         Raises ModelError (not a model, damaged), MissingLibrary, DeviceMissing, UsageError (a compute spec that this
         runtime cannot honour) or OutOfMemory (the model itself does not fit); a live object is then as it was.
+        """
+        ...
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """What a runtime has in addition that takes options: `runtime=("openvino", {"NUM_STREAMS": 2})`."""
+
+    def configured(self, options: Mapping[str, object]) -> Runtime:
+        """This runtime with these options, which hold texts, numbers, booleans, None, and lists and dicts of them.
+
+        Raises UsageError for an option that it does not have, naming the nearest, and for a value that cannot be.
         """
         ...

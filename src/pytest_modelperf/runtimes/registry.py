@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import ModelError
+from ..domain.spec import RuntimeChoice
+from ..errors import ModelError, UsageError, nearest
 from .callable import CallableRuntime
 from .formats import foreign, seems
 from .onnxruntime import OnnxRuntime
-from .protocol import Runtime
+from .protocol import Configurable, Runtime
 from .torch import TorchRuntime
 
 
@@ -19,18 +20,47 @@ def builtin() -> list[Runtime]:
     return [TorchRuntime(), OnnxRuntime(), CallableRuntime()]
 
 
-def find(model: object, runtimes: Sequence[Runtime]) -> tuple[Runtime, object]:
+def find(model: object, runtimes: Sequence[Runtime], choice: RuntimeChoice | None = None) -> tuple[Runtime, object]:
     """The first of `runtimes` that executes `model`, and the model as that runtime takes it: a path as a Path.
 
-    Raises ModelError, with what to do, for a path that is not there, is empty or is no model, and for an object that no
-    runtime recognises.
+    With a `choice` it is the runtime of that name, with these options. Raises ModelError, with what to do, for a path
+    that is not there, is empty or is no model, and for an object that no runtime recognises; UsageError for a runtime
+    that there is not, or that does not execute this model, or does not take these options.
     """
     if isinstance(model, (str, os.PathLike)):
         model = _existing(Path(model), runtimes)
+    if choice is not None:
+        return _configured(_chosen(choice.name, model, runtimes), choice.options), model
     for runtime in runtimes:
         if runtime.recognises(model):
             return runtime, model
     raise ModelError(_unknown_path(model, runtimes) if isinstance(model, Path) else _unknown_object(model, runtimes))
+
+
+def _chosen(name: str, model: object, runtimes: Sequence[Runtime]) -> Runtime:
+    named = {runtime.name: runtime.accepts for runtime in runtimes}
+    if name not in named:
+        raise UsageError(f"there is no runtime {name!r}; {nearest(name, named)}")
+    able = [runtime for runtime in runtimes if runtime.recognises(model)]
+    for runtime in able:
+        if runtime.name == name:
+            return runtime
+    others = f"leave runtime out, or write one of {', '.join(repr(runtime.name) for runtime in able)}"
+    raise UsageError(
+        f"the runtime {name!r} does not execute this model, it takes {named[name]}; "
+        f"{others if able else _accepted(runtimes)}"
+    )
+
+
+def _configured(runtime: Runtime, options: Mapping[str, object]) -> Runtime:
+    if not options:
+        return runtime
+    if not isinstance(runtime, Configurable):
+        raise UsageError(
+            f"the runtime {runtime.name!r} takes no options, and {', '.join(map(repr, options))} is given; "
+            f"write runtime={runtime.name!r}"
+        )
+    return runtime.configured(options)
 
 
 def _existing(path: Path, runtimes: Sequence[Runtime]) -> Path:
