@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelperf.domain.session import DeviceMemory, ModelFacts
+from pytest_modelperf.domain.session import DeviceMemory, ModelFacts, Weight
 from pytest_modelperf.domain.tensor import Value, map_leaves
 from pytest_modelperf.measuring import bench, blocks
 from pytest_modelperf.measuring.orders import Block, Opened, Prepare, Prepared, Samples
@@ -62,6 +62,7 @@ class FakeSession:
     facts: ModelFacts = field(default_factory=lambda: ModelFacts("a fake", 400, 100, {"fake": "1.0"}))
     log: list[str] = field(default_factory=list)
     bound: list[Any] = field(default_factory=list)
+    told: Mapping[str, Weight] | None = None
     queued: float = 0.0
     peak_bytes: int = 0
     inside: bool = False
@@ -103,6 +104,15 @@ class FakeSession:
     def arrays(self, outputs: Any) -> dict[str, Any]:
         assert self.inside
         return outputs if isinstance(outputs, dict) else {"0": outputs}
+
+    def dtypes(self, outputs: Any) -> dict[str, str]:
+        return {name: np.asarray(array).dtype.name for name, array in self.arrays(outputs).items()}
+
+    def weights(self) -> Mapping[str, Weight] | None:
+        return self.told
+
+    def load_weights(self, weights: Mapping[str, Weight]) -> None:
+        self.told = dict(weights)
 
     def reset_peak(self) -> None:
         self.peak_bytes = self.held_bytes

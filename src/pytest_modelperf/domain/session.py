@@ -7,6 +7,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+# The dtype of a Weight that is a whole file of a model, or a serialised model: it is not taken apart.
+FILE = "file"
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A parameter or buffer of a model: its dtype as the framework names it, its shape, and its bytes.
+
+    `read()` gives the bytes in row-major order as a numpy array of uint8 in the memory of the host. They are fetched
+    when they are asked for: a model need not fit there as a whole. A whole file is one Weight of dtype FILE and shape
+    `(bytes,)`.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    read: Callable[[], Any]
+
 
 @dataclass(frozen=True)
 class ModelFacts:
@@ -16,6 +33,7 @@ class ModelFacts:
     weights count once in both figures; None: it cannot be told. `hardware` names the accelerator ("NVIDIA H200"), ""
     for the CPU. `settings` are what the runtime really runs with (`{"openvino precision": "bf16"}`), conditions of
     every figure as versions are; `counts` further counters by name; `notes` what a reader should know of the model.
+    `precision` is the least precise float that the weights are kept in ("float16"), "" where nobody tells.
     """
 
     description: str
@@ -23,6 +41,7 @@ class ModelFacts:
     parameters: int | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     hardware: str = ""
+    precision: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -71,6 +90,26 @@ class Session(Protocol):
         Names are those of the model's outputs (ONNX), of dicts, named tuples and dataclasses, positions where there
         are none (`"0"`, `"1"`, …), joined by dots where outputs nest (`"past.0.1"`). Numbers are arrays without axes;
         what is neither (None, text, objects of a library's own) is left out.
+        """
+        ...
+
+    def dtypes(self, outputs: Any) -> dict[str, str]:
+        """What the framework calls the dtype of each of `arrays(outputs)`, by the same names: `"bfloat16"`."""
+        ...
+
+    def weights(self) -> Mapping[str, Weight] | None:
+        """The weights by names that are the same in every process; None for what has none to tell of (a function).
+
+        Of a live object its parameters and buffers, those that are shared once; of a file that file, and those that
+        belong to it. Raises ModelError, with the reason, where there are some that cannot be told; so may `read` of
+        each.
+        """
+        ...
+
+    def load_weights(self, weights: Mapping[str, Weight]) -> None:
+        """Make these the model's own, before its first call. Names, dtypes and shapes must be those of `weights()`.
+
+        A live object is written into in place. Raises ModelError, naming the first difference, where it cannot be.
         """
         ...
 

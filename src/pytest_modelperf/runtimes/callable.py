@@ -12,8 +12,8 @@ from ..domain.device import Device
 from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
 from ..errors import DeviceMissing, ModelError, UsageError
-from .outputs import named, plain_array
-from .protocol import DeviceMemory, ModelFacts
+from .outputs import dtypes, named, plain_array
+from .protocol import DeviceMemory, ModelFacts, Weight
 
 
 class CallableRuntime:
@@ -73,6 +73,16 @@ class CallableSession:
 
     def arrays(self, outputs: Any) -> dict[str, Any]:
         return named(outputs, plain_array)
+
+    def dtypes(self, outputs: Any) -> dict[str, str]:
+        return dtypes(outputs)
+
+    def weights(self) -> Mapping[str, Weight] | None:
+        """Whatever a function computes with is its own."""
+        return None
+
+    def load_weights(self, weights: Mapping[str, Weight]) -> None:
+        raise ModelError(f"the function {self._name} has no weights that could be written")
 
     def reset_peak(self) -> None:
         """The memory is the process's own."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.tensor import Value, map_leaves
 from ..errors import MissingLibrary, ModelError, UsageError
-from .outputs import named, plain_array
+from .outputs import named, plain_array, plain_dtype
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # TensorProto.BFLOAT16: numpy knows it through ml_dtypes alone, and onnxruntime does not take that.
 _BFLOAT16 = 16
 _BFLOAT16_TYPE = "tensor(bfloat16)"
+# What onnxruntime calls otherwise than numpy does.
+_DTYPES = {"float": "float32", "double": "float64"}
 
 
 def feed(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,8 +60,23 @@ def bound(session: onnxruntime.InferenceSession, feed: Mapping[str, Any], kind: 
 
 def arrays(names: Sequence[str], outputs: Any) -> dict[str, Any]:
     """What a call returned, of either kind, as numpy arrays by name; halves as float32."""
-    values = outputs.get_outputs() if hasattr(outputs, "get_outputs") else outputs
-    return named(dict(zip(names, values, strict=True)), _array)
+    return named(dict(zip(names, _values(outputs), strict=True)), _array)
+
+
+def dtypes(names: Sequence[str], outputs: Any) -> dict[str, str]:
+    """The dtypes of what a call returned, by name."""
+    return named(dict(zip(names, _values(outputs), strict=True)), _leaf_dtype)
+
+
+def _values(outputs: Any) -> Any:
+    return outputs.get_outputs() if hasattr(outputs, "get_outputs") else outputs
+
+
+def _leaf_dtype(leaf: Any) -> str | None:
+    if not hasattr(leaf, "data_type"):
+        return plain_dtype(leaf)
+    dtype = str(leaf.data_type()).removeprefix("tensor(").rstrip(")")
+    return _DTYPES.get(dtype, dtype)
 
 
 def _dtype(value: Value) -> Any:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.device import Device
-from ..domain.session import DeviceMemory, ModelFacts
+from ..domain.session import FILE, DeviceMemory, ModelFacts, Weight
 from ..domain.signature import Signature
 from ..errors import DeviceMissing, MetricUnavailable, MissingLibrary, ModelError, OutOfMemory, UsageError
 from . import cuda_driver, onnx_graph, onnx_values
 from .kinds import is_a, last_line
 from .onnx_graph import OnnxGraph
+from .weights import bytes_weight, file_weights
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
@@ -24,6 +25,8 @@ _PROTOS = ("onnx.onnx_ml_pb2.ModelProto", "onnx.onnx_pb2.ModelProto", "onnx_ml_p
 
 # Device type → the execution provider that serves it.
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+# The name of the model among its weights, wherever its file lies.
+_WHOLE = "model"
 _ARENAS = {"cpu": "cpu", "cuda": "gpu"}
 
 # What onnxruntime says where memory does not suffice: its arena, C++'s allocator, CUDA, a size beyond 64 bits.
@@ -59,7 +62,8 @@ class OnnxRuntime:
         check(device)
         source = model if isinstance(model, Path) else _serialised(model)
         graph = _read(source)
-        return OnnxSession(_load(source, device, _title(model)), device, _facts(_title(model), source, graph, device))
+        session = _load(source, device, _title(model))
+        return OnnxSession(session, device, _facts(_title(model), source, graph, device), model)
 
 
 class OnnxSession:
@@ -68,10 +72,12 @@ class OnnxSession:
     # A run on CUDA returns when its stream is done, with bound outputs too.
     asynchronous = False
 
-    def __init__(self, session: onnxruntime.InferenceSession, device: Device, facts: ModelFacts) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, device: Device, facts: ModelFacts, model: object) -> None:
         self.facts = facts
         self._session: onnxruntime.InferenceSession | None = session
         self._device = device
+        # The file, or the live ModelProto.
+        self._model: Any = model
         self._outputs = [output.name for output in session.get_outputs()]
         # The smallest inputs bound so far, and how many bytes they take: what `trim` calls the model with.
         self._smallest: tuple[int, Mapping[str, Any]] | None = None
@@ -94,6 +100,28 @@ class OnnxSession:
 
     def arrays(self, outputs: Any) -> dict[str, Any]:
         return onnx_values.arrays(self._outputs, outputs)
+
+    def dtypes(self, outputs: Any) -> dict[str, str]:
+        return onnx_values.dtypes(self._outputs, outputs)
+
+    def weights(self) -> Mapping[str, Weight] | None:
+        """The file and its external data, or the ModelProto: as they are, graph and all."""
+        self._open_session()
+        if not isinstance(self._model, Path):
+            return {_WHOLE: bytes_weight(_serialised(self._model))}
+        beside = onnx_graph.read_file(self._model).external
+        return file_weights({_WHOLE: self._model} | {name: self._model.parent / name for name in beside})
+
+    def load_weights(self, weights: Mapping[str, Weight]) -> None:
+        """Make of the ModelProto, in place, the one that is handed over, and open it."""
+        self._open_session()
+        if isinstance(self._model, Path):
+            raise ModelError(f"{self._model} is a file, which is not written into; open the other file instead")
+        if {name: weight.dtype for name, weight in weights.items()} != {_WHOLE: FILE}:
+            raise ModelError("a ModelProto takes over another one only, as a whole; pass one in every process")
+        self._session = None
+        self._model.ParseFromString(weights[_WHOLE].read().tobytes())
+        self._session = _load(_serialised(self._model), self._device, _title(self._model))
 
     def reset_peak(self) -> None:
         """onnxruntime counts no peak."""
@@ -123,7 +151,7 @@ class OnnxSession:
         return _is_out_of_memory(error)
 
     def close(self) -> None:
-        self._session = None
+        self._session = self._model = None
         self._smallest = None
 
     def _open_session(self) -> onnxruntime.InferenceSession:
@@ -218,6 +246,7 @@ def _facts(title: str, source: Path | bytes, graph: OnnxGraph, device: Device) -
         parameters=graph.parameters,
         versions=versions,
         hardware="" if device.kind == "cpu" else accelerators().get(str(device), ""),
+        precision=graph.precision,
     )
 
 

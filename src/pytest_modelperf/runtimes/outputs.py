@@ -16,15 +16,35 @@ def named(outputs: Any, array: Callable[[Any], Any]) -> dict[str, Any]:
     return {path: value for path, value in found if value is not None}
 
 
+def dtypes(outputs: Any) -> dict[str, str]:
+    """What the framework calls the dtype of each array that `named` finds, of those that `plain_array` takes."""
+    return named(outputs, plain_dtype)
+
+
+def plain_dtype(leaf: Any) -> str | None:
+    """`"float16"`, whichever framework's array it is; a number is what numpy makes of it; None for anything else."""
+    if not _is_array(leaf):
+        return None
+    dtype = getattr(leaf, "dtype", None)
+    if dtype is None:
+        dtype = plain_array(leaf).dtype
+    # torch's print as "torch.float16", numpy's and TensorFlow's have a name.
+    return str(getattr(dtype, "name", None) or str(dtype).rpartition(".")[2])
+
+
 def plain_array(leaf: Any) -> Any:
     """A number, or whatever numpy takes for an array, as an array; halves as float32; None for anything else."""
     import numpy as np
 
-    if not isinstance(leaf, (bool, int, float, complex)) and not hasattr(leaf, "__array__"):
+    if not _is_array(leaf):
         return None
     array = np.asarray(leaf)
     # bfloat16 comes from ml_dtypes and is none of numpy's own kinds.
     return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, (bool, int, float, complex)) or hasattr(leaf, "__array__")
 
 
 def _leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:

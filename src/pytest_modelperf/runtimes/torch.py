@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.device import Device
-from ..domain.session import DeviceMemory, ModelFacts
+from ..domain.session import DeviceMemory, ModelFacts, Weight
 from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
 from ..errors import MissingLibrary, ModelError, ModelPerfError, OutOfMemory
-from . import torch_devices, torch_export, torch_files, torch_state
+from . import torch_devices, torch_export, torch_files, torch_state, torch_weights
 from .kinds import is_a, last_line
-from .outputs import named, plain_array
+from .outputs import dtypes, named, plain_array
 
 if TYPE_CHECKING:
     import torch
@@ -98,11 +98,10 @@ class TorchSession:
                 torch.set_num_threads(threads)
 
     def bind(self, inputs: Mapping[str, Any] | Sequence[Any]) -> Callable[[], Any]:
-        if self._ready is None:
-            raise ModelError(f"the session of {self.facts.description} is closed; open another")
+        ready = self._open()
         tensors = map_leaves(inputs, Value, lambda _, value: self._tensor(value))
-        positional, by_name = self._ready.arrange(tensors) if isinstance(tensors, Mapping) else (tensors, {})
-        return functools.partial(self._ready.module, *positional, **by_name)
+        positional, by_name = ready.arrange(tensors) if isinstance(tensors, Mapping) else (tensors, {})
+        return functools.partial(ready.module, *positional, **by_name)
 
     def wait(self) -> None:
         if self.asynchronous:
@@ -110,6 +109,15 @@ class TorchSession:
 
     def arrays(self, outputs: Any) -> dict[str, Any]:
         return named(outputs, _array)
+
+    def dtypes(self, outputs: Any) -> dict[str, str]:
+        return dtypes(outputs)
+
+    def weights(self) -> Mapping[str, Weight] | None:
+        return torch_weights.tell(self._open().module)
+
+    def load_weights(self, weights: Mapping[str, Weight]) -> None:
+        torch_weights.load(self._open().module, weights)
 
     def reset_peak(self) -> None:
         self._allocator.reset_peak()
@@ -130,6 +138,11 @@ class TorchSession:
         self._ready = None
         self._undo.close()
         self._allocator.trim()
+
+    def _open(self) -> _Ready:
+        if self._ready is None:
+            raise ModelError(f"the session of {self.facts.description} is closed; open another")
+        return self._ready
 
     def _tensor(self, value: Value) -> torch.Tensor:
         import torch
@@ -201,6 +214,7 @@ def _facts(model: object, ready: _Ready, device: Device) -> ModelFacts:
         parameters=parameters,
         versions=torch_devices.versions(device),
         hardware="" if device.kind == "cpu" else torch_devices.accelerators().get(str(device), ""),
+        precision=torch_weights.precision(ready.module),
     )
 
 

@@ -35,7 +35,7 @@ def weigh(module: torch.nn.Module) -> tuple[int, int] | None:
     None for a module with lazy parameters: it has no size before its first call.
     """
     tensors = [*module.parameters(), *module.buffers()]
-    if any(map(_is_lazy, tensors)):
+    if any(map(is_lazy, tensors)):
         return None
     parameters = _distinct(module.parameters())
     return (
@@ -80,24 +80,26 @@ class _Submodule:
 
 def _parameters_and_gradients(module: torch.nn.Module) -> Iterator[torch.Tensor]:
     for parameter in module.parameters():
-        if not _is_lazy(parameter):
+        if not is_lazy(parameter):
             yield parameter
             if parameter.grad is not None:
                 yield parameter.grad
 
 
 def _distinct(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
-    return list({_place(tensor): tensor for tensor in tensors}.values())
+    return list({place(tensor): tensor for tensor in tensors}.values())
 
 
-def _place(tensor: torch.Tensor) -> tuple[int, ...]:
+def place(tensor: torch.Tensor) -> tuple[int, ...]:
+    """Where a tensor lies: tensors of one place are one weight. Only while the tensor is held."""
     # Sparse tensors have no storage of their own.
     if tensor.is_sparse:
         return (id(tensor),)
     return (tensor.untyped_storage()._cdata, int(tensor.storage_offset()), tensor.numel())
 
 
-def _is_lazy(tensor: torch.Tensor) -> bool:
+def is_lazy(tensor: torch.Tensor) -> bool:
+    """Whether it has neither size nor values before the module's first call."""
     from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
     return isinstance(tensor, (UninitializedParameter, UninitializedBuffer))
