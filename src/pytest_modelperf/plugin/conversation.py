@@ -94,7 +94,7 @@ class Conversation:
         refused: dict[str, str] = {}
         benches: list[Bench] = []
         for device in terms.devices:
-            bench = RemoteBench.open(runner, device) if not benches else self._twin(device, device)
+            bench = RemoteBench.open(runner, device) if not benches else self._twin(device, f"on {device}")
             if isinstance(bench, Missing):
                 skipped[device] = bench.reason
             elif isinstance(bench, Refused):
@@ -128,7 +128,7 @@ class Conversation:
             if not suspects:
                 return
             runner.peer.pause()
-            labels = {device: f"{device}, confirmation {attempt}" for device in suspects}
+            labels = {device: f"on {device}, confirmation {attempt}" for device in suspects}
             try:
                 self._measure_again(labels)
             except (PeerLost, RunnerBroken, BodyLeft) as error:

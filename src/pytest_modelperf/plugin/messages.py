@@ -8,12 +8,14 @@ from typing import Any
 from ..domain.budget import Budget
 from ..domain.results import Sweep
 from ..measuring.orders import Block, Message, Opened, Prepare, Prepared, Release, Released, Samples
+from .tree import Tree
 
 
 class Start(Message, frozen=True):
     """Coordinator → runner, first of all: the arguments of the pytest to be, and what it collects.
 
-    `workerinput` is set as on an xdist worker, so that plugins that report stay silent in the runner.
+    `workerinput` is set as on an xdist worker, so that plugins that report stay silent in the runner. `tree` is the
+    one that the runner is in, where that is not the user's.
     """
 
     arguments: tuple[str, ...]
@@ -21,6 +23,7 @@ class Start(Message, frozen=True):
     options: Mapping[str, Any]
     workerinput: Mapping[str, Any]
     sys_path: tuple[str, ...]
+    tree: Tree | None = None
 
 
 class Collected(Message, frozen=True):

@@ -76,7 +76,38 @@ OPTIONS = (
         "--modelperf-require-baseline",
         kind="switch",
     ),
-    Option("modelperf_tolerance", "slowdown that is accepted", "5%", "--modelperf-tolerance", "FRACTION"),
+    Option(
+        "modelperf_tolerance",
+        "slowdown that is accepted; with --modelperf-against 2% unless it is set",
+        "5%",
+        "--modelperf-tolerance",
+        "FRACTION",
+    ),
+    Option(
+        "modelperf_against",
+        "measure this git commit side by side, instead of reading stored baselines",
+        "",
+        "--modelperf-against",
+        "REF",
+    ),
+    Option(
+        "modelperf_against_python",
+        "interpreter that measures the commit, for example one with another version of the framework",
+        "",
+        "--modelperf-against-python",
+        "PATH",
+    ),
+    Option(
+        "modelperf_against_pythonpath",
+        "folders of the commit that come first on its import path, relative to the rootdir; src where there is one, "
+        "unless it is set",
+        kind="repeatable",
+    ),
+    Option(
+        "modelperf_against_link",
+        "files and folders that git does not hold (weights, data) and the commit is lent, relative to the rootdir",
+        kind="repeatable",
+    ),
     Option(
         "modelperf_isolate",
         "yes: run marked tests in a runner, a process of their own for each file; no: in the pytest process",
@@ -122,9 +153,16 @@ OPTIONS = (
 )
 
 
+# What is accepted of a slowdown where both sides are measured in turn: they repeat so much better (docs/verdicts.md).
+AGAINST_TOLERANCE = 0.02
+
+
 @dataclass(frozen=True)
 class Settings:
-    """What the options say, read and checked. `seconds` and `timeout_s` in seconds, `tolerance` a fraction."""
+    """What the options say, read and checked. `seconds` and `timeout_s` in seconds, `tolerance` a fraction.
+
+    `against` names the commit to compare with, "" for stored baselines.
+    """
 
     devices: tuple[Device, ...]
     seconds: float
@@ -140,6 +178,10 @@ class Settings:
     reports: tuple[str, ...]
     uncertain_fails: bool
     counters_fail: bool
+    against: str = ""
+    against_python: str = ""
+    against_pythonpath: tuple[str, ...] = ()
+    against_link: tuple[str, ...] = ()
 
     def accepts(self, nodeid: str) -> bool:
         """Whether a slowdown of this test is meant."""
@@ -153,7 +195,8 @@ def add_options(parser: pytest.Parser) -> None:
         if option.flag is not None:
             group.addoption(option.flag, dest=option.ini, help=option.help, **_argument(option))
         kind: Any = {"switch": "bool", "repeatable": "linelist"}.get(option.kind, "string")
-        default: Any = {"switch": False, "repeatable": []}.get(option.kind, option.default)
+        # Not the option's own default: what is set to it is set all the same.
+        default: Any = {"switch": False, "repeatable": []}.get(option.kind, "")
         parser.addini(option.ini, f"{option.help} (default: {option.default or 'none'})", type=kind, default=default)
 
 
@@ -168,6 +211,8 @@ def read_settings(config: pytest.Config) -> Settings:
     from ..domain.spec import parse_seconds, parse_tolerance
 
     devices = [text for text in str(_value(config, "modelperf_device")).split(",") if text.strip()]
+    against = str(_value(config, "modelperf_against"))
+    tolerance = _read(config, "modelperf_tolerance", parse_tolerance)
     return Settings(
         devices=tuple(
             dict.fromkeys(_checked(config, "modelperf_device", Device.parse, text.strip()) for text in devices)
@@ -178,13 +223,17 @@ def read_settings(config: pytest.Config) -> Settings:
         update=bool(_value(config, "modelperf_update")),
         accept=tuple(_value(config, "modelperf_accept")),
         require_baseline=bool(_value(config, "modelperf_require_baseline")),
-        tolerance=_read(config, "modelperf_tolerance", parse_tolerance),
+        tolerance=AGAINST_TOLERANCE if against and not _is_set(config, "modelperf_tolerance") else tolerance,
         isolate=_choice(config, "modelperf_isolate") == "yes",
         confirm=_read(config, "modelperf_confirm", _times),
         timeout_s=_read(config, "modelperf_timeout", parse_seconds),
         reports=tuple(_value(config, "modelperf_report")),
         uncertain_fails=_choice(config, "modelperf_uncertain") == "fail",
         counters_fail=_choice(config, "modelperf_counters") == "fail",
+        against=against,
+        against_python=str(_value(config, "modelperf_against_python")),
+        against_pythonpath=tuple(_value(config, "modelperf_against_pythonpath")),
+        against_link=tuple(_value(config, "modelperf_against_link")),
     )
 
 
@@ -213,6 +262,11 @@ def _value(config: pytest.Config, ini: str) -> Any:
         given = config.getini(ini)
         return option.default if given == "" else given
     return given
+
+
+def _is_set(config: pytest.Config, ini: str) -> bool:
+    """Whether the command line or the ini file says anything."""
+    return getattr(config.option, ini, None) is not None or config.getini(ini) != ""
 
 
 def _row(ini: str) -> Option:

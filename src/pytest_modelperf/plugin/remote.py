@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import signal
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -16,8 +19,9 @@ from ..domain.device import Device
 from ..errors import NotMeasured
 from ..measuring.orders import Block, Message, Opened, Prepare, Prepared, Release, Released, Samples
 from ..measuring.peer import Lost, Peer
-from .messages import Broken, Collected, Finish, FromRunner, Missing, Open, Refused, Start, Stopped
+from .messages import Broken, Collected, Finish, FromRunner, Missing, Open, Refused, Stopped
 from .start import start
+from .tree import Tree
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -39,6 +43,12 @@ class RunnerBroken(NotMeasured):
         self.details = details
 
 
+class TestMissing(Exception):
+    """Another tree has no such test."""
+
+    __test__ = False
+
+
 class BodyLeft(Exception):
     """The body of a test was left while its model was measured: a time limit, or an exception that no model raises."""
 
@@ -53,60 +63,80 @@ class Runner:
     Raises Lost when it dies or hangs, RunnerBroken when it cannot work.
     """
 
-    def __init__(self, config: pytest.Config, path: Path, timeout_s: float, label: str = "") -> None:
-        """Start it and wait until it has collected `path`. `label` tells twins apart (`"cpu:threads=1"`)."""
-        self.path = path
+    def __init__(
+        self, config: pytest.Config, path: Path, timeout_s: float, label: str = "", tree: Tree | None = None
+    ) -> None:
+        """Start it; `ready` waits until it has collected `path`, or its counterpart in `tree`.
+
+        `label` tells twins apart (`"on cpu:threads=1"`).
+        """
+        self.path, self.tree = path, tree
         self._log: IO[bytes] | None = None if _shows_output(config) else tempfile.TemporaryFile()  # noqa: SIM115
-        self.name = f"the runner of {_relative(config, path)}" + (f" on {label}" if label else "")
-        try:
+        self.name = " ".join(filter(None, ["the runner of", _relative(config, path), label]))
+        self._collected: Collected | None = None
+        with self._becoming_ready():
             self.peer = self._started(config, timeout_s)
-            collected = self._collected(start(config, path))
-        except Lost as lost:
-            words = self.last_words()
-            self._close_log()
-            raise RunnerBroken(lost.told("before it was ready"), words) from lost
-        except BaseException:
-            self._close_log()
-            raise
-        self._tests, self._problems = collected.tests, collected.problems
+            self.peer.send(start(config, path, tree))
 
-    def _started(self, config: pytest.Config, timeout_s: float) -> Peer[FromRunner]:
-        return Peer(
-            self.name,
-            launch.argv("pytest_modelperf.plugin.runner"),
-            FromRunner,
-            timeout_s=timeout_s,
-            remedy="raise --modelperf-timeout if it needs longer",
-            cwd=str(config.invocation_params.dir),
-            output=self._log,
-            before_kill=_write_stack,
-        )
-
-    def _collected(self, first: Start) -> Collected:
-        try:
-            self.peer.send(first)
+    def ready(self) -> None:
+        """Wait until it has collected its file."""
+        if self._collected is not None:
+            return
+        with self._becoming_ready():
             said = self.peer.receive()
             if isinstance(said, Stopped):
                 raise pytest.exit.Exception(said.reason, said.returncode) if said.exits else KeyboardInterrupt
             if isinstance(said, Broken):
                 raise RunnerBroken(f"{self.name} could not start: {said.text}", said.details)
             assert isinstance(said, Collected)
-        except BaseException:
-            self.peer.kill()
+        self._collected = said
+
+    @contextlib.contextmanager
+    def _becoming_ready(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            if hasattr(self, "peer"):
+                self.peer.kill()
+            words = self.last_words()
+            self._close_log()
+            if isinstance(error, Lost):
+                raise RunnerBroken(error.told("before it was ready"), words) from error
             raise
-        return said
+
+    def _started(self, config: pytest.Config, timeout_s: float) -> Peer[FromRunner]:
+        executable, *arguments = launch.argv("pytest_modelperf.plugin.runner")
+        folder = str(config.invocation_params.dir)
+        if self.tree is not None:
+            folder = self.tree.path(folder)
+            # One that is not in git may be missing there.
+            os.makedirs(folder, exist_ok=True)
+            executable = self.tree.interpreter.executable if self.tree.interpreter is not None else executable
+        return Peer(
+            self.name,
+            [executable, *arguments],
+            FromRunner,
+            timeout_s=timeout_s,
+            remedy="raise --modelperf-timeout if it needs longer",
+            cwd=folder,
+            output=self._log,
+            before_kill=_write_stack,
+        )
 
     def check(self, test: str) -> None:
         """Raises RunnerBroken, with the collection errors, when the runner did not collect this test."""
-        if test in self._tests:
+        assert self._collected is not None
+        if test in self._collected.tests:
             return
-        problems = "\n".join(self._problems)
+        problems = "\n".join(self._collected.problems)
         if problems:
             raise RunnerBroken(f"{self.name} could not collect it: {_last_error(problems)}", problems)
+        if self.tree is not None:
+            raise TestMissing(f"{test} is not among the tests of {self.path.name}")
         raise RunnerBroken(
             f"{self.name} did not find it when it collected the file again; a file must give the same tests in every "
             "process that imports it",
-            "\n".join(["it found:", *self._tests]),
+            "\n".join(["it found:", *self._collected.tests]),
         )
 
     def last_words(self) -> str:

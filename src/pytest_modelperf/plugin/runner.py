@@ -27,6 +27,7 @@ from ..measuring.bench import LocalBench
 from ..measuring.orders import Block, Prepare, Release, Released
 from ..measuring.peer import Channel, connect
 from .desk import Opener
+from .imports import Imports
 from .marked import MarkedTests
 from .marker import name_in_file
 from .messages import (
@@ -67,8 +68,9 @@ class TwinDone(pytest.skip.Exception):  # type: ignore[misc, name-defined]
 class RemoteDesk:
     """The desk in a runner: passes everything on to the coordinator and does what it orders."""
 
-    def __init__(self, channel: Channel[ToRunner]) -> None:
-        self._channel = channel
+    def __init__(self, channel: Channel[ToRunner], imports: Imports | None = None) -> None:
+        """`imports` are checked wherever a model may have imported more."""
+        self._channel, self._imports = channel, imports
 
     def begin(self, nodeid: str) -> None:
         """The coordinator knows: it said which test to run."""
@@ -106,7 +108,10 @@ class RemoteDesk:
                 if not isinstance(order, (Prepare, Block, Release)):
                     return order
                 assert bench is not None
-                self._channel.send(_done(bench, order))
+                answer = _done(bench, order)
+                if isinstance(order, Prepare):
+                    self._check_imports()
+                self._channel.send(answer)
         except BaseException as error:
             # A time limit's signal, or what no model should raise (pytest.skip, SystemExit): the coordinator waits.
             with contextlib.suppress(OSError):
@@ -116,6 +121,7 @@ class RemoteDesk:
     def _opened(self, opener: Opener, order: Open) -> LocalBench | None:
         try:
             bench = opener(Device.parse(order.device))
+            self._check_imports()
         except DeviceMissing as missing:
             self._channel.send(Missing(str(missing)))
             return None
@@ -124,6 +130,10 @@ class RemoteDesk:
             raise
         self._channel.send(bench.opened)
         return bench
+
+    def _check_imports(self) -> None:
+        if self._imports is not None:
+            self._imports.check(sys.modules)
 
 
 def _done(bench: LocalBench, order: Prepare | Block | Release) -> object:
@@ -202,8 +212,9 @@ def main() -> None:
     start = channel.receive()
     assert isinstance(start, Start)
     sys.path[:] = start.sys_path
+    imports = Imports(start.tree) if start.tree is not None else None
     try:
-        config = _configured(start, channel)
+        config = _configured(start, channel, imports)
     except BaseException as error:
         channel.send(Broken(_said(error), _traceback(error)))
         raise
@@ -211,13 +222,13 @@ def main() -> None:
         config.hook.pytest_cmdline_main(config=config)
 
 
-def _configured(start: Start, channel: Channel[ToRunner]) -> pytest.Config:
+def _configured(start: Start, channel: Channel[ToRunner], imports: Imports | None) -> pytest.Config:
     config = _prepareconfig(list(start.arguments), None)
     vars(config.option).update(start.options)
     config.args = [start.path]
     config.workerinput = _WorkerInput(start.workerinput, config.option)  # type: ignore[attr-defined]
     config.workeroutput = {}  # type: ignore[attr-defined]
-    desk = RemoteDesk(channel)
+    desk = RemoteDesk(channel, imports)
     config.stash[IN_RUNNER] = True
     config.stash[DESK] = desk
     config.pluginmanager.register(RunnerPlugin(config, channel), "modelperf-runner")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from .remote import Runner
+from .tree import Tree
 
 
 class Runners:
@@ -16,10 +17,20 @@ class Runners:
         self._config, self._timeout_s = config, timeout_s
         self._started: dict[tuple[Path, str], Runner] = {}
 
-    def of(self, path: Path, label: str = "") -> Runner:
+    def of(self, path: Path, label: str = "", tree: Tree | None = None) -> Runner:
         """The runner of a file; with a label, its twin of that name. Raises RunnerBroken when it cannot start."""
+        runner = self.begin(path, label, tree)
+        try:
+            runner.ready()
+        except BaseException:
+            del self._started[path, label]
+            raise
+        return runner
+
+    def begin(self, path: Path, label: str = "", tree: Tree | None = None) -> Runner:
+        """The same, and do not wait until it is ready."""
         if (path, label) not in self._started:
-            self._started[path, label] = Runner(self._config, path, self._timeout_s, label)
+            self._started[path, label] = Runner(self._config, path, self._timeout_s, label, tree)
         return self._started[path, label]
 
     def end(self, path: Path, label: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from .messages import Start
+from .tree import Tree
 
 # Options that a runner has values of its own for. What reports, selects, stops or distributes is the coordinator's.
 _OWN_OPTIONS: dict[str, Any] = {
@@ -47,22 +48,45 @@ _OWN_OPTIONS: dict[str, Any] = {
 _NOT_IN_A_RUNNER = ("_cov", "pytest_cov")
 
 
-def start(config: pytest.Config, path: Path) -> Start:
-    """The first message to the runner of the file at `path`."""
+def start(config: pytest.Config, path: Path, tree: Tree | None = None) -> Start:
+    """The first message to the runner of the file at `path`; of its counterpart in `tree` where there is one."""
     plain = {name: value for name, value in vars(config.option).items() if _is_plain(value)}
     own = {name: value for name, value in _OWN_OPTIONS.items() if hasattr(config.option, name)}
-    arguments = [str(argument) for argument in config.invocation_params.args]
-    if config.pluginmanager.hasplugin("pytest_cov"):
-        # First: what follows a "--" is no option.
-        arguments.insert(0, "--no-cov")
     factory = getattr(config, "_tmp_path_factory", None)
     if factory is not None:
         own["basetemp"] = str(factory.mktemp("modelperf-runner"))
+    arguments, workerinput = _arguments(config, tree), _workerinput(config)
+    if tree is None:
+        return Start(tuple(arguments), str(path), plain | own, workerinput, tuple(sys.path))
+    folder = str(config.invocation_params.dir)
+    arguments = [tree.argument(argument, folder) for argument in arguments]
+    # Before the user's own, of which the last wins. pytest would look for one in the folders above the tree, too.
+    rootdir = [f"--rootdir={tree.rootdir}"] if tree.rootdir else []
+    # A tree whose ini file does not switch us on would skip its marked tests.
+    options = {**_in_tree(plain, folder, tree), **own, "modelperf": True}
+    return Start((*rootdir, *arguments), tree.path(str(path)), options, workerinput, tree.sys_path(), tree)
+
+
+def _arguments(config: pytest.Config, tree: Tree | None) -> list[str]:
+    arguments = [str(argument) for argument in config.invocation_params.args]
+    there = tree.interpreter if tree is not None else None
+    if config.pluginmanager.hasplugin("pytest_cov") and (there is None or there.has_cov):
+        # First: what follows a "--" is no option.
+        arguments.insert(0, "--no-cov")
     # In a runner the package is there before pytest can rewrite it; with `filterwarnings = error` that would end it.
     # Behind the user's own filters, of which the last wins; what follows a "--" is no option.
     end = arguments.index("--") if "--" in arguments else len(arguments)
     arguments[end:end] = ["-W", "ignore:Module already imported so cannot be rewritten; pytest_modelperf"]
-    return Start(tuple(arguments), str(path), plain | own, _workerinput(config), tuple(sys.path))
+    return arguments
+
+
+def _in_tree(value: Any, folder: str, tree: Tree) -> Any:
+    """Options with the paths in them in another tree."""
+    if isinstance(value, dict):
+        return {name: _in_tree(item, folder, tree) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_in_tree(item, folder, tree) for item in value]
+    return tree.argument(value, folder) if isinstance(value, str) else value
 
 
 class _Node:
