@@ -11,6 +11,39 @@ from .estimate import Estimate
 Word = Literal["same", "faster", "slower", "uncertain", "new", "other machine", "not measured"]
 
 
+# What a case can be beside its time. The last two alarm nobody: an interval that does not tell, and a reason why there
+# is nothing to compare.
+Other = Literal[
+    "wrong",
+    "hungrier",
+    "larger",
+    "slower to start",
+    "leaner",
+    "smaller",
+    "faster to start",
+    "uncertain",
+    "not compared",
+]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one metric of a case, beside the time of a call, has become.
+
+    `path` is the metric's ("memory.peak", "counters.size_bytes", "outputs"); `before` and `now` its values in SI units,
+    where it is a number (of several readings their geometric mean); `change` their ratio, with the 95% interval where
+    it was read; `tolerance` what is accepted, as a fraction; `evidence` a sentence for a reader.
+    """
+
+    word: Other
+    path: str
+    before: float | None = None
+    now: float | None = None
+    change: Estimate | None = None
+    tolerance: float | None = None
+    evidence: str = ""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The finding for one case.
@@ -18,14 +51,13 @@ class Verdict:
     `change` is the ratio of now to the baseline (1.1: 10% slower), with its 95% interval; `level` the chance of a
     false alarm that this case may have: *slower* and *faster* are judged at it, *same* by the 95% interval;
     `tolerance` the accepted slowdown as a fraction; `detectable` the smallest slowdown, as a fraction, that this
-    comparison would have found in 80 of 100 runs; `runs` how many accepted runs it was compared with (with `against`:
-    how many pairs of fresh processes were measured); `against` the commit it was compared with, "main (3fa2b1c)", ""
-    for a baseline; `scale` the
-    yardstick that both sides were divided by, "" for none; `conditions` what differs between the sides, `"torch
-    2.12.0 → 2.13.0"`; `notes` counters that changed and the like; `counters` the names of those that changed;
-    `reason` why there is no ratio, that a slowdown came by drift, or what would help an uncertain one; `attempts`,
-    where a suspected slowdown was measured again, the ratio of each measurement alone, the first included: `change`
-    is of all together.
+    comparison would have found in 80 of 100 runs; `runs` how many accepted runs it was compared with (with `against`,
+    the commit that it was compared with, "main (3fa2b1c)": how many pairs of fresh processes were measured); `scale`
+    the yardstick that both sides were divided by, "" for none, and `gain` how many times narrower that made the
+    interval; `conditions` what differs between the sides, `"torch 2.12.0 → 2.13.0"`; `notes` counters that changed
+    and the like; `counters` the names of those that changed; `reason` why there is no ratio, that a slowdown came by
+    drift, or what would help an uncertain one; `attempts`, where there are several measurements, the ratio of each
+    alone, the first included: `change` is of all together. `beside` is what changed beside the time.
     """
 
     word: Word
@@ -36,12 +68,14 @@ class Verdict:
     detectable: float | None = None
     runs: int = 0
     scale: str = ""
+    gain: float = 1.0
     conditions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     counters: tuple[str, ...] = ()
     reason: str = ""
     attempts: tuple[float, ...] = ()
     against: str = ""
+    beside: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
