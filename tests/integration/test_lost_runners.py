@@ -390,7 +390,7 @@ class TestKilledFromOutside:
     )
     def test_the_test_is_not_measured_and_the_next_is(self, project: Project, module: str, words: str) -> None:
         with running(project) as process:
-            (victim,) = (found for found in project.processes() if any(module in part for part in found.cmdline()))
+            victim = next(found for found in project.processes() if any(module in part for part in found.cmdline()))
             victim.kill()
             project.write("calls.txt", "")
             result = project.finish(process)

@@ -195,8 +195,8 @@ class FakeBench(FakePlayer):
 class FakeYardstick(Yardstick):
     """A yardstick without a process: its calls take 1 ms."""
 
-    def __init__(self, log: list[str], name: str = "fake/1") -> None:
-        self.name, self.call_seconds = name, 0.001
+    def __init__(self, log: list[str], name: str = "fake/1", index: int = 0) -> None:
+        self.name, self.call_seconds, self.index = name, 0.001, index
         self.player = FakePlayer("yardstick", log, lambda order: Samples((1_000_000,) * order.calls))
 
     def block(self, order: Block) -> Samples:

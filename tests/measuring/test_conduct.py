@@ -246,23 +246,45 @@ class TestYardsticks:
         bench = FakeBench([1, 50], prepare=lambda batch: ready(0.001 if batch == 1 else 0.05))
         fast, slow = conductor(bench, yardsticks=lambda device: [ruler]).run()
         turns = schedule(0.001, 1.0).rounds
-        assert [(order.calls, order.settling) for order in ruler.player.orders] == [(20, SETTLING_CALLS)] * turns
+        assert [(order.calls, order.settling) for order in ruler.player.orders] == [(8, SETTLING_CALLS)] * turns
         assert fast.timing is not None
         assert slow.timing is not None
-        assert fast.timing.yardsticks == {"fake/1": tuple((turn,) * 20 for turn in range(turns))}
+        assert fast.timing.yardsticks == {"fake/1": tuple((turn,) * 8 for turn in range(turns))}
         plan = schedule(0.05, 1.0)
         taken = [turn for turn in range(turns) if plan.takes_part(turn, turns)]
-        assert slow.timing.yardsticks == {"fake/1": tuple((turn,) * 20 for turn in taken)}
+        assert slow.timing.yardsticks == {"fake/1": tuple((turn,) * 8 for turn in taken)}
         assert slow.timing.turns == tuple(taken)
         assert len(slow.timing.rounds_ns) == len(taken) == plan.rounds
 
-    @pytest.mark.parametrize(("call_seconds", "calls"), [(1e-8, 1), (1e-5, 3), (2e-5, 5), (0.001, 20)])
-    def test_it_has_a_third_of_the_time_at_most(self, call_seconds: float, calls: int) -> None:
-        """A fast model's block is short, and the yardstick's with it: calls of 1 ms, never none."""
-        ruler = FakeYardstick([])
+    @pytest.mark.parametrize("panel", [1, 2, 4, 10, 40])
+    @pytest.mark.parametrize("call_seconds", [1e-6, 0.001, 0.3])
+    def test_together_they_have_a_third_of_the_time_at_most(self, panel: int, call_seconds: float) -> None:
+        """Their settling calls included; where not even a call fits, each has one all the same."""
+        rulers = [FakeYardstick([], f"fake/{number}") for number in range(panel)]
         bench = FakeBench([1], prepare=lambda batch: ready(call_seconds))
-        conductor(bench, yardsticks=lambda device: [ruler]).run()
-        assert {order.calls for order in ruler.player.orders} == {calls}
+        conductor(bench, yardsticks=lambda device: rulers).run()
+        rounds = [sum(order.calls + order.settling for order in ruler.player.orders) * 0.001 for ruler in rulers]
+        fewest = [len(ruler.player.orders) * (1 + SETTLING_CALLS) * 0.001 for ruler in rulers]
+        given = schedule(call_seconds, 1.0).rounds * max(0.04, schedule(call_seconds, 1.0).block_seconds(call_seconds))
+        assert sum(rounds) <= max(given / 2, sum(fewest)) * 1.0001
+
+    def test_panels_of_several_devices_share_the_third(self) -> None:
+        """Two devices of 40 ms blocks: 40 ms for five yardsticks, three of them common."""
+        common = [FakeYardstick([], f"common/{number}", number) for number in range(3)]
+        own = {device: FakeYardstick([], f"own {device}") for device in ("cpu", "cpu:threads=2")}
+        benches = [FakeBench([1], device=device) for device in own]
+        measured = conductor(*benches, yardsticks=lambda device: [*common, own[device]]).run()
+        everyone = [*common, *own.values()]
+        assert {order.calls for ruler in everyone for order in ruler.player.orders} == {8 - SETTLING_CALLS}
+        assert [list(one.timing.yardsticks) for one in measured if one.timing is not None] == [
+            ["common/0", "common/1", "common/2", "own cpu"],
+            ["common/0", "common/1", "common/2", "own cpu:threads=2"],
+        ]
+
+    def test_a_block_says_which_workload_of_the_process_it_is_for(self) -> None:
+        rulers = [FakeYardstick([], f"fake/{number}", number) for number in range(3)]
+        conductor(FakeBench([1]), yardsticks=lambda device: rulers).run()
+        assert [{order.case for order in ruler.player.orders} for ruler in rulers] == [{0}, {1}, {2}]
 
     def test_a_device_may_have_none(self) -> None:
         ruler = FakeYardstick([])
@@ -304,6 +326,14 @@ class TestWatching:
         assert left == sorted(left, reverse=True)
         assert 1.8 < left[0] < 2.0
         assert left[-1] == 0.0
+
+    def test_the_time_left_counts_the_yardsticks(self) -> None:
+        """A case of 1 s and a yardstick of 10 ms in each of 23 rounds."""
+        seen: list[Progress] = []
+        rulers = [FakeYardstick([])]
+        conductor(FakeBench([1]), yardsticks=lambda device: rulers, watch=seen.append).run()
+        turns = schedule(0.001, 1.0).rounds
+        assert seen[1].seconds_left == pytest.approx((turns - 1) * (0.042 + 0.01))
 
     def test_only_while_nobody_runs(self) -> None:
         bench = FakeBench([1, 2])

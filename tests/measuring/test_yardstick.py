@@ -3,43 +3,38 @@ from __future__ import annotations
 import os
 import signal
 
-import numpy as np
 import psutil
 import pytest
 from measuring.fakes import Clock, FakeYardstick
 
-from pytest_modelperf.measuring import yardstick
+from pytest_modelperf.domain.workload import Workload
+from pytest_modelperf.measuring import workloads, yardstick
 from pytest_modelperf.measuring.host import cpu_count
 from pytest_modelperf.measuring.orders import Block
 from pytest_modelperf.measuring.peer import Lost
-from pytest_modelperf.measuring.yardstick import Yardstick
+from pytest_modelperf.measuring.yardstick import YardstickProcess
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="who waits is stopped by a signal")
 TIMEOUT_SECONDS = 30.0
+WORKLOADS = "pytest_modelperf.measuring.workloads"
 
 
-def test_another_workload_needs_another_version() -> None:
-    """Baselines hold ratios to it: who changes the workload must increase the version, and then this line."""
-    assert (yardstick.VERSION, yardstick.SIZE, yardstick.PRODUCTS) == (1, 256, 4)
+def start(*kinds: str, threads: int = 1) -> YardstickProcess:
+    return YardstickProcess(WORKLOADS, str(threads), *kinds, timeout_s=TIMEOUT_SECONDS, threads=threads)
 
 
-def test_the_name_tells_what_the_arithmetic_depends_on() -> None:
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    library = f"{blas['name']}={blas['version']}"
-    assert yardstick.name(3) == f"matmul/1 numpy={np.__version__} {library} threads=3"
+def child(ruler: YardstickProcess) -> psutil.Process:
+    return psutil.Process(ruler._peer.pid)
 
 
-def test_the_workload_can_be_repeated() -> None:
-    call = yardstick.work()
-    assert call() is None
-    assert call() is None
-
-
-@pytest.mark.parametrize(("call_seconds", "calls"), [(0.001, 20), (0.0061, 3), (0.5, 1)])
-def test_a_block_is_half_a_block_of_a_case(call_seconds: float, calls: int) -> None:
+@pytest.mark.parametrize(
+    ("call_seconds", "seconds", "calls"),
+    [(0.001, 1.0, 8), (0.001, 0.005, 3), (0.0005, 0.005, 8), (0.0005, 0.0, 1), (0.0061, 1.0, 1), (0.5, 1.0, 1)],
+)
+def test_a_block_is_short_its_settling_calls_included(call_seconds: float, seconds: float, calls: int) -> None:
     ruler = FakeYardstick([])
     ruler.call_seconds = call_seconds
-    assert ruler.calls == calls
+    assert ruler.calls(seconds) == calls
 
 
 @pytest.mark.parametrize(
@@ -50,30 +45,48 @@ def test_on_a_busy_machine_a_block_ends_early(
 ) -> None:
     """At 20 ms, looked at after every third call."""
     clock = Clock().install(monkeypatch)
-    samples = yardstick._block(lambda: clock.work(call_ms * 1e-3), Block(0, calls, 2))
-    assert samples == (call_ms * 1_000_000,) * timed
+    workload = Workload("fake/1", lambda: clock.work(call_ms * 1e-3))
+    assert yardstick._block(workload, Block(0, calls, 2)) == (call_ms * 1_000_000,) * timed
 
 
-def test_it_takes_blocks_and_is_stopped_in_between(capfd: pytest.CaptureFixture[str]) -> None:
-    before = set(psutil.Process().children())
-    ruler = Yardstick(1, TIMEOUT_SECONDS)
-    (process,) = set(psutil.Process().children()) - before
+def test_what_is_queued_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock().install(monkeypatch)
+    workload = Workload("fake/1", lambda: None, wait=lambda: clock.work(0.001))
+    assert yardstick._block(workload, Block(0, 4, 2)) == (1_000_000,) * 4
+
+
+def test_it_is_warm_when_it_has_been_called_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is as fast as its fastest call: noise only adds."""
+    clock = Clock().install(monkeypatch)
+    calls: list[float] = []
+
+    def call() -> None:
+        calls.append(0.02 if len(calls) < 2 else 0.001 + 0.0001 * (len(calls) % 3))
+        clock.work(calls[-1])
+
+    assert yardstick._warm(Workload("fake/1", call)) == pytest.approx(0.001)
+    assert sum(calls) == pytest.approx(yardstick.WARMUP_SECONDS, rel=0.2)
+
+
+def test_each_workload_takes_blocks_and_is_stopped_in_between(capfd: pytest.CaptureFixture[str]) -> None:
+    process = start("calls", "single")
     try:
-        assert ruler.name == yardstick.name(1)
-        assert ruler.call_seconds > 0
-        assert process.status() == psutil.STATUS_STOPPED
+        one, two = process.yardsticks
+        assert [one.name, two.name] == [workloads.name("calls", 1), workloads.name("single", 1)]
+        assert min(one.call_seconds, two.call_seconds) > 0
+        assert child(process).status() == psutil.STATUS_STOPPED
         # So few are made on a busy machine too.
-        for calls in (3, 1):
-            ruler.resume()
-            samples = ruler.block(Block(0, calls, 2))
-            ruler.pause()
-            assert process.status() == psutil.STATUS_STOPPED
+        for each, calls in ((one, 3), (two, 1), (one, 1)):
+            each.resume()
+            samples = each.block(Block(each.index, calls, 2))
+            each.pause()
+            assert child(process).status() == psutil.STATUS_STOPPED
             assert len(samples.samples_ns) == calls
             assert min(samples.samples_ns) > 0
             assert not samples.error
     finally:
-        ruler.close()
-    assert not process.is_running()
+        process.close()
+    assert not process.alive
     assert capfd.readouterr() == ("", "")
 
 
@@ -81,18 +94,21 @@ def test_it_takes_blocks_and_is_stopped_in_between(capfd: pytest.CaptureFixture[
 def test_it_has_the_threads_that_it_is_given() -> None:
     threads = []
     for number in (1, 2):
-        before = set(psutil.Process().children())
-        ruler = Yardstick(number, TIMEOUT_SECONDS)
-        (process,) = set(psutil.Process().children()) - before
-        threads.append(process.num_threads())
-        ruler.close()
+        process = start("threads", threads=number)
+        threads.append(child(process).num_threads())
+        process.close()
     assert threads[1] - threads[0] == 1
 
 
+def test_a_process_may_have_no_workloads() -> None:
+    process = start()
+    assert process.yardsticks == ()
+    process.close()
+
+
 def test_interrupted_in_a_block_it_ends_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
-    before = set(psutil.Process().children())
-    ruler = Yardstick(1, TIMEOUT_SECONDS)
-    (process,) = set(psutil.Process().children()) - before
+    ruler = start("single")
+    process = child(ruler)
     ruler.resume()
     ruler._peer.send(Block(0, 100, 2))
     ruler.close()
@@ -101,11 +117,11 @@ def test_interrupted_in_a_block_it_ends_without_a_word(capfd: pytest.CaptureFixt
 
 
 def test_lost_it_says_so() -> None:
-    before = set(psutil.Process().children())
-    ruler = Yardstick(1, TIMEOUT_SECONDS)
-    (process,) = set(psutil.Process().children()) - before
-    process.send_signal(signal.SIGKILL)
-    ruler.resume()
+    ruler = start("single")
+    child(ruler).send_signal(signal.SIGKILL)
+    (one,) = ruler.yardsticks
+    one.resume()
     with pytest.raises(Lost, match=r"^the yardstick's process was killed by signal 9 \(SIGKILL\)$"):
-        ruler.block(Block(0, 1, 0))
+        one.block(Block(0, 1, 0))
+    assert not ruler.alive
     ruler.close()

@@ -13,7 +13,7 @@ from ..errors import PeerLost
 from .bench import Bench
 from .orders import Prepare, Prepared
 from .peer import Lost
-from .schedule import SETTLING_CALLS, Schedule, schedule
+from .schedule import BLOCK_SECONDS, SETTLING_CALLS, Schedule, schedule
 from .turns import Contender, take_turns
 from .yardstick import Yardstick
 
@@ -77,7 +77,7 @@ class Conductor:
         self._yardsticks, self._unfit, self._only = yardsticks, dict(unfit or {}), only
         self._prepared: dict[_Place, Prepared] = {}
         self._contenders: dict[_Place, Contender] = {}
-        self._rulers: dict[str, list[Contender]] = {}
+        self._rulers: dict[str, dict[Yardstick, Contender]] = {}
 
     def run(self) -> tuple[Measured, ...]:
         """Measure. Raises CaseLost when a process that holds a model is gone."""
@@ -86,10 +86,8 @@ class Conductor:
         for number, bench in enumerate(self._benches):
             self._enter(number, bench)
         self._enter_yardsticks()
-        rulers = [ruler for panel in self._rulers.values() for ruler in panel]
-        everyone = list(dict.fromkeys([*self._contenders.values(), *rulers]))
         try:
-            take_turns(everyone, self._rng, self._after_round)
+            take_turns(list(self._everyone()), self._rng, self._after_round)
         except Lost as lost:
             raise self._blame(lost) from lost
         return self.results()
@@ -145,31 +143,51 @@ class Conductor:
 
     def _enter_yardsticks(self) -> None:
         turns = max((contender.schedule.rounds for contender in self._contenders.values()), default=0)
-        known: dict[Yardstick, Contender] = {}
         # In the order of the benches: a set's differs between processes, and the seed would not settle the turns.
-        for device in dict.fromkeys(bench.opened.device for bench in self._benches) if turns else ():
-            panel = self._yardsticks(device)
-            for yardstick in panel:
-                if yardstick not in known:
-                    seconds = self._yardstick_seconds() / len(panel)
-                    calls = min(yardstick.calls, max(1, round(seconds / yardstick.call_seconds)))
-                    known[yardstick] = Contender(yardstick, yardstick.index, Schedule(turns, calls, SETTLING_CALLS))
-            self._rulers[device] = [known[yardstick] for yardstick in panel]
+        devices = dict.fromkeys(bench.opened.device for bench in self._benches) if turns else ()
+        panels = {device: self._yardsticks(device) for device in devices}
+        everyone = dict.fromkeys(yardstick for panel in panels.values() for yardstick in panel)
+        share = self._yardstick_seconds() / max(1, len(everyone))
+        rulers = {
+            yardstick: Contender(yardstick, yardstick.index, Schedule(turns, yardstick.calls(share), SETTLING_CALLS))
+            for yardstick in everyone
+        }
+        self._rulers = {
+            device: {yardstick: rulers[yardstick] for yardstick in panel} for device, panel in panels.items()
+        }
 
     def _yardstick_seconds(self) -> float:
-        """How long the yardsticks' blocks may take together: they are to have at most a third of the time."""
-        blocks = sum(
-            contender.schedule.block_seconds(self._prepared[place].call_seconds, contender.pipelined)
-            for place, contender in self._contenders.items()
+        """How long all yardsticks of a round may take together: a third of the time, half of what the cases are given.
+
+        A fast model does not fill its time, which the schedule counts as if it did.
+        """
+        return (
+            sum(
+                max(
+                    contender.schedule.block_seconds(self._prepared[place].call_seconds, contender.pipelined),
+                    BLOCK_SECONDS,
+                )
+                for place, contender in self._contenders.items()
+            )
+            / 2
         )
-        return blocks / 2
+
+    def _everyone(self) -> dict[Contender, float]:
+        """All who take turns, with the seconds that they need in all."""
+        cases = {
+            contender: contender.schedule.seconds(self._prepared[place].call_seconds, contender.pipelined)
+            for place, contender in self._contenders.items()
+        }
+        rulers = {
+            ruler: ruler.schedule.seconds(yardstick.call_seconds)
+            for panel in self._rulers.values()
+            for yardstick, ruler in panel.items()
+        }
+        return {**cases, **rulers}
 
     def _after_round(self, turn: int, turns: int) -> None:
-        seconds = sum(
-            contender.schedule.seconds(self._prepared[place].call_seconds, contender.pipelined)
-            for place, contender in self._contenders.items()
-        )
-        self._watch(Progress(f"{len(self._contenders)} cases in turn", turn, turns, seconds * (1 - turn / turns)))
+        left = sum(self._everyone().values()) * (1 - turn / turns)
+        self._watch(Progress(f"{len(self._contenders)} cases in turn", turn, turns, left))
 
     def _measured(self, number: int, case: Case, samples_per_call: int) -> Measured:
         prepared, contender = self._prepared[number, case.key], self._contenders.get((number, case.key))
@@ -191,10 +209,10 @@ class Conductor:
             ),
             turns=tuple(turns),
             yardsticks={
-                ruler.player.name: tuple(ruler.blocks[turn].samples_ns for turn in turns)
-                for ruler in self._rulers.get(case.device, ())
+                yardstick.name: tuple(ruler.blocks[turn].samples_ns for turn in turns)
+                for yardstick, ruler in self._rulers.get(case.device, {}).items()
                 # An interrupted run can end between a case's block and a yardstick's.
-                if isinstance(ruler.player, Yardstick) and all(turn in ruler.blocks for turn in turns)
+                if all(turn in ruler.blocks for turn in turns)
             },
             settling_calls=contender.schedule.settling,
             warmup=warmup,

@@ -1,69 +1,84 @@
-"""A yardstick: a fixed small workload, in a process of its own, that tells how fast the machine is just now.
-
-A numpy matrix product of 256² in single precision. It is built on no framework under test, so that it hides no upgrade
-of one, and in trials it took away as much of the machine's drift as convolutions of the framework itself.
-"""
+"""Yardsticks: fixed small workloads, in processes of their own, that tell how fast the machine is just now."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
-from collections.abc import Callable
-from typing import Any
 
 from .. import launch
-from .blocks import time_calls
+from ..domain.workload import Workload
+from .blocks import time_calls, time_waited
 from .orders import Block, Message, Samples
 from .peer import Channel, Peer, connect
-from .warmup import warm_up
+from .schedule import SETTLING_CALLS
 
-# Increase it whenever `work` changes: ratios to another yardstick are not comparable.
-VERSION = 1
-SIZE = 256
-PRODUCTS = 4
-# A yardstick's block: half a block of a case, so that it takes at most a third of the measuring time.
-BLOCK_SECONDS = 0.02
+# The longest block of a yardstick: longer ones tell no more about the round.
+BLOCK_SECONDS = 0.01
+# A busy machine makes a block this many times longer before it is ended early.
+PATIENCE = 2
 FEWEST_CALLS = 3
-_WARMUP_SECONDS = 1.0
+# How long each workload is called before it counts: caches, pages and thread pools take a few milliseconds.
+WARMUP_SECONDS = 0.05
 # What sets the threads of the libraries that numpy multiplies with, read when they are loaded.
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 class Ready(Message, frozen=True):
-    """The yardstick's process is warm: its full name, and the seconds of a call."""
+    """The process is warm: the full name of each workload, and the seconds of its call."""
 
-    name: str
-    call_seconds: float
+    names: tuple[str, ...]
+    call_seconds: tuple[float, ...]
 
 
 Answer = Ready | Samples
 
 
 class Yardstick:
-    """The parent's side: takes blocks in turn like a case, and is stopped in between."""
+    """A workload as a contender: takes blocks in turn like a case, and its process is stopped in between.
 
-    # Which of its process's workloads it is.
-    index = 0
+    `index` is its number in the process, which `Block.case` carries.
+    """
 
-    def __init__(self, threads: int, timeout_s: float) -> None:
-        """Start it with this many threads. Raises PeerLost."""
-        env = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
-        argv = launch.argv(__name__, str(threads))
+    def __init__(self, process: YardstickProcess, index: int, name: str, call_seconds: float) -> None:
+        self._process, self.index = process, index
+        self.name, self.call_seconds = name, call_seconds
+
+    def calls(self, seconds: float) -> int:
+        """Timed calls of a block that takes at most this long, those that settle it included; one at the least."""
+        return max(1, int(min(seconds, BLOCK_SECONDS) / self.call_seconds) - SETTLING_CALLS)
+
+    def block(self, order: Block) -> Samples:
+        return self._process.block(order)
+
+    def resume(self) -> None:
+        self._process.resume()
+
+    def pause(self) -> None:
+        self._process.pause()
+
+
+class YardstickProcess:
+    """A process that does the workloads of one module, as the parent sees it; stopped unless one has its turn."""
+
+    def __init__(self, workloads: str, *arguments: str, timeout_s: float, threads: int | None = None) -> None:
+        """Start it, with this many threads for numpy's libraries (None: theirs to choose). Raises PeerLost.
+
+        `workloads` names the module whose `workloads(*arguments)` gives them; it may give none.
+        """
+        env = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))} if threads else None
+        argv = launch.argv(__name__, workloads, *arguments)
         self._peer: Peer[Answer] = Peer("the yardstick's process", argv, Answer, timeout_s=timeout_s, env=env)
         ready = self._peer.receive()
         assert isinstance(ready, Ready)
-        self.name, self.call_seconds = ready.name, ready.call_seconds
+        each = zip(ready.names, ready.call_seconds, strict=True)
+        self.yardsticks = tuple(Yardstick(self, index, *one) for index, one in enumerate(each))
         self._peer.pause()
 
     @property
     def alive(self) -> bool:
-        """Whether its process is still there."""
+        """Whether the process is still there."""
         return self._peer.alive
-
-    @property
-    def calls(self) -> int:
-        """Calls in a block."""
-        return max(1, round(BLOCK_SECONDS / self.call_seconds))
 
     def block(self, order: Block) -> Samples:
         samples = self._peer.ask(order)
@@ -80,46 +95,35 @@ class Yardstick:
         self._peer.close()
 
 
-def work() -> Callable[[], Any]:
-    """The workload as a call without arguments."""
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    left = rng.standard_normal((SIZE, SIZE), dtype=np.float32)
-    right = rng.standard_normal((SIZE, SIZE), dtype=np.float32)
-    product = np.empty((SIZE, SIZE), dtype=np.float32)
-
-    def call() -> None:
-        for _ in range(PRODUCTS):
-            np.matmul(left, right, out=product)
-
-    return call
-
-
-def name(threads: int) -> str:
-    """The yardstick's full name; the library that does its arithmetic is part of it."""
-    import numpy as np
-
-    # Two builds of one numpy may multiply with different libraries, which are different yardsticks.
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return f"matmul/{VERSION} numpy={np.__version__} {blas['name']}={blas['version']} threads={threads}"
-
-
-def main(threads: str) -> None:
+def main(module: str, *arguments: str) -> None:
     """The child's side: warm up, say so, and answer blocks until the connection closes."""
     channel: Channel[Block] = connect(Block)
-    call = work()
-    _, call_seconds = warm_up(lambda calls: time_calls(call, calls), 0.001, _WARMUP_SECONDS)
-    channel.send(Ready(name(int(threads)), call_seconds))
+    given: tuple[Workload, ...] = importlib.import_module(module).workloads(*arguments)
+    channel.send(Ready(tuple(one.name for one in given), tuple(map(_warm, given))))
     # OSError: the parent was interrupted and has left in the middle of a block.
     with contextlib.suppress(EOFError, OSError):
         while True:
-            channel.send(Samples(_block(call, channel.receive())))
+            order = channel.receive()
+            channel.send(Samples(_block(given[order.case], order)))
 
 
-def _block(call: Callable[[], Any], order: Block) -> tuple[int, ...]:
+def _warm(workload: Workload) -> float:
+    """Call it for a while; gives the seconds of its fastest call: noise only adds, and blocks are planned by it."""
+    samples = _timed(workload, FEWEST_CALLS)
+    while sum(samples) < WARMUP_SECONDS * 1e9:
+        samples += _timed(workload, FEWEST_CALLS)
+    return max(1, min(samples)) * 1e-9
+
+
+def _block(workload: Workload, order: Block) -> tuple[int, ...]:
     """A block that ends early on a busy machine, where the threads of a product wait for each other (80 times seen)."""
-    samples = time_calls(call, min(FEWEST_CALLS, order.calls), order.settling)
-    while len(samples) < order.calls and sum(samples) < BLOCK_SECONDS * 1e9:
-        samples += time_calls(call, min(FEWEST_CALLS, order.calls - len(samples)))
+    samples = _timed(workload, min(FEWEST_CALLS, order.calls), order.settling)
+    while len(samples) < order.calls and sum(samples) < PATIENCE * BLOCK_SECONDS * 1e9:
+        samples += _timed(workload, min(FEWEST_CALLS, order.calls - len(samples)))
     return samples
+
+
+def _timed(workload: Workload, calls: int, settling: int = 0) -> tuple[int, ...]:
+    if workload.wait is None:
+        return time_calls(workload.call, calls, settling)
+    return time_waited(workload.call, workload.wait, calls, settling)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_modelperf.measuring.host import cpu_count
+from pytest_modelperf.measuring.orders import Block
+from pytest_modelperf.measuring.yardstick import Yardstick
+from pytest_modelperf.plugin import yardsticks as module
+from pytest_modelperf.plugin.yardsticks import Yardsticks
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="who waits is stopped by a signal")
+
+
+@pytest.fixture(scope="module")
+def yardsticks() -> Iterator[Yardsticks]:
+    started = Yardsticks(timeout_s=60.0)
+    yield started
+    started.close()
+
+
+def kinds(panel: tuple[Yardstick, ...]) -> list[str]:
+    return [yardstick.name.partition("/")[0] for yardstick in panel]
+
+
+def test_devices_share_what_one_thread_does(yardsticks: Yardsticks) -> None:
+    one, two = yardsticks.of("cpu:threads=1"), yardsticks.of("cpu:threads=2")
+    assert kinds(one) == ["calls", "single", "memory"]
+    assert kinds(two) == ["calls", "single", "memory", "threads"]
+    assert two[:3] == one
+    assert two[3].name.endswith(" threads=2")
+
+
+def test_a_cpu_without_a_number_has_all_threads(yardsticks: Yardsticks) -> None:
+    assert yardsticks.of("cpu") == yardsticks.of(f"cpu:threads={cpu_count()}")
+
+
+def test_one_that_was_lost_is_started_again(yardsticks: Yardsticks) -> None:
+    (*single, _), process = yardsticks.of("cpu:threads=2"), yardsticks._processes[2]
+    assert process is not None
+    process._peer.kill()
+    *same, threads = yardsticks.of("cpu:threads=2")
+    assert same == single
+    threads.resume()
+    assert len(threads.block(Block(threads.index, 1, 0)).samples_ns) == 1
+    threads.pause()
+
+
+def test_an_accelerator_that_nothing_has_workloads_for_has_none(
+    yardsticks: Yardsticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert yardsticks.of("npu:0") == ()
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    assert yardsticks.of("cuda:99") == ()
+
+
+def test_an_accelerator_is_asked_once(yardsticks: Yardsticks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has no workloads for it has ended."""
+    assert yardsticks.of("cuda:98") == ()
+    monkeypatch.setattr(module, "YardstickProcess", lambda *arguments, **options: pytest.fail("asked again"))
+    assert yardsticks.of("cuda:98") == ()
