@@ -2,22 +2,21 @@
 
 The onnx library would read every weight that is kept inside the file, which counts in the load time and the peak
 memory of the model; here tensors are stepped over, and neither onnx nor onnxruntime is needed to tell the inputs.
-Field numbers are those of onnx.proto, which are part of the format; the wire format is that of
-https://protobuf.dev/programming-guides/encoding.
+Field numbers are those of onnx.proto, which are part of the format.
 """
 
 from __future__ import annotations
 
 import math
-import mmap
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..domain.precision import loosest
 from ..domain.signature import Input, Shape, Signature
 from ..errors import ModelError
+from . import protobuf
 from .formats import seems
+from .protobuf import Damaged
 
 # TensorProto.DataType → dtype, under numpy's names where there is one.
 _DTYPES = {
@@ -50,9 +49,6 @@ _TENSOR_TYPE = {1: "elem_type", 2: "shape"}
 _SHAPE = {1: "dim"}
 _DIM = {1: "dim_value", 2: "dim_param"}
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
-
 
 @dataclass(frozen=True)
 class OnnxGraph:
@@ -68,15 +64,11 @@ class OnnxGraph:
     precision: str = ""
 
 
-class _Damaged(Exception):
-    """The bytes are no protobuf message, or none of ONNX."""
-
-
 def read_file(path: Path) -> OnnxGraph:
     """What the file at `path` says. Raises ModelError for what is no ONNX, and for external data that is not there."""
     try:
-        graph = _graph(_mapped(path))
-    except _Damaged as error:
+        graph = _graph(protobuf.mapped(path))
+    except Damaged as error:
         what = seems(path)
         guess = f"; it seems to be {what}" if what else ""
         raise ModelError(f"{path} is no ONNX model, or a damaged one ({error}){guess}. Export it anew") from None
@@ -90,7 +82,7 @@ def read_bytes(data: bytes) -> OnnxGraph:
     """What a serialised ModelProto says. Raises ModelError where it holds no graph."""
     try:
         return _graph(memoryview(data))
-    except _Damaged as error:
+    except Damaged as error:
         raise ModelError(f"the ModelProto is no ONNX model ({error}); export it anew") from None
 
 
@@ -99,22 +91,15 @@ def size_bytes(path: Path, graph: OnnxGraph) -> int:
     return sum(file.stat().st_size for file in (path, *(path.parent / name for name in graph.external)))
 
 
-def _mapped(path: Path) -> memoryview:
-    with path.open("rb") as file:
-        # An empty file cannot be mapped. The mapping goes with the last view of it.
-        empty = path.stat().st_size == 0
-        return memoryview(b"") if empty else memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
-
 def _graph(data: memoryview) -> OnnxGraph:
     name, inputs, weights, parameters, external = "", list[Input](), set[str](), 0, dict[str, None]()
     dtypes = set[str]()
-    model = dict(_fields(data, _MODEL))
+    model = dict(protobuf.fields(data, _MODEL))
     if not model:
-        raise _Damaged("it holds no graph")
-    for field, value in _fields(model["graph"], _GRAPH):
+        raise Damaged("it holds no graph")
+    for field, value in protobuf.fields(model["graph"], _GRAPH):
         if field == "name":
-            name = _text(value)
+            name = protobuf.text(value)
         elif field == "initializer":
             weight, dtype, number, files = _weight(value)
             weights.add(weight)
@@ -130,27 +115,27 @@ def _graph(data: memoryview) -> OnnxGraph:
 
 def _weight(data: object) -> tuple[str, str, int, list[str]]:
     name, dtype, dims, files = "", "", list[int](), list[str]()
-    for field, value in _fields(data, _TENSOR):
+    for field, value in protobuf.fields(data, _TENSOR):
         if field == "name":
-            name = _text(value)
+            name = protobuf.text(value)
         elif field == "data_type":
             dtype = _DTYPES.get(value, "") if isinstance(value, int) else ""
         elif field == "external_data":
-            entry = {key: _text(text) for key, text in _fields(value, _ENTRY)}
+            entry = {key: protobuf.text(text) for key, text in protobuf.fields(value, _ENTRY)}
             files += [entry.get("value", "")] if entry.get("key") == "location" else []
         else:
-            dims += [value] if isinstance(value, int) else _packed(value)
+            dims += [value] if isinstance(value, int) else protobuf.packed(value)
     return name, dtype, math.prod(dims), files
 
 
 def _input(data: object) -> Input:
-    described = dict(_fields(data, _VALUE_INFO))
+    described = dict(protobuf.fields(data, _VALUE_INFO))
     dtype, shape = _type(described.get("type"))
-    return Input(_text(described.get("name")), shape, dtype)
+    return Input(protobuf.text(described.get("name")), shape, dtype)
 
 
 def _type(data: object) -> tuple[str, Shape]:
-    for kind, described in _fields(data, _TYPE):
+    for kind, described in protobuf.fields(data, _TYPE):
         return _tensor_type(described) if kind == "tensor" else (kind, None)
     return "unknown", None
 
@@ -158,67 +143,19 @@ def _type(data: object) -> tuple[str, Shape]:
 def _tensor_type(data: object) -> tuple[str, Shape]:
     kind: str = "unknown"
     shape: Shape = None
-    for field, value in _fields(data, _TENSOR_TYPE):
+    for field, value in protobuf.fields(data, _TENSOR_TYPE):
         if field == "elem_type":
             kind = _DTYPES.get(value, f"ONNX type {value}") if isinstance(value, int) else kind
         else:
-            shape = tuple(_size(dim) for _, dim in _fields(value, _SHAPE))
+            shape = tuple(_size(dim) for _, dim in protobuf.fields(value, _SHAPE))
     return kind, shape
 
 
 def _size(data: object) -> int | str | None:
-    for field, value in _fields(data, _DIM):
+    for field, value in protobuf.fields(data, _DIM):
         if field == "dim_value" and isinstance(value, int):
             # Negative sizes (as unsigned 64 bits) and zeros stand for a size that the exporter did not know.
             return value if 0 < value < 2**63 else None
-        name = _text(value)
+        name = protobuf.text(value)
         return name if name.isidentifier() else None
     return None
-
-
-def _fields(data: object, names: dict[int, str]) -> Iterator[tuple[str, int | memoryview]]:
-    """The fields of a message that `names` names; the others are stepped over."""
-    if not isinstance(data, memoryview):
-        raise _Damaged("a message is missing")
-    position = 0
-    while position < len(data):
-        tag, position = _varint(data, position)
-        number, wire = tag >> 3, tag & 7
-        value: int | memoryview
-        if wire == _VARINT:
-            value, position = _varint(data, position)
-        else:
-            size, position = _varint(data, position) if wire == _BYTES else (_FIXED_SIZES.get(wire), position)
-            if size is None or number == 0:
-                raise _Damaged("its bytes are no protobuf message")
-            if position + size > len(data):
-                raise _Damaged("it is cut short")
-            value, position = data[position : position + size], position + size
-        if number in names:
-            yield names[number], value
-
-
-def _varint(data: memoryview, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while position < len(data) and shift < 64:
-        byte = data[position]
-        value |= (byte & 0x7F) << shift
-        position += 1
-        if byte < 0x80:
-            return value & (2**64 - 1), position
-        shift += 7
-    raise _Damaged("it is cut short" if shift < 64 else "its bytes are no protobuf message")
-
-
-def _packed(data: object) -> list[int]:
-    numbers, position = [], 0
-    while isinstance(data, memoryview) and position < len(data):
-        number, position = _varint(data, position)
-        numbers.append(number)
-    return numbers
-
-
-def _text(data: object) -> str:
-    if not isinstance(data, memoryview):
-        raise _Damaged("a name is missing")
-    return bytes(data).decode(errors="replace")
