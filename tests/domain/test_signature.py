@@ -123,3 +123,24 @@ def test_inputs_that_do_not_fit_are_named(inputs: dict[str, Value] | list[Value]
     with pytest.raises(UsageError) as caught:
         MODEL.named(inputs)
     assert str(caught.value) == message
+
+
+def test_every_name_of_an_input_is_taken_and_the_first_is_used() -> None:
+    known = Input("x", (None, 3), "float32", aliases=("serving_default_x", "serving_default_x:0"))
+    other = Input("serving_default_x", (None, 3), "float32")
+    given = Tensor(("batch", 3))
+    assert Signature((known,)).complete({"serving_default_x:0": given}) == {"x": given}
+    value = Value(np.zeros((2, 3), np.float32), "float32")
+    assert Signature((known,)).named({"serving_default_x": value}) == {"x": value}
+    # A name of one input is never that of another.
+    assert list(Signature((known, other)).complete({"serving_default_x": given})) == ["serving_default_x", "x"]
+    with pytest.raises(UsageError, match=r"input 'x' is given twice, by 'serving_default_x' too; leave one of them"):
+        Signature((known,)).complete({"x": given, "serving_default_x": given})
+
+
+def test_integers_whose_limits_the_model_tells_are_drawn_between_them() -> None:
+    known = Input("x", (None, 3), "int8", limits=(-128, 128))
+    assert Signature((known,)).complete(None) == {"x": Tensor(("batch", 3), "int8", low=-128, high=128)}
+    unnamed = Input("x", (None, None), "int8", limits=(-128, 128))
+    with pytest.raises(UsageError, match=r"Tensor\(\('batch', 'axis1'\), \"int8\", low=-128, high=128\)"):
+        Signature((unnamed,)).complete(None)

@@ -15,12 +15,18 @@ Shape = tuple[int | str | None, ...] | None
 
 @dataclass(frozen=True)
 class Input:
-    """One input as the model names it."""
+    """One input as the model names it.
+
+    `aliases` are other names that it goes by (TensorFlow's `serving_default_x:0`). `limits` are the lowest value that
+    integers may have and the first that is too high, where the model tells.
+    """
 
     name: str
     shape: Shape
     dtype: str
     required: bool = True
+    aliases: tuple[str, ...] = ()
+    limits: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Signature:
     inputs: tuple[Input, ...]
 
     def complete(self, given: Mapping[str, Any] | Sequence[Any] | None) -> Mapping[str, Any] | Sequence[Any]:
-        """The user's inputs, and a Tensor for every required input that they leave out.
+        """The user's inputs by the model's names, and a Tensor for every required input that they leave out.
 
         An axis that the model names keeps its name, an unnamed leading one is `batch`. Raises UsageError, with the line
         to write, for a name that the model does not have and for what cannot be known: another unnamed axis, the upper
@@ -38,14 +44,9 @@ class Signature:
         """
         if given is not None and not isinstance(given, Mapping):
             return given
-        names = {known.name for known in self.inputs}
-        for name in given or {}:
-            if name not in names:
-                raise UsageError(f"the model has no input {name!r}; {nearest(name, names)}")
-        missing = {
-            known.name: _tensor(known) for known in self.inputs if known.required and known.name not in (given or {})
-        }
-        return {**(given or {}), **missing}
+        found = self._by_name(given or {})
+        missing = {known.name: _tensor(known) for known in self.inputs if known.required and known.name not in found}
+        return {**found, **missing}
 
     def named(self, inputs: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
         """The inputs of one call by name; those by position get the model's names.
@@ -61,12 +62,23 @@ class Signature:
                     "leave the others out"
                 )
             inputs = dict(zip(names, inputs, strict=False))
-        for name in inputs:
-            if name not in names:
-                raise UsageError(f"the model has no input {name!r}; {nearest(name, names)}")
+        found = self._by_name(inputs)
         for known in self.inputs:
-            _check(known, inputs)
-        return dict(inputs)
+            _check(known, found)
+        return found
+
+    def _by_name(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What is given by one of each input's names, by its first."""
+        aliases = {alias: known.name for known in self.inputs for alias in known.aliases}
+        names = {**aliases, **{known.name: known.name for known in self.inputs}}
+        found: dict[str, Any] = {}
+        for name, value in given.items():
+            if name not in names:
+                raise UsageError(f"the model has no input {name!r}; {nearest(name, names.values())}")
+            if names[name] in found:
+                raise UsageError(f"input {names[name]!r} is given twice, by {name!r} too; leave one of them out")
+            found[names[name]] = value
+        return found
 
 
 def _check(known: Input, inputs: Mapping[str, Any]) -> None:
@@ -108,21 +120,27 @@ def _tensor(known: Input) -> Tensor:
             f"input {known.name!r} of the model has the type {known.dtype!r}, which cannot be drawn; "
             f'give it as it is, an array of your own: inputs={{"{known.name}": numpy.array(…)}}'
         )
-    integers = DTYPES[known.dtype][1] == "integers"
     if unnamed:
         raise UsageError(
             f"input {known.name!r} of the model has an unnamed size at position {unnamed[0]} of {known.shape}; "
-            f"name it and give it values: {_line(known, shape, 'high=…' if integers else '')}"
+            f"name it and give it values: {_line(known, shape)}"
         )
-    if integers:
+    if DTYPES[known.dtype][1] == "integers" and known.limits is None:
         raise UsageError(
             f"input {known.name!r} of the model holds integers ({known.dtype}), and their upper limit is not known; "
-            f"write {_line(known, shape, 'high=…')}"
+            f"write {_line(known, shape)}"
         )
-    return Tensor(tuple(size for size in shape if size is not None), known.dtype)
+    low, high = known.limits or (None, None)
+    return Tensor(tuple(size for size in shape if size is not None), known.dtype, low=low, high=high)
 
 
-def _line(known: Input, shape: tuple[int | str | None, ...], more: str) -> str:
+def _line(known: Input, shape: tuple[int | str | None, ...]) -> str:
     sizes = ", ".join(repr(f"axis{position}" if size is None else size) for position, size in enumerate(shape))
     comma = "," if len(shape) == 1 else ""
-    return f'inputs={{"{known.name}": Tensor(({sizes}{comma}), "{known.dtype}"{", " + more if more else ""})}}'
+    return f'inputs={{"{known.name}": Tensor(({sizes}{comma}), "{known.dtype}"{_limits(known)})}}'
+
+
+def _limits(known: Input) -> str:
+    if DTYPES[known.dtype][1] != "integers":
+        return ""
+    return ", high=…" if known.limits is None else f", low={known.limits[0]}, high={known.limits[1]}"
