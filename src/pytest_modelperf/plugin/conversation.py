@@ -1,22 +1,23 @@
-"""A conversation: one marked test, run in its file's runner, with twins on the other devices."""
+"""A conversation: one marked test, run in its file's runner, with twins on other devices and in another tree."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from ..domain.results import Sweep
 from ..errors import PeerLost
-from ..measuring.bench import Bench
+from ..measuring.conduct import CaseLost
 from .examination import Examination
 from .marker import name_in_file
 from .messages import (
     BodyDone,
     Broken,
-    Dismiss,
     Missing,
     Refused,
     Reported,
@@ -28,8 +29,11 @@ from .messages import (
     TestDone,
     Warned,
 )
+from .pairs import Absent
 from .remote import BodyLeft, RemoteBench, Runner, RunnerBroken
 from .runners import Runners
+from .tree import Tree
+from .twins import Twin, here, side_by_side, there
 
 
 class Conversation:
@@ -49,7 +53,7 @@ class Conversation:
         self._item, self._examination = item, examination
         self._runners, self._hold = runners, hold
         self.reports: list[pytest.TestReport] = []
-        self._twins: list[Runner] = []
+        self._twins: list[Twin] = []
         self._test = name_in_file(item)
 
     def run(self, following: pytest.Item | None) -> list[pytest.TestReport]:
@@ -77,7 +81,7 @@ class Conversation:
             self._measure(runner, said)
         elif isinstance(said, BodyDone):
             if said.passed:
-                self._confirm(runner)
+                self._repeat(runner)
             runner.peer.send(self._examination.judge(said.passed))
         elif isinstance(said, Stopped):
             raise pytest.exit.Exception(said.reason, said.returncode) if said.exits else KeyboardInterrupt
@@ -92,9 +96,9 @@ class Conversation:
         self._hold(terms.devices)
         skipped: dict[str, str] = {}
         refused: dict[str, str] = {}
-        benches: list[Bench] = []
+        benches: list[RemoteBench] = []
         for device in terms.devices:
-            bench = RemoteBench.open(runner, device) if not benches else self._twin(device, f"on {device}")
+            bench = RemoteBench.open(runner, device) if not benches else self._opened(device)
             if isinstance(bench, Missing):
                 skipped[device] = bench.reason
             elif isinstance(bench, Refused):
@@ -108,85 +112,129 @@ class Conversation:
             runner.peer.resume()
             runner.peer.send(Skip(f"no device to measure on: {reasons}"))
             return
+        others = self._opened_there(benches)
         try:
-            sweep = self._examination.measure(terms, benches, skipped, refused)
-            for measured in benches:
-                measured.release()
+            sweep = self._swept(terms, benches, others, skipped, refused)
         except BodyLeft as left:
             if self._twins:
-                raise RunnerBroken(f"{left.runner.name} left the test in the middle: {left}") from left
+                raise RunnerBroken(_left(left)) from left
+            self._part(others)
             runner.peer.resume()
             return
-        self._dismiss_twins()
+        for twin in self._twins:
+            twin.dismiss()
+        self._part(others)
         runner.peer.resume()
         runner.peer.send(Swept(sweep))
 
-    def _confirm(self, runner: Runner) -> None:
-        """Measure suspected slowdowns again, each time in fresh runners, until they are suspect no more."""
-        for attempt in range(1, self._examination.confirmations + 1):
-            suspects = self._examination.suspects()
-            if not suspects:
-                return
-            runner.peer.pause()
-            labels = {device: f"on {device}, confirmation {attempt}" for device in suspects}
+    def _swept(
+        self,
+        terms: Terms,
+        benches: Sequence[RemoteBench],
+        others: dict[str, Other],
+        skipped: Mapping[str, str],
+        refused: Mapping[str, str],
+    ) -> Sweep:
+        """Measure, beside the other side where there is one; what is lost there is measured here alone."""
+        while True:
+            theirs = [other.bench for other in others.values()]
             try:
-                self._measure_again(labels)
+                sweep = self._examination.measure(terms, benches, skipped, refused, theirs)
+            except (CaseLost, BodyLeft) as error:
+                lost = next((device for device, other in others.items() if other.twin.is_behind(error)), None)
+                if lost is None:
+                    raise
+                others.pop(lost).twin.kill()
+                why = _left(error) if isinstance(error, BodyLeft) else str(error)
+                self._examination.lack(lost, Absent("not measured", why))
+            else:
+                for bench in benches:
+                    bench.release()
+                return sweep
+
+    def _opened_there(self, benches: Sequence[RemoteBench]) -> dict[str, Other]:
+        """By device, the other side of what is open here, where there is one that does the same."""
+        tree = self._examination.tree
+        if tree is None:
+            return {}
+        twins = [self._twin(bench.opened.device, "", tree) for bench in benches]
+        others: dict[str, Other] = {}
+        for twin, mine, theirs in zip(twins, benches, side_by_side([there(twin, tree) for twin in twins]), strict=True):
+            if isinstance(theirs, Absent):
+                self._examination.lack(twin.device, theirs)
+            else:
+                others[twin.device] = Other(twin, theirs)
+                if not self._examination.same_work(mine.opened, theirs.opened):
+                    self._part({twin.device: others.pop(twin.device)})
+        return others
+
+    def _part(self, others: Mapping[str, Other]) -> None:
+        """Have the other side leave its test. What goes wrong there now is nobody's concern."""
+        for other in others.values():
+            try:
+                other.bench.release()
+                other.twin.dismiss()
+            except (PeerLost, RunnerBroken, BodyLeft):
+                other.twin.kill()
+
+    def _repeat(self, runner: Runner) -> None:
+        """Measure in fresh runners what was to be measured more than once, and suspected slowdowns again."""
+        while (attempt := self._examination.next_attempt()) is not None:
+            runner.peer.pause()
+            tree = self._examination.tree
+            here_ = [self._twin(device, attempt.name) for device in attempt.devices]
+            there_ = [self._twin(device, attempt.name, tree) for device in attempt.devices] if tree is not None else []
+            try:
+                self._measure_again(here_, there_)
             except (PeerLost, RunnerBroken, BodyLeft) as error:
                 # What was measured is judged as it is: a second process that is lost says nothing of the first.
-                self._examination.note(f"could not be measured again: {error}")
+                self._examination.gave_up(str(error))
                 return
             finally:
-                self._twins.clear()
-                for label in labels.values():
-                    self._runners.kill_one(self._item.path, label)
+                for twin in (*here_, *there_):
+                    twin.kill()
                 runner.peer.resume()
 
-    def _measure_again(self, labels: Mapping[str, str]) -> None:
-        """Measure the suspects in fresh runners, by device the name of each, and let them tear down."""
-        benches = [self._twin(device, label) for device, label in labels.items()]
-        self._examination.measure_again([bench for bench in benches if isinstance(bench, RemoteBench)])
-        self._dismiss_twins()
-        for label in labels.values():
-            self._runners.end(self._item.path, label)
+    def _measure_again(self, mine: Sequence[Twin], theirs: Sequence[Twin]) -> None:
+        """Measure in these twins, and let them tear down."""
+        tree = self._examination.tree
+        opened = side_by_side(
+            [*(here(twin) for twin in mine), *(there(twin, tree) for twin in theirs if tree is not None)]
+        )
+        for one in opened:
+            if isinstance(one, Absent):
+                raise RunnerBroken(one.reason)
+        benches = [bench for bench in opened if isinstance(bench, RemoteBench)]
+        now = [bench for bench in benches if bench.runner.tree is None]
+        self._examination.measure_again(now, [bench for bench in benches if bench not in now])
+        for twin in (*mine, *theirs):
+            twin.dismiss()
+            twin.end()
 
-    def _dismiss_twins(self) -> None:
-        while self._twins:
-            self._drained(self._twins.pop())
-
-    def _twin(self, device: str, label: str) -> RemoteBench | Missing | Refused:
-        """The same test in a runner of its own, up to the call of the fixture, its model open on `device`."""
-        twin = self._runners.of(self._item.path, label)
-        twin.check(self._test)
-        twin.peer.resume()
-        twin.peer.send(RunTest(self._test, self._then, twin=True))
-        while True:
-            said = twin.peer.receive()
-            if isinstance(said, Terms):
-                break
-            if isinstance(said, TestDone):
-                twin.peer.pause()
-                return Refused("the test ended in its twin before it called modelperf")
-            if isinstance(said, Broken):
-                raise _failed(twin, said)
-        bench = RemoteBench.open(twin, device)
+    def _opened(self, device: str) -> RemoteBench | Missing | Refused:
+        """The test's model on a further device, in a twin."""
+        twin = self._twin(device)
+        (bench,) = side_by_side([here(twin)])
         if isinstance(bench, RemoteBench):
             self._twins.append(twin)
-        else:
-            self._drained(twin, dismissed=isinstance(bench, Missing))
         return bench
 
-    def _drained(self, twin: Runner, *, dismissed: bool = True) -> None:
-        """Have the twin leave its test's body and tear down; what it reports is not the test's."""
-        if dismissed:
-            twin.peer.resume()
-            twin.peer.send(Dismiss())
-        while True:
-            said = twin.peer.receive()
-            if isinstance(said, BodyDone):
-                twin.peer.send(self._examination.nothing())
-            elif isinstance(said, TestDone):
-                twin.peer.pause()
-                return
+    def _twin(self, device: str, attempt: str = "", tree: Tree | None = None) -> Twin:
+        where = f"at {tree.name} on {device}" if tree is not None else f"on {device}"
+        label = ", ".join(filter(None, [where, attempt]))
+        return Twin(self._runners, self._item.path, self._test, self._then, device, label, tree)
+
+
+@dataclass(frozen=True)
+class Other:
+    """The other side of a test on one device: its twin, and its bench."""
+
+    twin: Twin
+    bench: RemoteBench
+
+
+def _left(left: BodyLeft) -> str:
+    return f"{left.runner.name} left the test in the middle: {left}"
 
 
 def _end_run(session: pytest.Session, said: TestDone) -> None:

@@ -6,10 +6,11 @@ import dataclasses
 import signal
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from ..baselines.store import Store
+from ..domain.axes import Case
 from ..domain.baseline import Run
 from ..domain.codec import to_json
 from ..domain.host import Host
@@ -21,12 +22,15 @@ from ..judging.budgets import breaches
 from ..judging.comparison import compare
 from ..judging.settle import Policy, settle
 from ..measuring.bench import Bench
-from ..measuring.conduct import Conductor, Progress
+from ..measuring.conduct import Conductor, Measured, Progress
+from ..measuring.orders import Opened
 from ..reporting import progress as live
 from ..reporting.failure import failure_text
 from .messages import Judged, Terms
 from .options import Settings
+from .pairs import RESTARTS, Absent, Pairs
 from .points import conditions, point, properties, run_of
+from .tree import Tree
 from .yardsticks import Yardsticks
 
 _NOT_STOPPED = "this system has no signal to stop a process with: those that waited for their turn were left to idle"
@@ -39,8 +43,9 @@ SUSPECT_LEVEL = 0.4
 class Bureau:
     """What the examinations of a process share.
 
-    `level` is the chance of a false alarm that one case may have; it is set when all cases are known. `stopped`
-    collects what was measured of tests that were interrupted.
+    `level` is the chance of a false alarm that one case may have; it is set when all cases are known. `tree` is the
+    other side of all comparisons (None: stored baselines). `stopped` collects what was measured of tests that were
+    interrupted.
     """
 
     settings: Settings
@@ -50,6 +55,7 @@ class Bureau:
     progress: live.Progress
     isolation: str
     level: float = 0.05
+    tree: Tree | None = None
     stopped: list[TestResult] = field(default_factory=list)
 
     def interrupted(self, examination: Examination) -> None:
@@ -57,6 +63,16 @@ class Bureau:
         result = examination.partial()
         if result is not None:
             self.stopped.append(result)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Some cases, measured once more: by name, "restart 2"; `confirms` a suspicion, where it was not to be expected."""
+
+    name: str
+    devices: tuple[str, ...]
+    cases: frozenset[str]
+    confirms: bool
 
 
 class Examination:
@@ -76,6 +92,25 @@ class Examination:
         self._sweep: Sweep | None = None
         self._again: list[Run] = []
         self._notes: list[str] = []
+        self._pairs = Pairs(bureau.tree, bureau.host, bureau.isolation) if bureau.tree is not None else None
+        self._attempts: list[Attempt] = []
+        # How many pairs of processes share the measuring time; settled before the first.
+        self._shares = 1
+
+    @property
+    def tree(self) -> Tree | None:
+        """The other side, None where stored baselines are."""
+        return self._bureau.tree
+
+    def lack(self, device: str, absent: Absent) -> None:
+        """The other side is not measured on this device."""
+        assert self._pairs is not None
+        self._pairs.lack(device, absent)
+
+    def same_work(self, now: Opened, then: Opened) -> bool:
+        """Whether both sides are asked for the same, and so are compared."""
+        assert self._pairs is not None
+        return self._pairs.same_work(now, then)
 
     def measure(
         self,
@@ -83,27 +118,24 @@ class Examination:
         benches: Sequence[Bench],
         skipped: Mapping[str, str],
         refused: Mapping[str, str] | None = None,
+        others: Sequence[Bench] = (),
     ) -> Sweep:
         """Measure all cases on all benches in turn. Raises CaseLost when a process that holds a model is gone.
 
         `skipped` are the devices that are not there, `refused` those that are and on which the model could not be
-        opened, each with the reason: a row is skipped, a case has failed.
+        opened, each with the reason: a row is skipped, a case has failed. `others` are the benches of the other side.
         """
         # Waiting for a device that another process holds is not the test's time.
         self._started = time.monotonic()
         self._terms, self._benches, self._skipped = terms, benches, {**terms.narrowed, **skipped}
         self._refused = refused or {}
-        self._conductor = Conductor(
-            benches,
-            seconds=terms.seconds,
-            # The turns of a test have the same order in every run: a run can be repeated.
-            seed=zlib.crc32(self._nodeid.encode()),
-            yardsticks=self._bureau.yardsticks.of,
-            unfit=self._unfit,
-            watch=self._show,
-        )
-        self._conductor.run()
+        self._shares = RESTARTS if others else 1
+        mine = {Case(bench.opened.device, axes).key for bench in benches for axes in bench.opened.cases}
+        self._conductor = self._conducting([*benches, *others], self._nodeid, mine)
+        _, then = _sides(self._conductor.run(), len(benches))
         self._sweep = self._swept()
+        if self._pairs is not None and others:
+            self._pairs.add(self._sweep.points, then)
         return self._sweep
 
     @property
@@ -112,51 +144,59 @@ class Examination:
         settings = self._bureau.settings
         return 0 if settings.update or settings.accepts(self._nodeid) else settings.confirm
 
-    def suspects(self) -> dict[str, set[str]]:
-        """By device, the cases that may be slower than their baseline, found generously (SUSPECT_LEVEL)."""
+    def suspects(self) -> set[str]:
+        """The cases that may be slower than what they are compared with, found generously (SUSPECT_LEVEL)."""
         try:
-            verdicts = self._found(SUSPECT_LEVEL)
+            return {case for case, verdict in self._found(SUSPECT_LEVEL).items() if verdict.word == "slower"}
         except BaselineError:
             # Nothing to suspect anything by; `judge` says so.
-            return {}
-        found: dict[str, set[str]] = {}
-        for measured in self._sweep or ():
-            if verdicts[measured.case.key].word == "slower":
-                found.setdefault(measured.device, set()).add(measured.case.key)
-        return found
+            return set()
 
-    def note(self, text: str) -> None:
-        """Say something of the sweep as a whole, under its table."""
-        self._notes.append(text)
+    def next_attempt(self) -> Attempt | None:
+        """What is to be measured once more, in fresh processes, after what was measured so far; None for nothing."""
+        if self._pairs is not None and self._pairs.cases and self._pairs.measured < self._shares:
+            attempt = self._attempt(self._pairs.cases, f"restart {self._pairs.measured + 1}")
+        else:
+            confirmed = sum(attempt.confirms for attempt in self._attempts)
+            suspects = self.suspects() if confirmed < self.confirmations else set()
+            attempt = self._attempt(suspects, f"confirmation {confirmed + 1}", confirms=True)
+        if not attempt.cases:
+            return None
+        self._attempts.append(attempt)
+        return attempt
 
-    def measure_again(self, benches: Sequence[Bench]) -> None:
-        """Measure the suspects once more, on benches that were opened anew. Raises CaseLost."""
-        assert self._terms is not None
-        suspects = set().union(*self.suspects().values())
-        again = Conductor(
-            benches,
-            seconds=self._terms.seconds,
-            seed=zlib.crc32(f"{self._nodeid} {len(self._again)}".encode()),
-            yardsticks=self._bureau.yardsticks.of,
-            only=suspects,
-            watch=lambda progress: self._show(dataclasses.replace(progress, case=f"again: {progress.case}")),
-        )
-        sweep = Sweep(tuple(point(measured) for measured in again.run()))
-        run = run_of(sweep, [bench.opened for bench in benches], self._bureau.host, self._bureau.isolation)
-        self._again += [run] if run is not None else []
-        for bench in benches:
+    def measure_again(self, benches: Sequence[Bench], others: Sequence[Bench] = ()) -> None:
+        """Make the last attempt, on benches that were opened anew. Raises CaseLost."""
+        attempt = self._attempts[-1]
+        seed = f"{self._nodeid} {len(self._attempts) - 1}"
+        conductor = self._conducting([*benches, *others], seed, attempt.cases, attempt)
+        now, then = _sides(conductor.run(), len(benches))
+        if self._pairs is not None:
+            self._pairs.add(now, then)
+        else:
+            opened = [bench.opened for bench in benches]
+            run = run_of(Sweep(tuple(now)), opened, self._bureau.host, self._bureau.isolation)
+            self._again += [run] if run is not None else []
+        for bench in (*benches, *others):
             bench.release()
+
+    def gave_up(self, why: str) -> None:
+        """The last attempt came to nothing; what was measured before is judged."""
+        self._notes.append(f"could not be measured again: {why}")
 
     def judge(self, passed: bool) -> Judged:
         """Compare with the baseline and hold the budgets; says what fails the test if its body has `passed`."""
         if self._sweep is None or self._terms is None:
             return self.nothing()
-        run = self._run()
+        run = self._run() if self._pairs is None else None
         try:
             verdicts = self._found(self._bureau.level)
         except BaselineError as error:
             result = dataclasses.replace(self._result(self._sweep, run, {}), unmeasured=str(error), run=None)
             return self._judged(result, f"not measured: {error}" if passed else "")
+        if self._pairs is not None and self._pairs.cases and self._pairs.measured < self._shares:
+            why = "" if passed else ", for the body of the test failed"
+            self._notes.append(f"measured in {self._pairs.measured} of {self._shares} pairs of processes{why}")
         if self._notes:
             self._sweep = dataclasses.replace(self._sweep, notes=(*self._sweep.notes, *self._notes))
         result = self._result(self._sweep, run, verdicts)
@@ -186,11 +226,27 @@ class Examination:
     def _swept(self) -> Sweep:
         assert self._conductor is not None
         assert self._terms is not None
-        points = [point(measured) for measured in self._conductor.results()]
+        points, _ = _sides(self._conductor.results(), len(self._benches))
         for device, reason in self._refused.items():
             points += [Point(dict(axes), device, "failed", reason) for axes in self._benches[0].opened.cases]
         notes = () if hasattr(signal, "SIGSTOP") else (_NOT_STOPPED,)
         return Sweep(tuple(points), self._terms.budget, self._skipped, notes)
+
+    def _conducting(
+        self, benches: Sequence[Bench], seed: str, only: Set[str] | None, attempt: Attempt | None = None
+    ) -> Conductor:
+        assert self._terms is not None
+        return Conductor(
+            benches,
+            seconds=self._terms.seconds / self._shares,
+            # The turns of a test have the same order in every run: a run can be repeated.
+            seed=zlib.crc32(seed.encode()),
+            # Sides that take turns need no yardstick.
+            yardsticks=self._bureau.yardsticks.of if self._pairs is None else lambda device: (),
+            unfit=self._unfit,
+            only=only,
+            watch=lambda progress: self._show(progress, attempt),
+        )
 
     def _run(self) -> Run | None:
         assert self._sweep is not None
@@ -201,6 +257,8 @@ class Examination:
         """The verdict of every case at this level, over all measurements so far. Raises BaselineError."""
         if self._sweep is None or self._terms is None:
             return {}
+        if self._pairs is not None:
+            return self._paired(self._pairs, level)
         baseline, run, terms = self._bureau.store.load(self._nodeid), self._run(), self._terms
         opened = [bench.opened for bench in self._benches]
         elsewhere = self._bureau.store.machines_with(self._nodeid) if baseline is None else ()
@@ -216,6 +274,21 @@ class Examination:
                 elsewhere=elsewhere,
                 unmeasured=point.reason,
                 again=[more.cases[point.case.key] for more in self._again if point.case.key in more.cases],
+            )
+            for point in self._sweep
+        }
+
+    def _paired(self, pairs: Pairs, level: float) -> dict[str, Verdict]:
+        assert self._sweep is not None
+        assert self._terms is not None
+        opened = {bench.opened.device: bench.opened for bench in self._benches}
+        return {
+            point.case.key: pairs.verdict(
+                point,
+                opened.get(point.device, self._benches[0].opened),
+                tolerance=self._terms.tolerance,
+                level=level,
+                seconds=self._terms.seconds,
             )
             for point in self._sweep
         }
@@ -241,7 +314,7 @@ class Examination:
             verdicts=verdicts,
             breaches=breaches(sweep),
             run=run,
-            baseline=str(self._bureau.store.path(self._nodeid)),
+            baseline=str(self._bureau.store.path(self._nodeid)) if self._pairs is None else "",
             model=", ".join(dict.fromkeys(bench.opened.description for bench in self._benches)),
             best=best,
             knee=knee,
@@ -253,17 +326,33 @@ class Examination:
         complete = dataclasses.replace(result, failure=failure)
         return Judged(failure, to_json(complete), properties(result.sweep, result.verdicts), warning)
 
-    def _show(self, progress: Progress) -> None:
-        self._bureau.progress.show(self._nodeid, progress.case, progress.turn, progress.turns, progress.seconds_left)
+    def _attempt(self, cases: Set[str], name: str, *, confirms: bool = False) -> Attempt:
+        found = [point for point in self._sweep or () if point.case.key in cases]
+        devices = tuple(dict.fromkeys(point.device for point in found))
+        return Attempt(name, devices, frozenset(point.case.key for point in found), confirms)
+
+    def _show(self, progress: Progress, attempt: Attempt | None) -> None:
+        before = f"{attempt.name}: " if attempt is not None else ""
+        case, left = before + progress.case, progress.seconds_left
+        self._bureau.progress.show(self._nodeid, case, progress.turn, progress.turns, left)
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._started, 3)
 
 
+def _sides(measured: Sequence[Measured], benches: int) -> tuple[list[Point], list[Point]]:
+    """The points of the first `benches`, and those of the others."""
+    return (
+        [point(one) for one in measured if one.bench < benches],
+        [point(one) for one in measured if one.bench >= benches],
+    )
+
+
 def _doubts(verdicts: Mapping[str, Verdict]) -> str:
     """The text of the warning that uncertain verdicts are; "" without any."""
-    cases = [case for case, verdict in verdicts.items() if verdict.word == "uncertain"]
-    return f"uncertain whether slower than the baseline: {', '.join(cases)}" if cases else ""
+    doubted = [verdict for verdict in verdicts.values() if verdict.word == "uncertain"]
+    cases = ", ".join(verdict.case for verdict in doubted)
+    return f"uncertain whether slower than {doubted[0].against or 'the baseline'}: {cases}" if doubted else ""
 
 
 def _highlights(sweep: Sweep) -> tuple[str, str]:

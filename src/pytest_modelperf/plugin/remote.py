@@ -84,8 +84,10 @@ class Runner:
             return
         with self._becoming_ready():
             said = self.peer.receive()
-            if isinstance(said, Stopped):
+            if isinstance(said, Stopped) and self.tree is None:
                 raise pytest.exit.Exception(said.reason, said.returncode) if said.exits else KeyboardInterrupt
+            if isinstance(said, Stopped):
+                raise RunnerBroken(f"{self.name} was told to exit: {said.reason}")
             if isinstance(said, Broken):
                 raise RunnerBroken(f"{self.name} could not start: {said.text}", said.details)
             assert isinstance(said, Collected)
@@ -126,7 +128,7 @@ class Runner:
     def check(self, test: str) -> None:
         """Raises RunnerBroken, with the collection errors, when the runner did not collect this test."""
         assert self._collected is not None
-        if test in self._collected.tests:
+        if self.has(test):
             return
         problems = "\n".join(self._collected.problems)
         if problems:
@@ -138,6 +140,10 @@ class Runner:
             "process that imports it",
             "\n".join(["it found:", *self._collected.tests]),
         )
+
+    def has(self, test: str) -> bool:
+        """Whether it has collected this test."""
+        return self._collected is not None and test in self._collected.tests
 
     def last_words(self) -> str:
         """The end of what the process wrote to its standard output and error."""
@@ -166,7 +172,7 @@ class RemoteBench:
     """The bench that a runner holds. It is stopped whenever it has no turn."""
 
     def __init__(self, runner: Runner, opened: Opened) -> None:
-        self._runner, self._peer, self.opened = runner, runner.peer, opened
+        self.runner, self._peer, self.opened = runner, runner.peer, opened
 
     @classmethod
     def open(cls, runner: Runner, device: str) -> RemoteBench | Missing | Refused:
@@ -199,9 +205,9 @@ class RemoteBench:
         """The answer to an order. Raises BodyLeft when the test has ended instead."""
         answer = self._peer.ask(order)
         if isinstance(answer, Refused):
-            raise BodyLeft(self._runner, answer.reason)
+            raise BodyLeft(self.runner, answer.reason)
         if not isinstance(answer, kind):
-            raise RunnerBroken(f"{self._runner.name} answered {type(order).__name__} with {type(answer).__name__}")
+            raise RunnerBroken(f"{self.runner.name} answered {type(order).__name__} with {type(answer).__name__}")
         return answer
 
 

@@ -14,6 +14,7 @@ from ..measuring.host import read_host
 from ..measuring.locks import DeviceLocks
 from ..reporting.progress import NoProgress, ProgressLine
 from ..reporting.protocol import parse_report_option
+from .against import Against, of_worker
 from .coordinator import Coordinator
 from .examination import Bureau
 from .local import LocalDesk
@@ -33,7 +34,13 @@ if TYPE_CHECKING:
 # The chance of one false alarm in a whole run, over all cases that were collected (design.md).
 FAMILY_LEVEL = 0.05
 # Options under which a test must run where pytest is: they talk to the terminal.
-_IN_PLACE = ("usepdb", "trace", "setupshow", "setuponly", "setupplan")
+_IN_PLACE = {
+    "usepdb": "--pdb",
+    "trace": "--trace",
+    "setupshow": "--setup-show",
+    "setuponly": "--setup-only",
+    "setupplan": "--setup-plan",
+}
 
 
 def register(config: pytest.Config) -> None:
@@ -48,7 +55,9 @@ def register(config: pytest.Config) -> None:
             _check_devices(settings)
     except (UsageError, PeerLost) as error:
         raise pytest.UsageError(str(error)) from None
-    in_place = not settings.isolate or any(config.getoption(name, False) for name in _IN_PLACE)
+    in_place = next((flag for name, flag in _IN_PLACE.items() if config.getoption(name, False)), "")
+    in_place = in_place or ("" if settings.isolate else "--modelperf-isolate=no")
+    _check_against(settings, in_place)
     progress = _progress(config, is_worker)
     bureau = Bureau(
         settings,
@@ -65,6 +74,10 @@ def register(config: pytest.Config) -> None:
         config.pluginmanager.register(MarkedTests(desk), "modelperf-marked")
     else:
         config.pluginmanager.register(Coordinator(config, bureau, locks), "modelperf-coordinator")
+    if settings.against and is_worker:
+        bureau.tree = of_worker(config)
+    elif settings.against:
+        config.pluginmanager.register(Against(config, bureau), "modelperf-against")
     config.pluginmanager.register(Run(bureau), "modelperf-run")
     if not is_worker:
         config.pluginmanager.register(Summary(bureau, machine, reports), "modelperf-summary")
@@ -92,6 +105,19 @@ def _reports(config: pytest.Config, settings: Settings) -> list[tuple[Reporter, 
         reporter for reporters in config.hook.pytest_modelperf_reporters() for reporter in reporters
     ]
     return [parse_report_option(text, reporters) for text in settings.reports]
+
+
+def _check_against(settings: Settings, in_place: str) -> None:
+    """Raises pytest.UsageError for what a comparison with a commit cannot be combined with."""
+    other = in_place or ("--modelperf-update" if settings.update else "")
+    if not settings.against or not other:
+        return
+    why = (
+        "runs the tests in the pytest process, where there is no other side"
+        if in_place
+        else "accepts this run into stored baselines, which are not read"
+    )
+    raise pytest.UsageError(f"{other} {why} with --modelperf-against={settings.against}; leave one of them out")
 
 
 def _check_devices(settings: Settings) -> None:
