@@ -42,6 +42,18 @@ def test_every_round_has_a_random_order_of_its_own() -> None:
     assert len(set(orders)) == 6, "all six orders come up in forty rounds"
 
 
+def test_those_of_a_group_play_one_after_the_other_in_either_order() -> None:
+    log: list[str] = []
+    contenders = field({"a": 40, "A": 40, "b": 40, "B": 40}, log)
+    for contender, group in zip(contenders, "aabb", strict=True):
+        contender.group = group
+    take_turns(contenders, random.Random(1), nobody)
+    played = blocks(log)
+    orders = {"".join(played[start : start + 4]) for start in range(0, len(played), 4)}
+    assert {order.lower() for order in orders} == {"aabb", "bbaa"}
+    assert len(orders) == 8, "all orders of groups and in groups come up in forty rounds"
+
+
 def test_the_seed_makes_the_order_repeatable() -> None:
     def played(seed: int) -> list[str]:
         log: list[str] = []

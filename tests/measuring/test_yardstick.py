@@ -12,6 +12,7 @@ from pytest_modelperf.measuring import workloads, yardstick
 from pytest_modelperf.measuring.host import cpu_count
 from pytest_modelperf.measuring.orders import Block
 from pytest_modelperf.measuring.peer import Lost
+from pytest_modelperf.measuring.schedule import Schedule
 from pytest_modelperf.measuring.yardstick import YardstickProcess
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="who waits is stopped by a signal")
@@ -28,25 +29,34 @@ def child(ruler: YardstickProcess) -> psutil.Process:
 
 
 @pytest.mark.parametrize(
-    ("call_seconds", "seconds", "calls"),
-    [(0.001, 1.0, 8), (0.001, 0.005, 3), (0.0005, 0.005, 8), (0.0005, 0.0, 1), (0.0061, 1.0, 1), (0.5, 1.0, 1)],
+    ("call_seconds", "seconds", "rounds", "calls"),
+    [
+        (0.0003, 1.0, 100, 8),
+        (0.0003, 0.14, 40, 8),
+        (0.001, 0.11, 20, 3),
+        (0.001, 0.0, 1, 3),
+        (0.5, 1.0, 1, 3),
+    ],
 )
-def test_a_block_is_short_its_settling_calls_included(call_seconds: float, seconds: float, calls: int) -> None:
+def test_it_sits_turns_out_where_it_would_take_more_than_its_share(
+    call_seconds: float, seconds: float, rounds: int, calls: int
+) -> None:
+    """What is no call of a turn included: half a millisecond."""
     ruler = FakeYardstick([])
     ruler.call_seconds = call_seconds
-    assert ruler.calls(seconds) == calls
+    assert ruler.schedule(100, seconds) == Schedule(rounds, calls, 2)
 
 
 @pytest.mark.parametrize(
-    ("call_ms", "calls", "timed"), [(1, 20, 20), (1, 2, 2), (9, 20, 3), (6, 20, 6), (1600, 20, 3), (1600, 1, 1)]
+    ("call_ms", "calls", "timed"), [(0.2, 20, 20), (1, 2, 2), (3, 20, 3), (1.5, 20, 6), (1600, 20, 3), (1600, 1, 1)]
 )
 def test_on_a_busy_machine_a_block_ends_early(
-    call_ms: int, calls: int, timed: int, monkeypatch: pytest.MonkeyPatch
+    call_ms: float, calls: int, timed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At 20 ms, looked at after every third call."""
+    """At 6 ms, looked at after every third call."""
     clock = Clock().install(monkeypatch)
     workload = Workload("fake/1", lambda: clock.work(call_ms * 1e-3))
-    assert yardstick._block(workload, Block(0, calls, 2)) == (call_ms * 1_000_000,) * timed
+    assert yardstick._block(workload, Block(0, calls, 2)) == (round(call_ms * 1_000_000),) * timed
 
 
 def test_what_is_queued_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,12 +66,12 @@ def test_what_is_queued_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_warm_when_it_has_been_called_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is as fast as its fastest call: noise only adds."""
+    """And is as fast as its faster calls: noise only adds."""
     clock = Clock().install(monkeypatch)
     calls: list[float] = []
 
     def call() -> None:
-        calls.append(0.02 if len(calls) < 2 else 0.001 + 0.0001 * (len(calls) % 3))
+        calls.append(0.02 if len(calls) < 2 else 0.001 + 0.0001 * (len(calls) % 2))
         clock.work(calls[-1])
 
     assert yardstick._warm(Workload("fake/1", call)) == pytest.approx(0.001)

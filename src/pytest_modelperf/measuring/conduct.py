@@ -13,7 +13,7 @@ from ..errors import PeerLost
 from .bench import Bench
 from .orders import Prepare, Prepared
 from .peer import Lost
-from .schedule import BLOCK_SECONDS, SETTLING_CALLS, Schedule, schedule
+from .schedule import BLOCK_SECONDS, schedule
 from .turns import Contender, take_turns
 from .yardstick import Yardstick
 
@@ -134,7 +134,8 @@ class Conductor:
             ready = self._prepared.get((number, case.key))
             if ready is not None and ready.status == "ok":
                 plan = schedule(self._call_seconds(case), self._seconds, pipelined=pipelined)
-                self._contenders[number, case.key] = Contender(bench, index, plan, pipelined and not plan.slow)
+                entered = Contender(bench, index, plan, pipelined and not plan.slow, group=case.key)
+                self._contenders[number, case.key] = entered
 
     def _call_seconds(self, case: Case) -> float:
         """Of the slowest bench that has the case: two sides of a comparison are to have equal rounds."""
@@ -147,17 +148,16 @@ class Conductor:
         devices = dict.fromkeys(bench.opened.device for bench in self._benches) if turns else ()
         panels = {device: self._yardsticks(device) for device in devices}
         everyone = dict.fromkeys(yardstick for panel in panels.values() for yardstick in panel)
-        share = self._yardstick_seconds() / max(1, len(everyone))
+        share = self._yardstick_seconds() * turns / max(1, len(everyone))
         rulers = {
-            yardstick: Contender(yardstick, yardstick.index, Schedule(turns, yardstick.calls(share), SETTLING_CALLS))
-            for yardstick in everyone
+            yardstick: Contender(yardstick, yardstick.index, yardstick.schedule(turns, share)) for yardstick in everyone
         }
         self._rulers = {
             device: {yardstick: rulers[yardstick] for yardstick in panel} for device, panel in panels.items()
         }
 
     def _yardstick_seconds(self) -> float:
-        """How long all yardsticks of a round may take together: a third of the time, half of what the cases are given.
+        """How long all yardsticks may take together in a turn: a third of the time, half of what the cases are given.
 
         A fast model does not fill its time, which the schedule counts as if it did.
         """
@@ -209,10 +209,8 @@ class Conductor:
             ),
             turns=tuple(turns),
             yardsticks={
-                yardstick.name: tuple(ruler.blocks[turn].samples_ns for turn in turns)
+                yardstick.name: tuple(ruler.blocks[turn].samples_ns if turn in ruler.blocks else () for turn in turns)
                 for yardstick, ruler in self._rulers.get(case.device, {}).items()
-                # An interrupted run can end between a case's block and a yardstick's.
-                if all(turn in ruler.blocks for turn in turns)
             },
             settling_calls=contender.schedule.settling,
             warmup=warmup,

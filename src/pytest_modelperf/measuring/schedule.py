@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# A block lasts about this long: 40 ms blocks in turn repeat within 0.5% (docs/verdicts.md, measured).
-BLOCK_SECONDS = 0.04
+# A block lasts about this long. What disturbs a block mostly disturbs all of it and little of the next: many short ones
+# tell more than few long ones. Pairs of processes in turn on a busy machine were known to 0.19-0.45% after 4 s each in
+# blocks of 10 ms, and to 0.28-1.03% in blocks of 40 ms; below 10 ms the changes of turn cost more than they bring
+# (docs/measurements/repeatability.md).
+BLOCK_SECONDS = 0.01
 # More calls than this in a block tell nothing new about a round.
 MOST_CALLS_A_BLOCK = 500
-# Calls at the start of a block that are made and not timed: caches and thread pools come back from the others' turn.
+# Calls at the start of a block that are made and not timed, as many as fill a block and two at the most: caches and
+# thread pools come back from the others' turn. One long call is worth more than what it is spoilt by in its first
+# milliseconds.
 SETTLING_CALLS = 2
+LONGEST_SETTLING_SECONDS = 0.1
 FEWEST_ROUNDS = 10
 # A model whose single call is longer than the time given is called this often.
 SLOW_CALLS = 3
@@ -43,7 +49,15 @@ def schedule(call_seconds: float, seconds: float, *, pipelined: bool = False) ->
     if call_seconds > seconds:
         return Schedule(SLOW_CALLS, 1, 0, slow=True)
     calls = max(1, min(MOST_CALLS_A_BLOCK, round(BLOCK_SECONDS / max(call_seconds, 1e-9))))
+    settling = settling_calls(call_seconds)
     # A fast model fills less than a block; as many rounds as a block's time gives are enough for it.
-    block_seconds = max(Schedule(1, calls, SETTLING_CALLS).seconds(call_seconds, pipelined), BLOCK_SECONDS)
+    block_seconds = max(Schedule(1, calls, settling).seconds(call_seconds, pipelined), BLOCK_SECONDS)
     rounds = math.floor(seconds / block_seconds)
-    return Schedule(max(FEWEST_ROUNDS, rounds), calls, SETTLING_CALLS)
+    return Schedule(max(FEWEST_ROUNDS, rounds), calls, settling)
+
+
+def settling_calls(call_seconds: float) -> int:
+    """How many calls at the start of a block are not timed."""
+    if call_seconds > LONGEST_SETTLING_SECONDS:
+        return 0
+    return min(SETTLING_CALLS, math.ceil(BLOCK_SECONDS / max(call_seconds, 1e-9)))

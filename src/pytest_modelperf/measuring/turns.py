@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,12 +21,16 @@ class Player(Protocol):
 
 @dataclass(eq=False)
 class Contender:
-    """One case on a bench, or a yardstick, and the blocks it has played so far, by turn."""
+    """One case on a bench, or a yardstick, and the blocks it has played so far, by turn.
+
+    Contenders of one `group` play one after the other: what disturbs the machine for a while disturbs them alike.
+    """
 
     player: Player
     case: int
     schedule: Schedule
     pipelined: bool = False
+    group: object = field(default_factory=object)
     blocks: dict[int, Samples] = field(default_factory=dict)
     failure: Samples | None = None
     playing: bool = False
@@ -55,8 +59,18 @@ def take_turns(contenders: Sequence[Contender], rng: random.Random, after_round:
     """
     turns = max((contender.schedule.rounds for contender in contenders), default=0)
     for turn in range(turns):
-        playing = [contender for contender in contenders if contender.takes_part(turn, turns)]
-        rng.shuffle(playing)
-        for contender in playing:
+        for contender in _order([one for one in contenders if one.takes_part(turn, turns)], rng):
             contender.play(turn)
         after_round(turn + 1, turns)
+
+
+def _order(playing: Sequence[Contender], rng: random.Random) -> Iterator[Contender]:
+    """Groups in random order, and in each its contenders in random order."""
+    groups: dict[object, list[Contender]] = {}
+    for contender in playing:
+        groups.setdefault(contender.group, []).append(contender)
+    order = list(groups.values())
+    rng.shuffle(order)
+    for group in order:
+        rng.shuffle(group)
+        yield from group
