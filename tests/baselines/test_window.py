@@ -118,6 +118,24 @@ def test_only_the_newest_record_of_a_case_keeps_its_outputs() -> None:
     assert not any(one.outputs for anchor in found.anchors for one in anchor.cases.values())
 
 
+def test_a_figure_that_moved_starts_again_and_times_stay() -> None:
+    def needs(peak: float, location: float, hardware: str = CPU) -> Run:
+        return run(cases={CASE: record(location, hardware, figures={"memory.peak": peak, "cold_start.load": 1.0})})
+
+    before = grown(needs(5e8, 1.0), needs(5e8, 2.0), needs(9e9, 3.0, GPU))
+    found = accepted(before, needs(7e8, 4.0), moved={CASE: {"memory.peak"}}, test="test", machine="ci")
+    assert history(found) == [1.0, 2.0, 4.0]
+    assert [dict(one.cases[CASE].figures) for one in found.runs] == [
+        {"cold_start.load": 1.0},
+        {"cold_start.load": 1.0},
+        {"memory.peak": 9e9, "cold_start.load": 1.0},
+        {"memory.peak": 7e8, "cold_start.load": 1.0},
+    ]
+    # What it is compared with after many small steps is this run, too.
+    assert [one.cases[CASE].figures["memory.peak"] for one in found.anchors] == [7e8, 9e9]
+    assert anchored(found)[CASE, CPU] == 1.0
+
+
 def test_a_case_that_is_new_joins_the_anchor() -> None:
     found = grown(run(1.0), run(cases={CASE: record(2.0), "cpu batch=1": record(5.0)}))
     assert anchored(found) == {(CASE, CPU): 1.0, ("cpu batch=1", CPU): 5.0}

@@ -8,8 +8,8 @@ import pytest
 from pytest_modelperf.domain.budget import Budget
 from pytest_modelperf.domain.outcome import Outcome, Reason
 from pytest_modelperf.domain.results import Point, Status, Sweep
-from pytest_modelperf.domain.verdict import Breach, Verdict, Word
-from pytest_modelperf.judging.settle import Policy, restarted, settle
+from pytest_modelperf.domain.verdict import Breach, Finding, Other, Verdict, Word
+from pytest_modelperf.judging.settle import Policy, moved, restarted, settle
 
 EVERYTHING_RAN: Mapping[int, Status] = {}
 LENIENT = Policy()
@@ -100,3 +100,49 @@ def test_nothing_is_said_to_be_accepted_where_nothing_would_have_failed() -> Non
 def test_accepting_a_moved_level_starts_its_window_again() -> None:
     words: dict[str, Word] = {"a": "slower", "b": "faster", "c": "same", "d": "uncertain", "e": "new"}
     assert restarted({case: Verdict(word, case) for case, word in words.items()}) == {"a", "b"}
+
+
+# Beside the time
+
+ALL: tuple[Other, ...] = ("wrong", "hungrier", "larger", "slower to start")
+
+
+def beside(*words: Other, word: Word = "same") -> dict[str, Verdict]:
+    """A verdict on one case, with findings of these words."""
+    findings = tuple(Finding(word, f"metric.{number}") for number, word in enumerate(words))
+    return {"cpu batch=1": Verdict(word, "cpu batch=1", beside=findings)}
+
+
+def settled_beside(*words: Other, policy: Policy = LENIENT, word: Word = "same") -> Outcome:
+    return settle(Sweep((Point({"batch": 1}, "cpu"),)), beside(*words, word=word), (), policy)
+
+
+def test_what_became_worse_beside_the_time_fails_the_test() -> None:
+    found = settled_beside("larger", "slower to start", "wrong", "hungrier", "hungrier", word="slower")
+    assert [reason.kind for reason in found.reasons] == ["wrong", "slower", "hungrier", "larger", "slower to start"]
+    assert {reason.cases for reason in found.reasons} == {("cpu batch=1",)}
+
+
+def test_what_became_better_or_cannot_be_told_fails_no_test() -> None:
+    better: tuple[Other, ...] = ("leaner", "smaller", "faster to start", "uncertain", "not compared")
+    assert not settled_beside(*better, policy=STRICT).fails
+
+
+@pytest.mark.parametrize("policy", [Policy(update=True), Policy(meant=True)])
+def test_it_is_forgiven_as_a_slowdown_is(policy: Policy) -> None:
+    found = settled_beside(*ALL, policy=policy)
+    assert not found.fails
+    assert found.accepted == ("--modelperf-update" if policy.update else "--modelperf-accept")
+
+
+def test_answers_that_are_to_be_a_note_fail_no_test() -> None:
+    found = settled_beside("wrong", "hungrier", policy=Policy(outputs_fail=False))
+    assert [reason.kind for reason in found.reasons] == ["hungrier"]
+
+
+def test_readings_that_moved_are_compared_anew_and_what_is_exact_with_the_newest_run_anyway() -> None:
+    assert moved(beside("hungrier", "larger", "faster to start", "uncertain", "wrong")) == {
+        "cpu batch=1": {"metric.0", "metric.2"}
+    }
+    assert moved(beside("larger")) == {}
+    assert restarted(beside(*ALL)) == frozenset()

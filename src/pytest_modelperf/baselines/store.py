@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..domain.baseline import Baseline, Run
 from ..errors import BaselineError, UsageError
 from .format import damaged, decode, encode
 from .paths import baseline_path
-from .window import accepted
+from .window import NOTHING, accepted
 
 # Another process holds a file's lock for milliseconds; after this long it is stuck.
 LOCK_SECONDS = 60.0
@@ -67,12 +67,15 @@ class Store:
             return []
         return [name for name in names if _has(self.root, name, nodeid)]
 
-    def accept(self, nodeid: str, run: Run, restart: Set[str] = frozenset()) -> Path:
+    def accept(
+        self, nodeid: str, run: Run, restart: Set[str] = frozenset(), moved: Mapping[str, Set[str]] = NOTHING
+    ) -> Path:
         """Accept a run into the baseline of a test, and return the file that now holds it.
 
-        The windows of the cases in `restart` start again. Read, changed and written under a lock, so that two
-        processes lose nothing; a file that would not change is not written. Raises BaselineError, with the file as
-        it was: when it is damaged or of a newer format, and when it cannot be written.
+        The windows of the cases in `restart` start again, and by case those of the figures in `moved`. Read, changed
+        and written under a lock, so that two processes lose nothing; a file that would not change is not written.
+        Raises BaselineError, with the file as it was: when it is damaged or of a newer format, and when it cannot be
+        written.
         """
         path = self.path(nodeid)
         if not run.cases:
@@ -80,7 +83,7 @@ class Store:
         with _locked(path):
             old = _read(path)
             baseline = None if old is None else self._checked(decode(old, path), nodeid, path)
-            new = encode(accepted(baseline, run, restart, test=_text(nodeid), machine=self.machine))
+            new = encode(accepted(baseline, run, restart, moved, test=_text(nodeid), machine=self.machine))
             if new != old:
                 _write(path, new)
         return path

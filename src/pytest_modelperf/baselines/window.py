@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 
 from ..domain.baseline import WINDOW, Baseline, CaseRecord, Run
+
+NOTHING: Mapping[str, Set[str]] = {}
 
 # A case's history on one kind of hardware: its key, and the hardware.
 History = tuple[str, str]
 
 
 def accepted(
-    baseline: Baseline | None, run: Run, restart: Set[str] = frozenset(), *, test: str, machine: str
+    baseline: Baseline | None,
+    run: Run,
+    restart: Set[str] = frozenset(),
+    moved: Mapping[str, Set[str]] = NOTHING,
+    *,
+    test: str,
+    machine: str,
 ) -> Baseline:
     """The baseline with `run` accepted into it; None is the baseline of a `test` that has none yet on this `machine`.
 
     The run is appended, and of each device on its hardware the WINDOW newest runs stay: a run narrowed to one device
     pushes no other device's history out, and a case that a sweep no longer has leaves with the last run that had it,
     its anchor too. A window starts again, without its older records and its anchor, for the cases in `restart` (an
-    accepted change of level), and for those whose newest record was made under other conditions.
+    accepted change of level), and for those whose newest record was made under other conditions. For the figures in
+    `moved`, by case, this run alone is what later ones are compared with: the records of before lose them, and the
+    anchors take those of this run.
     """
-    before, anchors = (baseline.runs, baseline.anchors) if baseline is not None else ((), ())
+    before = _moved(baseline.runs if baseline is not None else (), run, moved, taking=False)
+    anchors = _moved(baseline.anchors if baseline is not None else (), run, moved, taking=True)
     newest = {history: old.conditions for old in before for history in _histories(old)}
     started = {
         history
@@ -33,6 +44,24 @@ def accepted(
     standing = {history for old in runs for history in _histories(old)} - started
     held = _kept(anchors, lambda history: history in standing)
     return Baseline(test, machine, tuple(_oldest([*held, *map(_without_outputs, runs)])), tuple(runs))
+
+
+def _moved(runs: Iterable[Run], now: Run, moved: Mapping[str, Set[str]], *, taking: bool) -> list[Run]:
+    """The runs without the figures that have moved; `taking`: with those of `now` in their place."""
+
+    def changed(case: str, record: CaseRecord) -> CaseRecord:
+        new, paths = now.cases.get(case), moved.get(case, frozenset())
+        if new is None or new.hardware != record.hardware:
+            return record
+        kept = {path: value for path, value in record.figures.items() if path not in paths}
+        taken = {path: value for path, value in new.figures.items() if path in paths and taking}
+        return replace(record, figures={**kept, **taken})
+
+    return [_changed(run, changed) for run in runs]
+
+
+def _changed(run: Run, change: Callable[[str, CaseRecord], CaseRecord]) -> Run:
+    return replace(run, cases={case: change(case, record) for case, record in run.cases.items()})
 
 
 def _histories(run: Run) -> Iterator[History]:
@@ -91,4 +120,4 @@ def _without_outputs(run: Run, histories: Set[History] | None = None) -> Run:
         strip = histories is None or (case, record.hardware) in histories
         return replace(record, outputs={}) if strip and record.outputs else record
 
-    return replace(run, cases={case: stripped(case, record) for case, record in run.cases.items()})
+    return _changed(run, stripped)

@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["failed", "budget", "slower", "uncertain", "counters", "no baseline", "not measured"]
+Kind = Literal[
+    "failed",
+    "budget",
+    "wrong",
+    "slower",
+    "hungrier",
+    "larger",
+    "slower to start",
+    "uncertain",
+    "counters",
+    "no baseline",
+    "not measured",
+]
 
 
 @dataclass(frozen=True)
@@ -13,8 +25,9 @@ class Reason:
     """One kind of reason to fail, and the `Case.key`s it holds for; none where it holds for the test as a whole.
 
     `"failed"`: the case raised or did not fit; `"budget"`: it breaks a budget; `"slower"`: than the baseline, and
-    nobody accepted it; `"uncertain"`: with `modelperf_uncertain = fail`; `"counters"`: a counter changed, with
-    `modelperf_counters = fail`; `"no baseline"`: with `--modelperf-require-baseline`; `"not measured"`: no figures.
+    nobody accepted it; `"wrong"`, `"hungrier"`, `"larger"`, `"slower to start"`: in the same way; `"uncertain"`: with
+    `modelperf_uncertain = fail`; `"counters"`: a counter changed, with `modelperf_counters = fail`; `"no baseline"`:
+    with `--modelperf-require-baseline`; `"not measured"`: no figures.
     """
 
     kind: Kind

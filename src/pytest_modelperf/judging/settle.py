@@ -7,16 +7,21 @@ from dataclasses import dataclass
 
 from ..domain.outcome import Kind, Outcome, Reason
 from ..domain.results import Sweep
-from ..domain.verdict import Breach, Verdict, Word
+from ..domain.verdict import Breach, Other, Verdict, Word
 
 # Words that say there was nothing to compare with.
 _WITHOUT_BASELINE: tuple[Word, ...] = ("new", "other machine", "not measured")
 # What each option forgives. An update takes this run for the new level, whatever the old one was; a slowdown that is
 # meant is still to be compared with something. Neither forgives a broken budget or a case that failed.
+_MEANT: frozenset[Kind] = frozenset(
+    {"slower", "wrong", "hungrier", "larger", "slower to start", "uncertain", "counters"}
+)
 _FORGIVEN: dict[str, frozenset[Kind]] = {
-    "--modelperf-update": frozenset({"slower", "uncertain", "counters", "no baseline"}),
-    "--modelperf-accept": frozenset({"slower", "uncertain", "counters"}),
+    "--modelperf-update": _MEANT | {"no baseline"},
+    "--modelperf-accept": _MEANT,
 }
+# Words for readings whose level has moved, either way.
+_MOVED: tuple[Other, ...] = ("hungrier", "leaner", "slower to start", "faster to start")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Policy:
     allow_failed: bool = False
     uncertain_fails: bool = False
     counters_fail: bool = False
+    outputs_fail: bool = True
     require_baseline: bool = False
     update: bool = False
     meant: bool = False
@@ -54,6 +60,15 @@ def restarted(verdicts: Mapping[str, Verdict]) -> frozenset[str]:
     return frozenset(_with_words(verdicts, ("slower", "faster")))
 
 
+def moved(verdicts: Mapping[str, Verdict]) -> dict[str, frozenset[str]]:
+    """By case, the readings whose level has moved: when this run is accepted, they are compared with it alone."""
+    found = {
+        case: frozenset(finding.path for finding in verdict.beside if finding.word in _MOVED)
+        for case, verdict in verdicts.items()
+    }
+    return {case: paths for case, paths in found.items() if paths}
+
+
 def _reasons(
     sweep: Sweep, verdicts: Mapping[str, Verdict], breaches: Sequence[Breach], policy: Policy
 ) -> Iterable[Reason]:
@@ -62,7 +77,11 @@ def _reasons(
     counted = tuple(case for case, verdict in ran.items() if verdict.counters)
     yield Reason("failed", () if policy.allow_failed else failed)
     yield Reason("budget", tuple(dict.fromkeys(breach.case for breach in breaches)))
+    yield Reason("wrong", _beside(ran, "wrong") if policy.outputs_fail else ())
     yield Reason("slower", _with_words(ran, ("slower",)))
+    yield Reason("hungrier", _beside(ran, "hungrier"))
+    yield Reason("larger", _beside(ran, "larger"))
+    yield Reason("slower to start", _beside(ran, "slower to start"))
     yield Reason("uncertain", _with_words(ran, ("uncertain",)) if policy.uncertain_fails else ())
     yield Reason("counters", counted if policy.counters_fail else ())
     yield Reason("no baseline", _with_words(ran, _WITHOUT_BASELINE) if policy.require_baseline else ())
@@ -70,3 +89,7 @@ def _reasons(
 
 def _with_words(verdicts: Mapping[str, Verdict], words: tuple[Word, ...]) -> tuple[str, ...]:
     return tuple(case for case, verdict in verdicts.items() if verdict.word in words)
+
+
+def _beside(verdicts: Mapping[str, Verdict], word: Other) -> tuple[str, ...]:
+    return tuple(case for case, verdict in verdicts.items() if any(one.word == word for one in verdict.beside))
