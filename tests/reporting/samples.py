@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from pytest_modelperf.domain.baseline import CaseRecord, Run
+from pytest_modelperf.domain.baseline import CaseRecord, Location, Run
 from pytest_modelperf.domain.budget import Budget
 from pytest_modelperf.domain.estimate import Estimate
 from pytest_modelperf.domain.host import Host
 from pytest_modelperf.domain.report import Report, TestResult
 from pytest_modelperf.domain.results import Point, Status, Sweep, Timing, Warmup
 from pytest_modelperf.domain.units import GiB, MiB, ms, us
-from pytest_modelperf.domain.verdict import Breach, Verdict, Word
+from pytest_modelperf.domain.verdict import Breach, Finding, Verdict, Word
 
 HOST = Host("AMD EPYC 7B13", 2, int(8 * GiB), system="Linux 6.8 x86_64", python="3.11.9")
 MACHINE = "amd-epyc-7b13-x2"
@@ -104,7 +104,7 @@ def batch_sweep() -> TestResult:
         ),
         passed=False,
         failure="slower than the baseline: batch=8 +12.4% [+9.9%, +15.1%] (accepted: 5%)",
-        run=Run({"torch": "2.13.0"}, {"cpu batch=1": CaseRecord("AMD EPYC 7B13 x2", -4.4, 0.01, 40)}),
+        run=Run({"torch": "2.13.0"}, {"cpu batch=1": CaseRecord("AMD EPYC 7B13 x2", 40, Location(-4.4, 0.01))}),
     )
 
 
@@ -169,6 +169,49 @@ def broken() -> TestResult:
         breaches=(Breach("cpu batch=2", budget[0], points[1].figures["latency.p50"]),),
         passed=False,
         model="detector.onnx, onnxruntime 1.31.1",
+    )
+
+
+def findings() -> TestResult:
+    """Times are the same, and other things are not."""
+    points = tuple(point(0.0123 * n, memory=700 * MiB, batch=n) for n in (1, 2, 4))
+    load = Finding(
+        "slower to start",
+        "cold_start.load",
+        0.734,
+        2.31,
+        Estimate(3.15, 2.1, 4.7),
+        0.5,
+        "read 2.31 s, 2.33 s, 2.29 s; before 710 ms to 760 ms in 8 runs",
+    )
+    hungrier = Finding(
+        "hungrier",
+        "memory.peak",
+        512 * MiB,
+        700 * MiB,
+        Estimate(1.367, 1.32, 1.42),
+        0.05,
+        "read 700.0 MiB, 701.0 MiB, 699.0 MiB; before 511.0 MiB to 513.0 MiB in 8 runs",
+    )
+    others = (
+        Finding("wrong", "counters.nan_values", 0.0, 3.0, evidence="3 NaN among the answers, and none before"),
+        Finding("wrong", "outputs", evidence="logits differs by 0.012 of its scale"),
+        Finding("larger", "counters.size_bytes", 100 * MiB, 110 * MiB, Estimate(1.1), 0.01, "counted"),
+        Finding("leaner", "memory.reserved", 2 * GiB, 1 * GiB, Estimate(0.5, 0.48, 0.52), 0.05, "read 1.000 GiB"),
+        Finding("uncertain", "cold_start.first_call", 1.0, 2.0, Estimate(2.0, 0.3, 9.0), 0.5, "read 2.000 s"),
+    )
+    notes = ("size_bytes 104857600 → 115343360 (+10.0%)", "parameters 100 → 110 (+10.0%)")
+    return result(
+        "tests/test_vision.py::test_findings",
+        points,
+        (
+            verdict("same", points[0], 0.003, beside=(load,)),
+            verdict("same", points[1], 0.001, beside=(load, hungrier)),
+            verdict(
+                "slower", points[2], 0.2, beside=(load, *others), notes=notes, counters=("size_bytes", "parameters")
+            ),
+        ),
+        passed=False,
     )
 
 
@@ -245,6 +288,7 @@ def everything() -> Report:
         slow(),
         unmeasured(),
         accepted(),
+        findings(),
         all_new(),
         written={"out/report.json": "json report"},
     )
@@ -255,6 +299,7 @@ REPORTS = {
     "two axes": report(two_axes()),
     "devices": report(devices()),
     "broken": report(broken()),
+    "findings": report(findings()),
     "new": report(all_new()),
     "one case": report(one_case()),
     "fast": report(fast()),

@@ -151,6 +151,13 @@ def test_everything_new_says_how_to_make_baselines() -> None:
     assert "pytest --modelperf" not in summary("batch sweep")
 
 
+def test_a_new_test_that_failed_is_to_be_mended_first() -> None:
+    failed = replace(samples.all_new(), passed=False)
+    assert "no baseline" not in render(samples.report(failed), 80, color=False)
+    beside = render(samples.report(failed, samples.all_new()), 80, color=False)
+    assert "3 cases have no baseline yet; make it: pytest --modelperf --modelperf-update" in beside
+
+
 def test_something_new_says_how_to_accept_it() -> None:
     line = "3 cases have no baseline yet; make it: pytest --modelperf --modelperf-update"
     assert line in summary("everything").splitlines()

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ..domain.outcome import Kind, Outcome, Reason
 from ..domain.report import TestResult
 from ..domain.units import significant
-from ..domain.verdict import Breach, Verdict
+from ..domain.verdict import Breach, Other, Verdict
+from .findings import change_of, findings, short
 from .words import (
     attempts_text,
     breach_text,
@@ -152,6 +153,28 @@ def _noted(result: TestResult, case: str) -> str:
     return f"{_name(result, case)}: {notes}" if notes else _name(result, case)
 
 
+def _become(word: Other) -> Callable[[TestResult, str], str]:
+    """How a case that has become something beside its time is told in the headline."""
+
+    def text(result: TestResult, case: str) -> str:
+        found = findings(result, case, word)
+        return f"{_name(result, case)}: {short(found[0])}" if found else _name(result, case)
+
+    return text
+
+
+def _found(word: Other) -> Callable[[TestResult, str], Iterator[Fact]]:
+    def facts(result: TestResult, case: str) -> Iterator[Fact]:
+        for finding in findings(result, case, word):
+            yield finding.path, change_of(finding) or word
+            yield "accepted", f"+{percent(finding.tolerance)}" if finding.tolerance is not None else ""
+            yield "evidence", plain(finding.evidence)
+        verdict = result.verdicts.get(case)
+        yield "changed since", "; ".join(map(plain, verdict.conditions)) if verdict is not None else ""
+
+    return facts
+
+
 def _counted(result: TestResult, case: str) -> Iterator[Fact]:
     verdict = result.verdicts.get(case)
     if verdict is None:
@@ -207,6 +230,13 @@ class _Kind:
 
 _UPDATE = "pytest --modelperf --modelperf-update {test}"
 
+_IF_MEANT = (
+    "If it is meant, accept it in this run:",
+    "pytest --modelperf --modelperf-accept={test}",
+    "or from now on, in the baseline:",
+    _UPDATE,
+)
+
 _KINDS: dict[Kind, _Kind] = {
     "failed": _Kind(
         "case failed",
@@ -223,16 +253,26 @@ _KINDS: dict[Kind, _Kind] = {
             "If the model may take that much, raise the limit in the marker.",
         ),
     ),
+    "wrong": _Kind(
+        "wrong answers",
+        _become("wrong"),
+        _found("wrong"),
+        (
+            "Unchanged weights and inputs give unchanged answers, but for the order of sums. Look at what computes "
+            "them: versions, precision, converted files. If the new answers are right, accept them in this run:",
+            *_IF_MEANT[1:],
+        ),
+    ),
     "slower": _Kind(
         "slower than the baseline",
         _changed,
         _compared,
-        (
-            "If it is meant, accept it in this run:",
-            "pytest --modelperf --modelperf-accept={test}",
-            "or from now on, in the baseline:",
-            _UPDATE,
-        ),
+        _IF_MEANT,
+    ),
+    "hungrier": _Kind("hungrier than before", _become("hungrier"), _found("hungrier"), _IF_MEANT),
+    "larger": _Kind("larger than before", _become("larger"), _found("larger"), _IF_MEANT),
+    "slower to start": _Kind(
+        "slower to start than before", _become("slower to start"), _found("slower to start"), _IF_MEANT
     ),
     "uncertain": _Kind(
         "uncertain whether slower",

@@ -27,7 +27,9 @@ and of the nouns below it:
     },
     "verdicts": {"cpu batch=8": {"word": "slower", "case": …, "change": [1.124, 1.098, 1.151, ""], "tolerance": 0.05,
                  "level": 0.0125, "detectable": 0.031, "runs": 8, "scale": …, "conditions": […], "notes": […],
-                 "counters": ["names of those that changed"], "reason": ""}},
+                 "counters": ["names of those that changed"], "reason": "",
+                 "beside": [{"word": "hungrier", "path": "memory.peak", "before": 536870912, "now": 746586112,
+                             "change": [1.39, 1.31, 1.47, ""] | null, "tolerance": 0.05 | null, "evidence": …}]}},
     "breaches": [{"case": …, "budget": {…}, "figure": [estimate, low, high, unit] | null, "reason": ""}],
     "run": {"conditions": {…}, "cases": {…}} | null                        what a baseline update would accept
   }]

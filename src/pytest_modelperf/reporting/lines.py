@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from ..domain.metrics import COUNTERS
 from ..domain.report import TestResult
 from ..domain.results import KNEE
 from ..domain.verdict import Verdict
-from . import tables
+from . import findings, tables
 from .totals import OVER_STYLE, STYLES
 from .words import (
     attempts_text,
@@ -81,6 +82,10 @@ def _accepted(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
         yield f"accepted: {plain(result.accepted)}", "yellow"
 
 
+def _beside(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    yield from findings.lines(result)
+
+
 def _compared(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     judged = [verdict for verdict in result.verdicts.values() if verdict.change is not None]
     if not judged:
@@ -107,10 +112,15 @@ def _notes(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     changed = [(name, condition) for name, verdict in verdicts for condition in verdict.conditions]
     yield from ((f"changed since the baseline: {text}", "yellow") for text in told(changed, compared))
     names = labels(result)
-    notes = [(name, note) for name, verdict in verdicts for note in verdict.notes]
+    notes = [(name, note) for name, verdict in verdicts for note in verdict.notes if not _is_told(verdict, note)]
     notes += [(names[point.case.key], note) for point in result.sweep for note in point.notes]
     yield from ((plain(note), "yellow") for note in result.sweep.notes)
     yield from ((text, "yellow") for text in told(notes, names.values()))
+
+
+def _is_told(verdict: Verdict, note: str) -> bool:
+    """Whether a changed counter stands among the findings."""
+    return any(finding.path == f"{COUNTERS}{note.partition(' ')[0]}" for finding in verdict.beside)
 
 
 def _missing(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
@@ -146,6 +156,7 @@ _LINES: tuple[Callable[[TestResult, Sequence[str]], Iterator[Line]], ...] = (
     _breaches,
     _unmeasured,
     _reasons,
+    _beside,
     _accepted,
     _compared,
     _attempts,

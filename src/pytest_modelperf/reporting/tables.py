@@ -17,6 +17,7 @@ from ..domain.metrics import METRICS
 from ..domain.report import TestResult
 from ..domain.results import Point
 from ..domain.units import scale_of, significant
+from .findings import become
 from .words import signed_percent
 
 # Between two columns.
@@ -25,9 +26,9 @@ GAP = 2
 OPEN = "?"
 # What an ok case has in place of a figure that could not be measured.
 MISSING = "–"
-# Behind the verdict of a case that breaks a budget, where there is no room for the words.
+# Behind the verdict of a case that breaks a budget or has become something else too; and where there is no room for it.
 OVER = "over budget"
-OVER_MARK = "!"
+MARK = "!"
 
 _AT_THE_POINT = re.compile(rf"(?=[.{OPEN}]|$)")
 
@@ -190,12 +191,14 @@ def _detectable(result: TestResult) -> Column:
 
 def _verdict(result: TestResult) -> Column:
     broken = {breach.case for breach in result.breaches}
-    words = [(word(result, point), point.case.key in broken) for point in result.sweep]
-    forms = (
-        Form(("verdict", ""), tuple(f"{text}, {OVER}" if over else text for text, over in words), right=False),
-        Form(("verdict", ""), tuple(f"{text} {OVER_MARK}" if over else text for text, over in words), right=False),
-    )
-    return Column("verdict", forms)
+    more = [
+        [*([OVER] if point.case.key in broken else []), *become(result.verdicts.get(point.case.key))]
+        for point in result.sweep
+    ]
+    words = [word(result, point) for point in result.sweep]
+    whole = tuple(", ".join([text, *others]) for text, others in zip(words, more, strict=True))
+    short = tuple(f"{text} {MARK}" if others else text for text, others in zip(words, more, strict=True))
+    return Column("verdict", (Form(("verdict", ""), whole, right=False), Form(("verdict", ""), short, right=False)))
 
 
 def _unit(key: str, points: Sequence[Point]) -> tuple[str, float]:

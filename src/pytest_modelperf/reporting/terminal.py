@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..domain.report import Report, TestResult
 from . import tables
+from .findings import WORSE, become
 from .lines import Line, lines
 from .totals import NOT_MEASURED, OVER_STYLE, STYLES, called, counts, tally
 from .words import duration, grouped, listed, plain, plural
@@ -104,7 +105,8 @@ def _table(result: TestResult, shown: Mapping[str, tables.Form]) -> Table:
 def _style(result: TestResult, row: int) -> str:
     point = result.sweep.points[row]
     over = any(breach.case == point.case.key for breach in result.breaches)
-    return OVER_STYLE if over else STYLES[called(result, point)]
+    worse = any(found in WORSE for found in become(result.verdicts.get(point.case.key)))
+    return OVER_STYLE if over or (worse and not result.accepted) else STYLES[called(result, point)]
 
 
 # The whole run
@@ -112,14 +114,15 @@ def _style(result: TestResult, row: int) -> str:
 
 def _new(report: Report) -> Iterator[Line]:
     words = tally(report.results)
+    # An update accepts what passes: a test that fails has said what is to be done first.
+    new = tally([result for result in report.results if result.passed])["new"]
     accepted = any("baseline" in what for what in report.written.values())
-    if not words["new"] or accepted or report.interrupted:
+    if not new or accepted or report.interrupted:
         return
-    if set(words) <= {"new", tables.OVER, *NOT_MEASURED}:
+    if new == words["new"] and set(words) <= {"new", tables.OVER, *NOT_MEASURED}:
         yield f"no baselines yet; make them: {UPDATE}", "bold"
     else:
-        verb = "has" if words["new"] == 1 else "have"
-        yield f"{plural(words['new'], 'case')} {verb} no baseline yet; make it: {UPDATE}", "bold"
+        yield f"{plural(new, 'case')} {'has' if new == 1 else 'have'} no baseline yet; make it: {UPDATE}", "bold"
 
 
 def _never_measured(report: Report) -> Iterator[Line]:

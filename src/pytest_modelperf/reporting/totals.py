@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..domain.report import TestResult
 from ..domain.results import Point
+from .findings import BETTER, WORSE, become, style_of
 from .tables import OVER, word
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ STYLES: dict[str, str] = {
 }
 NOT_MEASURED = ("not measured", "failed", "out of memory", "whole test")
 OVER_STYLE = "bold red"
+# What stands before the verdicts: none of it is one.
+_BESIDE: dict[str, str] = {
+    OVER: OVER_STYLE,
+    **{word: style_of(word) for word in WORSE},
+    **{f"{word} (accepted)": style_of(word, accepted=True) for word in WORSE},
+    **{word: style_of(word) for word in BETTER},
+}
 
 
 def called(result: TestResult, point: Point) -> str:
@@ -41,23 +49,27 @@ def called(result: TestResult, point: Point) -> str:
 def tally(results: Sequence[TestResult]) -> Counter[str]:
     """How many cases of these tests are called what; a test without any case counts as one `whole test`."""
     words = Counter(called(result, point) for result in results for point in result.sweep)
+    for result in results:
+        found = [word for point in result.sweep for word in become(result.verdicts.get(point.case.key))]
+        words.update(f"{word} (accepted)" if word in WORSE and result.accepted else word for word in found)
     words["whole test"] += sum(1 for result in results if not result.sweep.points)
     words[OVER] += len({(result.nodeid, breach.case) for result in results for breach in result.breaches})
     return +words
 
 
 def counts(words: Counter[str]) -> Text:
-    """`"1 over budget; 1 slower, 5 same; 2 not measured (1 failed, 1 out of memory)"`.
+    """`"1 over budget, 2 hungrier; 1 slower, 5 same; 2 not measured (1 failed, 1 out of memory)"`.
 
-    A case over budget has a verdict too, so it is no part of the sum that follows.
+    A case over budget, or of which there is a finding beside its time, has a verdict too: it is no part of the sum that
+    follows.
     """
     from rich.text import Text
 
     judged = [
         Text(f"{words[name]} {name}", STYLES[name]) for name in STYLES if words[name] and name not in NOT_MEASURED
     ]
-    parts = [Text(f"{words[OVER]} {OVER}", OVER_STYLE)] if words[OVER] else []
-    parts += [Text(", ").join(judged)] if judged else []
+    found = [Text(f"{words[name]} {name}", style) for name, style in _BESIDE.items() if words[name]]
+    parts = [Text(", ").join(kind) for kind in (found, judged) if kind]
     parts += [Text(_lost(words), STYLES["not measured"])] if _lost(words) else []
     return Text("; ").join(parts)
 
