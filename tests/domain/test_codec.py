@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_modelperf.domain.baseline import Baseline, CaseRecord, Run
+from pytest_modelperf.domain.baseline import Baseline, CaseRecord, Location, OutputSample, Run
 from pytest_modelperf.domain.budget import Budget
 from pytest_modelperf.domain.codec import from_bytes, from_json, plain, to_bytes, to_json
 from pytest_modelperf.domain.estimate import Estimate
 from pytest_modelperf.domain.host import Host
 from pytest_modelperf.domain.report import Report, TestResult
 from pytest_modelperf.domain.results import Point, Sweep, Timing, Warmup
-from pytest_modelperf.domain.verdict import Breach, Verdict
+from pytest_modelperf.domain.verdict import Breach, Finding, Verdict
 
 POINT = Point(
     {"batch": 8},
@@ -29,10 +29,23 @@ POINT = Point(
     counts={"nodes": 42.0},
     notes=("it never became steady",),
     timing=Timing(
-        ((19_000_000, 20_000_000), (21_000_000,)), ((4, 80),), "matmul-1", ((5,), (6,)), 2, Warmup(9, 0.2, False)
+        ((19_000_000, 20_000_000), (21_000_000,)),
+        ((4, 80),),
+        turns=(0, 2),
+        yardsticks={"matmul-1": ((5,), (6,))},
+        settling_calls=2,
+        warmup=Warmup(9, 0.2, False),
     ),
 )
-RUN = Run({"torch": "2.13.0"}, {"cpu batch=8": CaseRecord("EPYC x2", -3.9, 0.01, 40, "matmul-1", 1.2, 0.005)})
+RECORD = CaseRecord(
+    "EPYC x2",
+    40,
+    Location(-3.9, 0.01),
+    {"matmul-1": Location(1.2, 0.005)},
+    weights="9f86d081",
+    outputs={"logits": OutputSample("float32", (8, 1000), 0.5, (0.25, -1.0))},
+)
+RUN = Run({"torch": "2.13.0"}, {"cpu batch=8": RECORD})
 RESULT = TestResult(
     "test_a.py::test_b[1]",
     Sweep(
@@ -40,7 +53,19 @@ RESULT = TestResult(
         (Budget("latency.p50", 0.02),),
         {"cuda:0": "none"},
     ),
-    {"cpu batch=8": Verdict("slower", "cpu batch=8", Estimate(1.12, 1.1, 1.14), 0.05, 0.01, 0.02, 8, "matmul-1")},
+    {
+        "cpu batch=8": Verdict(
+            "slower",
+            "cpu batch=8",
+            Estimate(1.12, 1.1, 1.14),
+            0.05,
+            0.01,
+            0.02,
+            8,
+            "matmul-1",
+            beside=(Finding("hungrier", "memory.peak", 5e8, 7e8, Estimate(1.4, 1.3, 1.5), 0.05, "read 668 MiB"),),
+        )
+    },
     (
         Breach("cpu batch=8", Budget("latency.p50", 0.02), Estimate(0.03, 0.029, 0.031, "s")),
         Breach("x", Budget("throughput", 1), None),
@@ -51,7 +76,7 @@ NOUNS = [
     POINT,
     RUN,
     RESULT,
-    Baseline("t", "m", RUN, (RUN, RUN)),
+    Baseline("t", "m", (RUN,), (RUN, RUN)),
     Report((RESULT,), Host("EPYC", 2, 2**34, ("H200",)), "m", written={"a.json": "report"}),
 ]
 

@@ -106,11 +106,11 @@ def _devices(value: object) -> tuple[Device, ...]:
     return tuple(dict.fromkeys(Device.parse(text) for text in texts))
 
 
-def parse_tolerance(value: str | float) -> float:
+def parse_tolerance(value: str | float, of: str = "slowdown") -> float:
     """`0.05` or `"5%"` as a fraction. Raises UsageError for what is no fraction from 0 to below 10."""
     tolerance = parse_quantity(float(value) if _number_as_text(value) else value, "")
     if not 0 <= tolerance < 10:
-        raise UsageError(f'tolerance {value!r} is no accepted slowdown; write 0.05 or "5%"')
+        raise UsageError(f'tolerance {value!r} is no accepted {of}; write 0.05 or "5%"')
     return tolerance
 
 

@@ -27,6 +27,15 @@ Other = Literal[
 
 
 @dataclass(frozen=True)
+class Tolerances:
+    """How much more of what is judged beside the time is accepted, as fractions; None: it is not judged."""
+
+    memory: float | None = 0.05
+    size: float | None = 0.01
+    cold_start: float | None = 0.5
+
+
+@dataclass(frozen=True)
 class Finding:
     """What one metric of a case, beside the time of a call, has become.
 

@@ -11,6 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     from ..domain.device import Device
+    from ..domain.verdict import Tolerances
 
 GROUP = "modelperf"
 
@@ -84,6 +85,27 @@ OPTIONS = (
         "FRACTION",
     ),
     Option(
+        "modelperf_memory_tolerance",
+        "how much more memory is accepted; none: it is not judged",
+        "5%",
+        "--modelperf-memory-tolerance",
+        "FRACTION",
+    ),
+    Option(
+        "modelperf_size_tolerance",
+        "how much larger a model may become; none: it is not judged",
+        "1%",
+        "--modelperf-size-tolerance",
+        "FRACTION",
+    ),
+    Option(
+        "modelperf_cold_start_tolerance",
+        "how much longer loading and the first call may take; none: they are not judged",
+        "50%",
+        "--modelperf-cold-start-tolerance",
+        "FRACTION",
+    ),
+    Option(
         "modelperf_against",
         "measure this git commit side by side, instead of reading stored baselines",
         "",
@@ -150,6 +172,12 @@ OPTIONS = (
         "note",
         choices=("note", "fail"),
     ),
+    Option(
+        "modelperf_outputs",
+        "what answers are that changed with unchanged weights and inputs, or are new NaN: fail the test, or note",
+        "fail",
+        choices=("fail", "note"),
+    ),
 )
 
 
@@ -172,12 +200,14 @@ class Settings:
     accept: tuple[str, ...]
     require_baseline: bool
     tolerance: float
+    tolerances: Tolerances
     isolate: bool
     confirm: int
     timeout_s: float
     reports: tuple[str, ...]
     uncertain_fails: bool
     counters_fail: bool
+    outputs_fail: bool
     against: str = ""
     against_python: str = ""
     against_pythonpath: tuple[str, ...] = ()
@@ -209,6 +239,7 @@ def read_settings(config: pytest.Config) -> Settings:
     """Every option, checked. Raises pytest.UsageError that names the option."""
     from ..domain.device import Device
     from ..domain.spec import parse_seconds, parse_tolerance
+    from ..domain.verdict import Tolerances
 
     devices = [text for text in str(_value(config, "modelperf_device")).split(",") if text.strip()]
     against = str(_value(config, "modelperf_against"))
@@ -224,17 +255,30 @@ def read_settings(config: pytest.Config) -> Settings:
         accept=tuple(_value(config, "modelperf_accept")),
         require_baseline=bool(_value(config, "modelperf_require_baseline")),
         tolerance=AGAINST_TOLERANCE if against and not _is_set(config, "modelperf_tolerance") else tolerance,
+        tolerances=Tolerances(
+            memory=_read(config, "modelperf_memory_tolerance", _more),
+            size=_read(config, "modelperf_size_tolerance", _more),
+            cold_start=_read(config, "modelperf_cold_start_tolerance", _more),
+        ),
         isolate=_choice(config, "modelperf_isolate") == "yes",
         confirm=_read(config, "modelperf_confirm", _times),
         timeout_s=_read(config, "modelperf_timeout", parse_seconds),
         reports=tuple(_value(config, "modelperf_report")),
         uncertain_fails=_choice(config, "modelperf_uncertain") == "fail",
         counters_fail=_choice(config, "modelperf_counters") == "fail",
+        outputs_fail=_choice(config, "modelperf_outputs") == "fail",
         against=against,
         against_python=str(_value(config, "modelperf_against_python")),
         against_pythonpath=tuple(_value(config, "modelperf_against_pythonpath")),
         against_link=tuple(_value(config, "modelperf_against_link")),
     )
+
+
+def _more(value: str) -> float | None:
+    """The fraction, None for `none`."""
+    from ..domain.spec import parse_tolerance
+
+    return None if str(value).strip().lower() == "none" else parse_tolerance(value, "increase")
 
 
 def _times(value: str) -> int:
