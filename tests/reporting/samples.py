@@ -123,6 +123,28 @@ def two_axes() -> TestResult:
     )
 
 
+def against_a_commit() -> TestResult:
+    """Compared with a commit, side by side: slower, the same, uncertain, and two that it cannot be compared for."""
+    name, points = "main (3fa2b1c)", tuple(point(0.0123 * n**0.9, batch=n) for n in (1, 2, 4, 8, 16))
+    evidence = {"against": name, "runs": 5, "scale": "", "tolerance": 0.02}
+    pairs = (1.124, 1.131, 1.119, 1.127, 1.12)
+    return result(
+        "tests/test_vision.py::test_resnet50",
+        points,
+        (
+            verdict("slower", points[0], 0.124, attempts=pairs, conditions=("torch 2.12.0 → 2.13.0",), **evidence),
+            verdict("same", points[1], 0.001, attempts=(1.0, 1.001, 1.002, 1.0, 1.002), **evidence),
+            verdict(
+                "uncertain", points[2], 0.02, attempts=pairs, reason="--modelperf-seconds=12 would tell", **evidence
+            ),
+            verdict("new", points[3], against=name, reason=f"the test does not measure this case at {name}"),
+            verdict("not measured", points[4], against=name, reason=f"at {name} it failed: RuntimeError: no"),
+        ),
+        passed=False,
+        tolerance=0.02,
+    )
+
+
 def devices() -> TestResult:
     """Two devices that ran and one that is not there."""
     points = (
@@ -296,6 +318,7 @@ def everything() -> Report:
 
 REPORTS = {
     "batch sweep": report(batch_sweep()),
+    "against a commit": report(against_a_commit()),
     "two axes": report(two_axes()),
     "devices": report(devices()),
     "broken": report(broken()),

@@ -139,3 +139,32 @@ def test_what_was_accepted_is_said_beside_another_reason() -> None:
 
 def test_no_reason_no_text() -> None:
     assert failure_text(samples.one_case(), Outcome(())) == ""
+
+
+class TestAgainstACommit:
+    """What is compared with a commit names it, and offers no baseline."""
+
+    def test_a_slowdown(self) -> None:
+        told = text(samples.against_a_commit(), ("slower", ("cpu batch=1",)))
+        lines = [" ".join(line.split()) for line in told.splitlines()]
+        assert lines[0] == "slower than main (3fa2b1c): batch=1 +12.4% [+9.9%, +15.1%] (accepted: 2%)"
+        for line in (
+            "each pair +12.4%, +13.1%, +11.9%, +12.7%, +12.0%",
+            "compared with main (3fa2b1c), side by side in 5 pairs of processes",
+            "changed since torch 2.12.0 → 2.13.0",
+            "pytest --modelperf --modelperf-against=main --modelperf-accept=tests/test_vision.py::test_resnet50",
+        ):
+            assert line in lines
+        assert "baseline" not in told
+
+    @pytest.mark.parametrize("kind", ["wrong", "hungrier", "larger", "slower to start", "uncertain", "counters"])
+    def test_no_kind_of_failure_speaks_of_baselines(self, kind: Kind) -> None:
+        assert "baseline" not in text(samples.against_a_commit(), (kind, ("cpu batch=1",)))
+
+    def test_what_could_not_be_compared(self) -> None:
+        told = text(samples.against_a_commit(), ("no baseline", ("cpu batch=16",)))
+        assert told.splitlines()[0] == (
+            "not compared with main (3fa2b1c): batch=16: at main (3fa2b1c) it failed: RuntimeError: no"
+        )
+        assert "It fails because of --modelperf-require-baseline." in told
+        assert "--modelperf-update" not in told

@@ -255,3 +255,18 @@ def test_words_fit_their_columns_at_80() -> None:
     report: Report = samples.everything()
     for word in ("uncertain", "same, over budget", "out of memory", "other machine", "slower", "faster", "failed"):
         assert any(line.rstrip().endswith(f"  {word}") for line in render(report, 80, False).splitlines()), word
+
+
+def test_a_commit_is_named_and_no_baseline_is_offered() -> None:
+    lines = summary("against a commit", 160).splitlines()
+    compared = "compared with main (3fa2b1c), side by side in 5 pairs of processes; accepts +2%, would have seen +3.1%"
+    for line in (
+        "FAILED 1 slower, 1 uncertain, 1 same, 1 new; 1 not measured: tests/test_vision.py::test_resnet50",
+        f"  {compared}",
+        "  batch=1: each pair alone: +12.4%, +13.1%, +11.9%, +12.7%, +12.0%",
+        "  new: batch=8: the test does not measure this case at main (3fa2b1c)",
+        "  not measured: batch=16: at main (3fa2b1c) it failed: RuntimeError: no",
+        "  changed since main (3fa2b1c): batch=1: torch 2.12.0 → 2.13.0",
+    ):
+        assert line in lines
+    assert not any("batch=2: each pair" in line or "baseline" in line for line in lines)

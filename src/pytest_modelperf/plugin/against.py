@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ..domain.codec import from_json, to_json
@@ -12,6 +10,7 @@ from . import interpreter
 from .examination import Bureau
 from .marker import is_marked
 from .tree import Tree, below
+from .twins import outside
 from .worktree import Worktree
 
 # What a worker of xdist is told the other side's tree by.
@@ -55,11 +54,3 @@ def of_worker(config: pytest.Config) -> Tree | None:
     """The other side's tree, in a worker of xdist that was told of one."""
     told = config.workerinput.get(_KEY)  # type: ignore[attr-defined]
     return from_json(told, Tree) if told is not None else None
-
-
-def outside(path: Path, tree: Tree) -> str:
-    """What there is to say of a test that the commit cannot have."""
-    return (
-        f"--modelperf-against: {path} lies outside of the repository {tree.here}, so that it is the same at "
-        f"{tree.name}; run it without the option"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from .messages import BodyDone, Broken, Dismiss, Judged, Missing, Refused, Repor
 from .pairs import Absent
 from .remote import BodyLeft, RemoteBench, Runner, RunnerBroken, TestMissing
 from .runners import Runners
-from .tree import Tree
+from .tree import Tree, below
 
 Given = TypeVar("Given")
 # What is done until a process must be waited for, step by step, and what it gives in the end.
@@ -45,6 +46,8 @@ class Twin:
 
         Raises Ended, and what the runner raises.
         """
+        if self._tree is not None:
+            _check_file(self._path, self._tree)
         self._runners.begin(self._path, self._label, self._tree)
         yield
         runner = self._runner = self._runners.of(self._path, self._label, self._tree)
@@ -147,6 +150,22 @@ def side_by_side(openings: Sequence[Steps[Given]]) -> list[Given]:
                 except StopIteration as done:
                     given[number] = done.value
     return [given[number] for number in range(len(openings))]
+
+
+def outside(path: Path, tree: Tree) -> str:
+    """What there is to say of a file that the other tree cannot have."""
+    return (
+        f"--modelperf-against: {path} lies outside of the repository {tree.here}, so that it is the same at "
+        f"{tree.name}; run it without the option"
+    )
+
+
+def _check_file(path: Path, tree: Tree) -> None:
+    inside = below(str(path), tree.here)
+    if inside is None:
+        raise RunnerBroken(outside(path, tree))
+    if not os.path.exists(tree.path(str(path))):
+        raise TestMissing(f"there is no {inside}")
 
 
 def _ended(reports: Sequence[Mapping[str, Any]]) -> Ended:

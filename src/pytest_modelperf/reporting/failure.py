@@ -5,23 +5,24 @@ from __future__ import annotations
 import shlex
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..domain.outcome import Kind, Outcome, Reason
 from ..domain.report import TestResult
 from ..domain.units import significant
-from ..domain.verdict import Breach, Other, Verdict
+from ..domain.verdict import Breach, Other
 from .findings import change_of, findings, short
 from .words import (
+    against,
     attempts_text,
     breach_text,
     change_text,
+    compared_text,
     labels,
     listed,
     percent,
     plain,
     points,
-    scale_text,
     with_interval,
 )
 
@@ -49,16 +50,16 @@ def failure_text(result: TestResult, outcome: Outcome, width: int = 80) -> str:
 
 def _headline(result: TestResult, outcome: Outcome) -> str:
     first, *others = outcome.reasons
-    kind = _KINDS[first.kind]
+    kind = _kind(result, first)
     more = f"; and {len(first.cases) - 1} more" if len(first.cases) > 1 else ""
-    also = f"; also {listed([_KINDS[other.kind].title for other in others])}" if others else ""
+    also = f"; also {listed([_title(result, other) for other in others])}" if others else ""
     case = kind.short(result, first.cases[0]) if first.cases else plain(result.unmeasured)
-    return f"{kind.title}{f': {case}' if case else ''}{more}{also}"
+    return f"{_title(result, first)}{f': {case}' if case else ''}{more}{also}"
 
 
 def _section(result: TestResult, reason: Reason, width: int) -> Iterator[str]:
-    kind = _KINDS[reason.kind]
-    yield f"{kind.title[0].upper()}{kind.title[1:]}:"
+    kind, title = _kind(result, reason), _title(result, reason)
+    yield f"{title[0].upper()}{title[1:]}:"
     if not reason.cases and result.unmeasured:
         yield from _wrapped(plain(result.unmeasured), width, "  ")
     for case in reason.cases[:MOST_TOLD]:
@@ -68,8 +69,8 @@ def _section(result: TestResult, reason: Reason, width: int) -> Iterator[str]:
         names = [_name(result, case) for case in reason.cases[MOST_TOLD:]]
         yield from _wrapped(f"and {len(names)} more: {', '.join(names)}", width, "  ")
     for line in kind.remedy:
-        test = shlex.quote(result.nodeid)
-        yield from [f"    {line.format(test=test)}"] if "{test}" in line else _wrapped(line, width, "  ")
+        test, ref = shlex.quote(result.nodeid), shlex.quote(against(result).partition(" (")[0])
+        yield from [f"    {line.format(test=test, ref=ref)}"] if "{test}" in line else _wrapped(line, width, "  ")
 
 
 def _facts(facts: list[Fact], width: int) -> Iterator[str]:
@@ -116,9 +117,9 @@ def _compared(result: TestResult, case: str) -> Iterator[Fact]:
     if verdict.change is not None:
         yield "change", change_text(verdict.change)
         yield "latency.p50", _now_and_before(result, case, verdict.change)
-        yield "suspected", attempts_text(verdict) if verdict.attempts else ""
+        yield "each pair" if verdict.against else "suspected", attempts_text(verdict) if verdict.attempts else ""
         yield "accepted slowdown", percent(verdict.tolerance)
-        yield "compared with", f"{_runs(verdict)}, {scale_text(verdict)}"
+        yield "compared with", compared_text(verdict)
         yield "level", f"{percent(verdict.level)}, the chance of a false alarm" if verdict.level else ""
         yield "would have seen", f"a slowdown of {percent(verdict.detectable)}" if verdict.detectable else ""
     yield "changed since", "; ".join(map(plain, verdict.conditions))
@@ -134,10 +135,6 @@ def _now_and_before(result: TestResult, case: str, change: float) -> str:
     # The machine's own speed is divided out of the change, so this is the baseline as it would run on this day.
     before = f"about {with_interval(float(median) / change, 's')} → " if change > 0 else ""
     return before + with_interval(median, "s")
-
-
-def _runs(verdict: Verdict) -> str:
-    return "1 accepted run" if verdict.runs == 1 else f"{verdict.runs} accepted runs"
 
 
 def _changed(result: TestResult, case: str) -> str:
@@ -219,7 +216,7 @@ def _name(result: TestResult, case: str) -> str:
 class _Kind:
     """How a kind of reason is told: its title, a case in the headline, its facts, and what to do.
 
-    A line of the remedy with `{test}` in it is a command.
+    `{against}` in the title is the commit that was compared with. A line of the remedy with `{test}` is a command.
     """
 
     title: str
@@ -302,3 +299,37 @@ _KINDS: dict[Kind, _Kind] = {
         ("There are no figures to judge: this is neither a pass nor slower. Mend the reason and run the test again.",),
     ),
 }
+
+# With --modelperf-against: nothing is accepted into baselines, and a commit is to blame.
+
+_IF_MEANT_AGAINST = (
+    "If it is meant, accept it in this run:",
+    "pytest --modelperf --modelperf-against={ref} --modelperf-accept={test}",
+)
+
+_KINDS_AGAINST: dict[Kind, _Kind] = {
+    **_KINDS,
+    **{kind: replace(told, remedy=_IF_MEANT_AGAINST) for kind, told in _KINDS.items() if told.remedy is _IF_MEANT},
+    "wrong": replace(_KINDS["wrong"], remedy=(_KINDS["wrong"].remedy[0], *_IF_MEANT_AGAINST[1:])),
+    "slower": replace(_KINDS["slower"], title="slower than {against}", remedy=_IF_MEANT_AGAINST),
+    "counters": replace(
+        _KINDS["counters"],
+        remedy=("It fails because of modelperf_counters = fail.", *_IF_MEANT_AGAINST),
+    ),
+    "no baseline": replace(
+        _KINDS["no baseline"],
+        title="not compared with {against}",
+        remedy=(
+            "It fails because of --modelperf-require-baseline. Mend the reason, or run it without that option where "
+            "the commit is not to be compared with.",
+        ),
+    ),
+}
+
+
+def _kind(result: TestResult, reason: Reason) -> _Kind:
+    return (_KINDS_AGAINST if against(result) else _KINDS)[reason.kind]
+
+
+def _title(result: TestResult, reason: Reason) -> str:
+    return _kind(result, reason).title.format(against=plain(against(result)))

@@ -11,8 +11,10 @@ from ..domain.verdict import Verdict
 from . import findings, tables
 from .totals import OVER_STYLE, STYLES
 from .words import (
+    against,
     attempts_text,
     breach_text,
+    compared_text,
     grouped,
     labels,
     listed,
@@ -73,7 +75,7 @@ def _reasons(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     for word in ("not measured", "other machine", "uncertain", "new"):
         rows = [(name, verdict.reason) for name, verdict in _verdicts(result) if verdict.word == word and name in ran]
         # What is true of every new test is said once, at the end.
-        if word != "new" or len(rows) < len(ran):
+        if word != "new" or len(rows) < len(ran) or against(result):
             yield from ((f"{word}: {text}", STYLES[word]) for text in told(rows, ran))
 
 
@@ -90,19 +92,29 @@ def _compared(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     judged = [verdict for verdict in result.verdicts.values() if verdict.change is not None]
     if not judged:
         return
-    runs = sorted({verdict.runs for verdict in judged})
-    number = f"{runs[0]} to {runs[-1]}" if len(runs) > 1 else str(runs[0])
-    scales = dict.fromkeys(map(scale_text, judged))
     seen = [verdict.detectable for verdict in judged if verdict.detectable is not None]
     power = f", would have seen +{percent(max(seen))}" if seen else ""
     accepts = percent(max(verdict.tolerance for verdict in judged))
+    with_ = f"compared with {compared_text(max(judged, key=_runs))}" if against(result) else _baseline(judged)
+    yield f"{with_}; accepts +{accepts}{power}", "dim"
+
+
+def _baseline(judged: Sequence[Verdict]) -> str:
+    runs = sorted(set(map(_runs, judged)))
+    number = f"{runs[0]} to {runs[-1]}" if len(runs) > 1 else str(runs[0])
     noun = "run" if runs == [1] else "runs"
-    yield f"{number} baseline {noun}, {' or '.join(scales)}; accepts +{accepts}{power}", "dim"
+    return f"{number} baseline {noun}, {' or '.join(dict.fromkeys(map(scale_text, judged)))}"
+
+
+def _runs(verdict: Verdict) -> int:
+    return verdict.runs
 
 
 def _attempts(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     for name, verdict in _verdicts(result):
-        if verdict.attempts:
+        if verdict.against and verdict.attempts and verdict.word != "same":
+            yield f"{name}: each pair alone: {attempts_text(verdict)}", "dim"
+        elif verdict.attempts and not verdict.against:
             yield f"{name}: suspected of a slowdown, {attempts_text(verdict)}", STYLES.get(verdict.word, "")
 
 
@@ -110,7 +122,8 @@ def _notes(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     verdicts = _verdicts(result)
     compared = [name for name, verdict in verdicts if verdict.change is not None]
     changed = [(name, condition) for name, verdict in verdicts for condition in verdict.conditions]
-    yield from ((f"changed since the baseline: {text}", "yellow") for text in told(changed, compared))
+    since = against(result) or "the baseline"
+    yield from ((f"changed since {since}: {text}", "yellow") for text in told(changed, compared))
     names = labels(result)
     notes = [(name, note) for name, verdict in verdicts for note in verdict.notes if not _is_told(verdict, note)]
     notes += [(names[point.case.key], note) for point in result.sweep for note in point.notes]

@@ -12,7 +12,7 @@ from . import tables
 from .findings import WORSE, become
 from .lines import Line, lines
 from .totals import NOT_MEASURED, OVER_STYLE, STYLES, called, counts, tally
-from .words import duration, grouped, listed, plain, plural
+from .words import against, duration, grouped, listed, plain, plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,7 +117,7 @@ def _new(report: Report) -> Iterator[Line]:
     # An update accepts what passes: a test that fails has said what is to be done first.
     new = tally([result for result in report.results if result.passed])["new"]
     accepted = any("baseline" in what for what in report.written.values())
-    if not new or accepted or report.interrupted:
+    if not new or accepted or report.interrupted or any(map(against, report.results)):
         return
     if new == words["new"] and set(words) <= {"new", tables.OVER, *NOT_MEASURED}:
         yield f"no baselines yet; make them: {UPDATE}", "bold"

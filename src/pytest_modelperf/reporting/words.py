@@ -78,9 +78,23 @@ def with_unit(number: str, unit: str) -> str:
     return f"{number}{unit}" if unit.startswith("/") else f"{number} {unit}".rstrip()
 
 
+def against(result: TestResult) -> str:
+    """The commit that a test was to be compared with, `"main (3fa2b1c)"`; "" for stored baselines."""
+    return next((verdict.against for verdict in result.verdicts.values() if verdict.against), "")
+
+
+def compared_text(verdict: Verdict) -> str:
+    """`"3 accepted runs, unscaled"`, or `"main (3fa2b1c), side by side in 5 pairs of processes"`."""
+    if verdict.against:
+        return f"{plain(verdict.against)}, side by side in {plural(verdict.runs, 'pair')} of processes"
+    return f"{plural(verdict.runs, 'accepted run')}, {scale_text(verdict)}"
+
+
 def attempts_text(verdict: Verdict) -> str:
     """What each attempt gave: `"measured 3 times, each in a fresh runner: +9.0%, +1.1%, +0.8%"`."""
     each = ", ".join(f"{signed_percent(attempt)}%" for attempt in verdict.attempts)
+    if verdict.against:
+        return each
     return f"measured {len(verdict.attempts)} times, each in a fresh runner: {each}"
 
 
