@@ -28,3 +28,11 @@ def test_one() -> None:
     assert render_plan([PlannedTest("t.py::t", 1, (), 3.0)]).splitlines()[-1] == (
         "1 marked test, 1 case, about 3.0 s of measuring, start-up apart"
     )
+
+
+def test_two_sides_share_no_start() -> None:
+    last = render_plan([PlannedTest("t.py::t", 1, (), 6.0)], pairs=5).splitlines()[-1]
+    assert last == (
+        "1 marked test, 1 case, about 6.0 s of measuring, both sides together, the start of 5 pairs of processes a "
+        "test apart"
+    )

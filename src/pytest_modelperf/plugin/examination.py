@@ -67,7 +67,7 @@ class Bureau:
 
 @dataclass(frozen=True)
 class Attempt:
-    """Some cases, measured once more: by name, "restart 2"; `confirms` a suspicion, where it was not to be expected."""
+    """Some cases, measured once more: by name, "pair 2"; `confirms` a suspicion, where it was not settled before."""
 
     name: str
     devices: tuple[str, ...]
@@ -155,7 +155,7 @@ class Examination:
     def next_attempt(self) -> Attempt | None:
         """What is to be measured once more, in fresh processes, after what was measured so far; None for nothing."""
         if self._pairs is not None and self._pairs.cases and self._pairs.measured < self._shares:
-            attempt = self._attempt(self._pairs.cases, f"restart {self._pairs.measured + 1}")
+            attempt = self._attempt(self._pairs.cases, f"pair {self._pairs.measured + 1}")
         else:
             confirmed = sum(attempt.confirms for attempt in self._attempts)
             suspects = self.suspects() if confirmed < self.confirmations else set()
@@ -332,9 +332,18 @@ class Examination:
         return Attempt(name, devices, frozenset(point.case.key for point in found), confirms)
 
     def _show(self, progress: Progress, attempt: Attempt | None) -> None:
-        before = f"{attempt.name}: " if attempt is not None else ""
-        case, left = before + progress.case, progress.seconds_left
+        name = attempt.name if attempt is not None else "pair 1" if self._shares > 1 else ""
+        counted = name if attempt is not None and attempt.confirms else f"{name} of {self._shares}"
+        case = f"{counted}: {progress.case}" if name else progress.case
+        left = progress.seconds_left + self._seconds_later(attempt)
         self._bureau.progress.show(self._nodeid, case, progress.turn, progress.turns, left)
+
+    def _seconds_later(self, attempt: Attempt | None) -> float:
+        """What the pairs of processes that follow will measure."""
+        if self._terms is None or self._shares == 1 or (attempt is not None and attempt.confirms):
+            return 0.0
+        cases = sum(len(bench.opened.cases) for bench in self._benches)
+        return 2 * cases * self._terms.seconds / self._shares * (self._shares - 1 - len(self._attempts))
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._started, 3)

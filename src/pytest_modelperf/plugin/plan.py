@@ -36,7 +36,8 @@ def _planned(item: pytest.Item, settings: Settings) -> PlannedTest:
         return PlannedTest(item.nodeid, None, devices)
     cases *= max(1, len(devices))
     seconds = settings.seconds if spec.seconds is None else spec.seconds
-    return PlannedTest(item.nodeid, cases, devices, cases * seconds)
+    sides = 2 if settings.against else 1
+    return PlannedTest(item.nodeid, cases, devices, cases * seconds * sides)
 
 
 def _devices(spec: Spec, settings: Settings) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,7 +14,9 @@ from ..domain.codec import from_json
 from ..domain.report import Report, TestResult
 from ..errors import ModelPerfError
 from ..judging.settle import restarted
+from .git import GitError, git
 from .marker import is_marked
+from .pairs import RESTARTS
 from .plan import planned
 
 if TYPE_CHECKING:
@@ -88,7 +89,9 @@ class Summary:
         from ..reporting.collected import render_plan
 
         # An empty text would be printed as an empty line.
-        return [render_plan(planned(items, self._bureau.settings))] if config.getoption("collectonly") else []
+        settings = self._bureau.settings
+        pairs = RESTARTS if settings.against else 0
+        return [render_plan(planned(items, settings), pairs)] if config.getoption("collectonly") else []
 
     def _update(self, interrupted: bool, written: dict[str, str], notes: list[str], problems: list[str]) -> None:
         """Accept what passed into the baselines, and say of everything else why its baseline stays."""
@@ -138,13 +141,6 @@ class Summary:
 def _commit(folder: Path) -> str:
     """The commit that is checked out, "" where there is none or no git."""
     try:
-        asked = subprocess.run(
-            ["git", "-C", str(folder), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=_GIT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        return git(folder, "rev-parse", "HEAD", timeout_s=_GIT_SECONDS)
+    except GitError:
         return ""
-    return asked.stdout.strip() if asked.returncode == 0 else ""

@@ -22,8 +22,8 @@ class PlannedTest:
     seconds_estimate: float | None = None
 
 
-def render_plan(rows: Sequence[PlannedTest]) -> str:
-    """A line for each test and one for all of them; empty without tests."""
+def render_plan(rows: Sequence[PlannedTest], pairs: int = 0) -> str:
+    """A line for each test and one for all of them; empty without tests. `pairs` of processes measure two sides."""
     if not rows:
         return ""
     margin = max(len(_cases(row)) for row in rows)
@@ -33,17 +33,18 @@ def render_plan(rows: Sequence[PlannedTest]) -> str:
         f"{_cases(row).rjust(margin)}  {told.rjust(column)}  {row.nodeid}{_where(row)}"
         for row, told in zip(rows, times, strict=True)
     ]
-    return "\n".join([*lines, _sum(rows)])
+    return "\n".join([*lines, _sum(rows, pairs)])
 
 
-def _sum(rows: Sequence[PlannedTest]) -> str:
+def _sum(rows: Sequence[PlannedTest], pairs: int) -> str:
     known = [row for row in rows if row.cases is not None]
     parts = [plural(len(rows), "marked test")]
     if known:
         parts.append(plural(sum(row.cases or 0 for row in known), "case"))
     seconds = sum(row.seconds_estimate or 0.0 for row in rows)
     if seconds:
-        parts.append(f"about {duration(seconds)} of measuring, start-up apart")
+        apart = f"both sides together, the start of {pairs} pairs of processes a test" if pairs else "start-up"
+        parts.append(f"about {duration(seconds)} of measuring, {apart} apart")
     unknown = len(rows) - len(known)
     rest = f"; {plural(unknown, 'test')} will know {'its' if unknown == 1 else 'their'} cases from the model"
     return ", ".join(parts) + (rest if unknown else "")
