@@ -19,7 +19,9 @@ not enough. A framework that is not installed skips its file: `pytest.importorsk
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import hashlib
 import os
 import pickle
 import re
@@ -35,7 +37,7 @@ import pytest
 from runtimes import network
 
 from pytest_modelperf.domain.device import Device
-from pytest_modelperf.domain.session import Session
+from pytest_modelperf.domain.session import Session, Weight
 from pytest_modelperf.domain.signature import Signature
 from pytest_modelperf.domain.spec import RuntimeChoice
 from pytest_modelperf.domain.tensor import Value
@@ -93,6 +95,8 @@ class Conformance:
     natural: ClassVar[bool] = True
     # What becomes of "dtype", "rank", "missing", "unknown" and "too many", where it is not "names it".
     mistakes: ClassVar[Mapping[str, Told]] = {}
+    # Whether it has weights to tell of (a function has not).
+    tells_weights: ClassVar[bool] = True
     # Whether `cpu:threads=N` is honoured; else it is refused with a UsageError.
     sets_threads: ClassVar[bool] = True
     # How often a model is opened, called and closed while memory is watched.
@@ -196,6 +200,34 @@ class Conformance:
             for _ in range(3):
                 np.testing.assert_array_equal(self.called(session, call), first)
         np.testing.assert_array_equal(self.answer(session, network.drawn(3)), first)
+
+    def test_names_the_dtypes_of_its_answers(self, session: Session) -> None:
+        with session.running():
+            assert session.dtypes(session.bind(network.drawn(1))()) == {self.output: "float32"}
+
+    # -- weights ----------------------------------------------------------------------------------------------------
+
+    def test_weights_are_told_and_repeat(self, model: object) -> None:
+        told = []
+        for _ in range(2):
+            session = self.runtime.open(model, CPU)
+            weights = session.weights()
+            told.append(None if weights is None else {n: (w.dtype, w.shape, digest(w)) for n, w in weights.items()})
+            size = sum(weight.read().nbytes for weight in weights.values()) if weights is not None else 0
+            session.close()
+        assert told[0] == told[1]
+        assert (told[0] is not None) == self.tells_weights
+        # A file may keep them as halves.
+        assert not self.tells_weights or size >= network.WEIGHT_BYTES / 2
+
+    def test_weights_are_taken_over_or_refused(self, session: Session) -> None:
+        """Its own, which changes nothing, or none: a model that is compiled with its weights says so."""
+        if self.tells_weights:
+            with contextlib.suppress(ModelError):
+                session.load_weights(session.weights() or {})
+        with pytest.raises(ModelError):
+            session.load_weights({"other": Weight("float32", (1,), lambda: np.zeros(4, np.uint8))})
+        self.check(session, network.drawn(2))
 
     # -- mistakes ---------------------------------------------------------------------------------------------------
 
@@ -321,6 +353,10 @@ class Conformance:
             said = str(caught.value)
             assert told == "raises" or all(re.search(rf"\b{name}\b", said) for name in named), said
         self.check(session, network.drawn(1))
+
+
+def digest(weight: Weight) -> str:
+    return hashlib.sha256(weight.read().tobytes()).hexdigest()
 
 
 class Estimator:

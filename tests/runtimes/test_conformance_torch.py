@@ -67,6 +67,7 @@ class TestExportedProgram(_Torch):
 class TestCallable(Conformance):
     runtime = CallableRuntime()
     signature = None
+    tells_weights = False
     sets_threads = False
     mistakes: ClassVar[Mapping[str, Told]] = {**_OF_OPERATORS, "dtype": "unseen", "rank": "unseen"}
 

@@ -23,7 +23,7 @@ def test_the_cpu_is_always_there_with_its_name() -> None:
 def test_the_one_that_asks_imports_no_framework() -> None:
     code = (
         "import sys; from pytest_modelperf.runtimes.devices import ask_present; ask_present(); "
-        "sys.exit(str(sorted({'torch', 'onnxruntime', 'numpy'} & set(sys.modules))))"
+        "sys.exit(str(sorted({'torch', 'onnxruntime', 'openvino', 'numpy'} & set(sys.modules))))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert answer.stderr.strip() == "[]"
@@ -33,6 +33,12 @@ def test_without_torch_onnxruntime_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(devices, "_of_torch", dict)
     monkeypatch.setattr(devices, "_of_onnxruntime", lambda: {"cuda:0": "NVIDIA H200"})
     assert devices.present()["cuda:0"] == "NVIDIA H200"
+
+
+def test_openvino_has_devices_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_of_torch", lambda: {"cuda:0": "NVIDIA H200"})
+    monkeypatch.setattr(devices, "_of_openvino", lambda: {"gpu:0": "Intel Arc"})
+    assert list(devices.present()) == ["cpu", "cuda:0", "gpu:0"]
 
 
 def test_without_any_framework_there_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-FRAMEWORKS = "{'torch', 'onnx', 'onnxruntime', 'tensorflow', 'transformers'}"
+FRAMEWORKS = "{'torch', 'onnx', 'onnxruntime', 'openvino', 'tensorflow', 'tensorrt', 'transformers'}"
 
 
 def imported_by(code: str, among: str = FRAMEWORKS) -> str:
@@ -23,21 +23,29 @@ def test_the_registry_alone_imports_not_even_numpy() -> None:
 
 
 def test_recognising_objects_and_files_imports_no_framework(tmp_path: Path) -> None:
-    for name in ("a.pt", "b.pt2", "c.onnx", "d.h5"):
-        (tmp_path / name).write_bytes(b"\x80\x02 not a model")
+    for name in ("a.pt", "b.pt2", "c.onnx", "d.h5", "e.xml", "f.engine"):
+        (tmp_path / name).write_bytes(b"\x80\x02 not a model <net ")
     code = f"""
 from pathlib import Path
 from pytest_modelperf.runtimes.registry import builtin
 models = [print, object(), 3, dict(), str, *Path({str(tmp_path)!r}).iterdir()]
 found = [[runtime.recognises(model) for runtime in builtin()] for model in models]
-assert found[0] == [False, False, True], found
+assert found[0] == [False] * (len(builtin()) - 1) + [True], found
 """
     assert imported_by(code) == "[]"
 
 
-@pytest.mark.parametrize("name", ["program.pt2", "model.onnx"])
-def test_the_signature_of_a_file_needs_no_framework(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    path = request.getfixturevalue("program_file" if name == "program.pt2" else "onnx_file")
+@pytest.fixture
+def ir_file(tmp_path: Path) -> Path:
+    layer = '<layer id="0" name="x" type="Parameter"><data shape="?,3" element_type="f32"/></layer>'
+    path = tmp_path / "net.xml"
+    path.write_text(f'<?xml version="1.0"?><net name="net" version="11"><layers>{layer}</layers></net>')
+    return path
+
+
+@pytest.mark.parametrize("name", ["program_file", "onnx_file", "ir_file"])
+def test_the_signature_of_a_file_needs_no_framework(name: str, request: pytest.FixtureRequest) -> None:
+    path = request.getfixturevalue(name)
     code = f"""
 from pytest_modelperf.runtimes.registry import builtin, find
 runtime, model = find({str(path)!r}, builtin())

@@ -24,9 +24,9 @@ _CPUINFO = Path("/proc/cpuinfo")
 def present() -> dict[str, str]:
     """The devices by name, each with what it is: `{"cpu": "AMD EPYC × 2", "cuda:0": "NVIDIA H200"}`.
 
-    torch is asked, then onnxruntime; without either there is the CPU.
+    torch is asked, else onnxruntime, and OpenVINO, which has devices of its own; without them there is the CPU.
     """
-    return {"cpu": f"{_cpu()} × {os.cpu_count() or 1}", **(_of_torch() or _of_onnxruntime())}
+    return {"cpu": f"{_cpu()} × {os.cpu_count() or 1}", **(_of_torch() or _of_onnxruntime()), **_of_openvino()}
 
 
 def ask_present(timeout_s: float = TIMEOUT_S) -> dict[str, str]:
@@ -67,6 +67,14 @@ def _of_onnxruntime() -> dict[str, str]:
     if importlib.util.find_spec("onnxruntime") is None:
         return {}
     from .onnxruntime import accelerators
+
+    return accelerators()
+
+
+def _of_openvino() -> dict[str, str]:
+    if importlib.util.find_spec("openvino") is None:
+        return {}
+    from .openvino import accelerators
 
     return accelerators()
 

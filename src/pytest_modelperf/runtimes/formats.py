@@ -25,7 +25,6 @@ FOREIGN: dict[str, tuple[str, str]] = {
     ".tflite": ("a TensorFlow Lite model", f"{_CALL} (its interpreter)"),
     ".engine": ("a TensorRT engine", f"{_CALL}, or pass the ONNX file that it was built from"),
     ".plan": ("a TensorRT engine", f"{_CALL}, or pass the ONNX file that it was built from"),
-    ".xml": ("an OpenVINO model", f"{_CALL} (openvino.compile_model)"),
     ".mindir": ("a MindSpore model", _CALL),
     ".ms": ("a MindSpore Lite model", _CALL),
     ".rknn": ("an RKNN model", _CALL),

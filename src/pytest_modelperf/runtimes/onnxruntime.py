@@ -12,16 +12,13 @@ from ..domain.device import Device
 from ..domain.session import FILE, DeviceMemory, ModelFacts, Weight
 from ..domain.signature import Signature
 from ..errors import DeviceMissing, MetricUnavailable, MissingLibrary, ModelError, OutOfMemory, UsageError
-from . import cuda_driver, onnx_graph, onnx_values
-from .kinds import is_a, last_line
+from . import cuda_driver, onnx_graph, onnx_proto, onnx_values
+from .kinds import last_line
 from .onnx_graph import OnnxGraph
 from .weights import bytes_weight, file_weights
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
-
-# The class's module has changed with onnx's releases.
-_PROTOS = ("onnx.onnx_ml_pb2.ModelProto", "onnx.onnx_pb2.ModelProto", "onnx_ml_pb2.ModelProto")
 
 # Device type → the execution provider that serves it.
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -49,18 +46,18 @@ class OnnxRuntime:
     def recognises(self, model: object) -> bool:
         if isinstance(model, Path):
             return model.suffix.lower() == ".onnx" and model.is_file()
-        return is_a(model, *_PROTOS)
+        return onnx_proto.is_proto(model)
 
     def default_device(self, model: object) -> Device:
         return next(map(Device.parse, accelerators()), Device("cpu"))
 
     def signature(self, model: object) -> Signature | None:
-        return _read(model if isinstance(model, Path) else _serialised(model)).signature
+        return _read(model if isinstance(model, Path) else onnx_proto.serialised(model)).signature
 
     def open(self, model: object, device: Device) -> OnnxSession:
         _import_onnxruntime()
         check(device)
-        source = model if isinstance(model, Path) else _serialised(model)
+        source = model if isinstance(model, Path) else onnx_proto.serialised(model)
         graph = _read(source)
         session = _load(source, device, _title(model))
         return OnnxSession(session, device, _facts(_title(model), source, graph, device), model)
@@ -108,7 +105,7 @@ class OnnxSession:
         """The file and its external data, or the ModelProto: as they are, graph and all."""
         self._open_session()
         if not isinstance(self._model, Path):
-            return {_WHOLE: bytes_weight(_serialised(self._model))}
+            return {_WHOLE: bytes_weight(onnx_proto.serialised(self._model))}
         beside = onnx_graph.read_file(self._model).external
         return file_weights({_WHOLE: self._model} | {name: self._model.parent / name for name in beside})
 
@@ -121,7 +118,7 @@ class OnnxSession:
             raise ModelError("a ModelProto takes over another one only, as a whole; pass one in every process")
         self._session = None
         self._model.ParseFromString(weights[_WHOLE].read().tobytes())
-        self._session = _load(_serialised(self._model), self._device, _title(self._model))
+        self._session = _load(onnx_proto.serialised(self._model), self._device, _title(self._model))
 
     def reset_peak(self) -> None:
         """onnxruntime counts no peak."""
@@ -219,19 +216,6 @@ def _providers(device: Device) -> list[Any]:
     return [(_PROVIDERS[device.kind], {"device_id": device.index}), _PROVIDERS["cpu"]]
 
 
-def _serialised(model: Any) -> bytes:
-    try:
-        data: bytes = model.SerializeToString()
-    except MemoryError as error:
-        raise OutOfMemory(f"{_title(model)} does not fit into memory a second time; pass the path of a file") from error
-    except Exception as error:
-        raise ModelError(
-            f"{_title(model)} cannot be handed to onnxruntime ({last_line(error)}): a ModelProto is limited to 2 GB; "
-            "save it with external data (onnx.save_model with save_as_external_data=True) and pass the path"
-        ) from error
-    return data
-
-
 def _read(source: Path | bytes) -> OnnxGraph:
     return onnx_graph.read_file(source) if isinstance(source, Path) else onnx_graph.read_bytes(source)
 
@@ -251,7 +235,7 @@ def _facts(title: str, source: Path | bytes, graph: OnnxGraph, device: Device) -
 
 
 def _title(model: Any) -> str:
-    return model.name if isinstance(model, Path) else (model.graph.name or "ModelProto")
+    return model.name if isinstance(model, Path) else onnx_proto.title(model)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -11,13 +11,14 @@ from ..errors import ModelError, UsageError, nearest
 from .callable import CallableRuntime
 from .formats import foreign, seems
 from .onnxruntime import OnnxRuntime
+from .openvino import OpenVinoRuntime
 from .protocol import Configurable, Runtime
 from .torch import TorchRuntime
 
 
 def builtin() -> list[Runtime]:
     """The runtimes of this project, in the order in which they are asked: a module is callable too."""
-    return [TorchRuntime(), OnnxRuntime(), CallableRuntime()]
+    return [TorchRuntime(), OnnxRuntime(), OpenVinoRuntime(), CallableRuntime()]
 
 
 def find(model: object, runtimes: Sequence[Runtime], choice: RuntimeChoice | None = None) -> tuple[Runtime, object]:
