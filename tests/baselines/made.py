@@ -42,7 +42,7 @@ OUTPUTS = st.builds(
     dtype=NAMES,
     shape=st.lists(st.integers(0, 2**40), max_size=3).map(tuple),
     scale=st.floats(0, 1e300),
-    values=st.lists(st.floats(width=32), max_size=5).map(tuple),
+    values=st.lists(st.none() | st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=5).map(tuple),
 )
 RECORDS = st.builds(
     CaseRecord,

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from pytest_modelperf.domain.precision import COARSE, PERMITTED, loosest, permitted
+from pytest_modelperf.domain.precision import COARSE, PERMITTED, difference, loosest, permitted
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int64", "uint16", "bool"])
@@ -19,3 +21,21 @@ def test_less_is_permitted_to_the_more_precise() -> None:
 def test_the_loosest_rules() -> None:
     assert loosest(["float32", "bfloat16", "float16"]) == "bfloat16"
     assert loosest([]) == ""
+
+
+def test_the_largest_difference_counts() -> None:
+    assert difference((1.0, 2.0, 3.0), (1.0, 2.5, 3.1), 2.0) == pytest.approx(0.25)
+    assert difference((), (), 1.0) == 0.0
+
+
+@pytest.mark.parametrize("value", [None, 0.0, 1e300])
+def test_what_is_the_same_does_not_differ(value: float | None) -> None:
+    assert difference((value,), (value,), 0.0) == 0.0
+
+
+def test_what_has_become_no_number_differs_without_end() -> None:
+    assert difference((None,), (1.0,), 1.0) == difference((1.0,), (None,), 1.0) == math.inf
+
+
+def test_without_a_scale_every_difference_is_one() -> None:
+    assert difference((1e-30,), (0.0,), 0.0) == math.inf

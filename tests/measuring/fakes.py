@@ -54,7 +54,7 @@ class FakeSession:
 
     clock: Clock
     call_seconds: Callable[[int], float] = lambda batch: 0.001 * batch
-    answer: Callable[[int], Any] = lambda batch: np.zeros(batch, np.float32)
+    answer: Callable[[int], Any] = lambda batch: np.arange(batch, dtype=np.float32)
     asynchronous: bool = False
     peaks: Callable[[int], int] | None = None
     held_bytes: int = 0

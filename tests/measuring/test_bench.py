@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,18 @@ import pytest
 from measuring.fakes import Clock, DoesNotFit, FakeSession
 
 from pytest_modelperf.domain.device import Device
-from pytest_modelperf.domain.session import DeviceMemory, ModelFacts
+from pytest_modelperf.domain.session import DeviceMemory, ModelFacts, Weight
 from pytest_modelperf.domain.tensor import Tensor
 from pytest_modelperf.errors import MetricUnavailable, ModelError
 from pytest_modelperf.measuring import memory
 from pytest_modelperf.measuring.bench import FORECAST_REACH, LocalBench, Reading, forecast
-from pytest_modelperf.measuring.orders import Block, Prepare, Prepared
+from pytest_modelperf.measuring.orders import Block, Prepare, Prepared, TakeWeights, Unable, WriteWeights, Written
+from pytest_modelperf.measuring.weights import fingerprint
 
 MIB = 2**20
 GIB = 2**30
 INPUTS = {"x": Tensor(("batch", 4))}
+WEIGHTS = {"w": Weight("float32", (2,), lambda: np.arange(8, dtype=np.uint8))}
 
 
 @pytest.fixture
@@ -121,7 +124,14 @@ class TestPreparing:
         assert made.warmup.settled
         assert made.warmup.calls == 12
         assert made.warmup.seconds == pytest.approx(0.12)
-        assert made.counts == {"parameters": 100.0, "size_bytes": 400.0, "nan_values": 0.0}
+        assert made.counts == {
+            "parameters": 100.0,
+            "size_bytes": 400.0,
+            "nan_values": 0.0,
+            "inf_values": 0.0,
+            "nondeterministic_outputs": 0.0,
+            "constant_outputs": 0.0,
+        }
 
     @pytest.mark.parametrize("asynchronous", [False, True])
     def test_load_and_first_call(self, clock: Clock, asynchronous: bool) -> None:
@@ -146,7 +156,8 @@ class TestPreparing:
     def test_the_model_gets_the_inputs_of_its_case(self, clock: Clock) -> None:
         session = FakeSession(clock)
         prepared(session, 2, 3)
-        assert [bound["x"].shape for bound in session.bound] == [(2, 4), (3, 4)]
+        # Once for what is timed, and twice for what is looked at.
+        assert [bound["x"].shape for bound in session.bound] == [(2, 4)] * 3 + [(3, 4)] * 3
 
     def test_a_model_without_inputs(self, clock: Clock) -> None:
         made = LocalBench(lambda: FakeSession(clock), Device("cpu"), {}, [{}])
@@ -198,24 +209,115 @@ class TestMemory:
 
 
 class TestAnswers:
-    def test_values_that_are_no_numbers_are_counted_and_noted(self, clock: Clock) -> None:
+    def test_what_two_equal_calls_show_is_counted_noted_and_kept(self, clock: Clock) -> None:
         outputs = {
             "logits": np.array([[1.0, np.nan], [np.nan, np.inf]], np.float32),
-            "scale": np.array(np.nan),
             "ids": np.array([1, 2]),
             "names": np.array(["a"]),
-            "fine": np.zeros(3),
         }
         made = prepared(FakeSession(clock, answer=lambda batch: outputs))
         assert made.status == "ok"
-        assert made.counts["nan_values"] == 3.0
+        assert (made.counts["nan_values"], made.counts["inf_values"]) == (2.0, 1.0)
         assert made.notes == (
             "output 'logits' has 2 NaN among 4 values",
-            "output 'scale' has 1 NaN among 1 values",
+            "output 'logits' has 1 infinite among 4 values",
         )
+        assert {name: (sample.dtype, sample.shape) for name, sample in made.outputs.items()} == {
+            "logits": ("float32", (2, 2)),
+            "ids": ("int64", (2,)),
+        }
+
+    def test_what_the_runtime_says_of_the_model_comes_first(self, clock: Clock) -> None:
+        facts = ModelFacts("a fake", notes=("two nodes run elsewhere",))
+        made = prepared(FakeSession(clock, facts=facts, answer=lambda batch: np.array([np.nan])))
+        assert made.notes == ("two nodes run elsewhere", "output '0' has 1 NaN among 1 values")
 
     def test_a_model_may_return_nothing(self, clock: Clock) -> None:
-        assert prepared(FakeSession(clock, answer=lambda batch: {})).counts["nan_values"] == 0.0
+        made = prepared(FakeSession(clock, answer=lambda batch: {}))
+        assert made.counts["nan_values"] == 0.0
+        assert made.outputs == {}
+
+    def test_a_model_that_writes_into_its_inputs_answers_alike(self, clock: Clock) -> None:
+        """What was warmed up and is timed has written into its own inputs; those that count are fresh."""
+        session = FakeSession(clock)
+
+        class Writing(FakeSession):
+            def bind(self, inputs: Any) -> Callable[[], Any]:
+                x = inputs["x"].array
+
+                def call() -> Any:
+                    x[:] += 1
+                    return x.copy()
+
+                return call
+
+        made, again = (prepared(Writing(clock)) for _ in range(2))
+        assert made.counts["nondeterministic_outputs"] == 0.0
+        assert made.outputs == again.outputs != {}
+        assert made.inputs == prepared(session).inputs != ""
+
+    def test_a_model_that_draws_its_answers(self, clock: Clock) -> None:
+        rng = np.random.default_rng(0)
+        made = prepared(FakeSession(clock, answer=lambda batch: rng.standard_normal(batch)))
+        assert made.counts["nondeterministic_outputs"] == 1.0
+        assert made.notes == ("output '0' differs between two equal calls",)
+        assert made.outputs["0"].values == ()
+
+    def test_the_same_answer_for_every_sample(self, clock: Clock) -> None:
+        session = FakeSession(clock, answer=lambda batch: np.ones((batch, 3), np.float32))
+        assert prepared(session, 1).counts["constant_outputs"] == 0.0
+        made = prepared(session, 4)
+        assert made.counts["constant_outputs"] == 1.0
+        assert made.notes == ("output '0' is the same for all samples of the batch, though their inputs differ",)
+        same = {"x": Tensor(("batch", 4), values=np.ones((1, 4), np.float32))}
+        assert prepared(session, 4, inputs=same).counts["constant_outputs"] == 0.0
+
+
+class TestWeights:
+    def test_they_are_told_off_the_clock(self, clock: Clock) -> None:
+        class Slow(FakeSession):
+            def weights(self) -> Mapping[str, Weight]:
+                clock.work(10.0)
+                return WEIGHTS
+
+        made = bench(Slow(clock))
+        assert made.opened.weights == fingerprint(WEIGHTS)
+        assert made.opened.load_seconds == 0.0
+        assert made.prepare(Prepare(0, 3.0)).weights == made.opened.weights
+
+    def test_a_function_has_none(self, clock: Clock) -> None:
+        opened = bench(FakeSession(clock)).opened
+        assert (opened.weights, opened.weights_untold) == ("", "")
+
+    def test_why_they_cannot_be_told(self, clock: Clock) -> None:
+        class Secret(FakeSession):
+            def weights(self) -> Mapping[str, Weight]:
+                raise ModelError("its weights are lazy; call it once")
+
+        opened = bench(Secret(clock)).opened
+        assert (opened.weights, opened.weights_untold) == ("", "its weights are lazy; call it once")
+
+    def test_they_are_handed_over(self, clock: Clock, tmp_path: Path) -> None:
+        path = str(tmp_path / "weights")
+        first, second = bench(FakeSession(clock, told=WEIGHTS)), bench(FakeSession(clock, told={}))
+        assert first.opened.weights != second.opened.weights
+        assert first.write_weights(WriteWeights(path)) == Written()
+        assert second.take_weights(TakeWeights(path)) == second.opened == first.opened
+
+    def test_what_goes_wrong_is_the_reason(self, clock: Clock, tmp_path: Path) -> None:
+        class Rigid(FakeSession):
+            def load_weights(self, weights: Mapping[str, Weight]) -> None:
+                raise RuntimeError("trace\nno such operator")
+
+        made = bench(Rigid(clock, told=WEIGHTS))
+        assert made.write_weights(WriteWeights(str(tmp_path / "weights"))) == Written()
+        assert made.take_weights(TakeWeights(str(tmp_path / "weights"))) == Unable("RuntimeError: no such operator")
+        missing = made.take_weights(TakeWeights(str(tmp_path / "missing")))
+        assert isinstance(missing, Unable)
+        assert missing.reason.startswith("the weights in ")
+        refused = made.write_weights(WriteWeights(str(tmp_path)))
+        assert isinstance(refused, Unable)
+        assert "set TMPDIR to a folder with room" in refused.reason
 
 
 class TestFailing:
@@ -333,7 +435,7 @@ class TestRefusing:
         states = [made.prepare(Prepare(case, 3.0)) for case in range(4)]
         assert [state.status for state in states] == ["ok", "ok", "ok", "out of memory"]
         assert states[3].reason == "not tried: from the smaller cases it needs 17.0 GiB more, where 15.0 GiB are free"
-        assert len(session.bound) == 3
+        assert {len(bound["x"]) for bound in session.bound} == {4, 8, 15}
 
     def test_on_the_host_as_well(self, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
         """What a smaller case has given back is free again, and the larger one takes it again."""

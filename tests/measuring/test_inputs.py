@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
 
 from pytest_modelperf.domain.tensor import DTYPES, Tensor, Value
 from pytest_modelperf.errors import UsageError
-from pytest_modelperf.measuring.inputs import draw, nbytes, shapes
+from pytest_modelperf.measuring.inputs import DIGITS, copied, digest, draw, nbytes, samples_differ, shapes
 
 HALVES = ("float16", "bfloat16")
 
@@ -75,19 +75,18 @@ def test_adding_an_input_changes_no_other() -> None:
     np.testing.assert_array_equal(before["b"]["c"].array, after["b"]["c"].array)
 
 
-def digest() -> str:
+def hashed() -> str:
     inputs = {"ids": Tensor(("batch", 16), "int64", high=30_000), "x": Tensor(("batch",)), "m": Tensor((9,), "bool")}
-    values = draw(inputs, {"batch": 4})
-    return hashlib.sha256(b"".join(value.array.tobytes() for value in values.values())).hexdigest()
+    return digest(draw(inputs, {"batch": 4}))
 
 
 def test_another_process_draws_the_same() -> None:
-    command = "from measuring.test_inputs import digest; print(digest())"
+    command = "from measuring.test_inputs import hashed; print(hashed())"
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     output = subprocess.run(
         [sys.executable, "-c", command], env=environment, capture_output=True, text=True, check=True
     )
-    assert output.stdout.strip() == digest()
+    assert output.stdout.strip() == hashed() != ""
 
 
 def test_samples_are_taken_along_the_batch_axis() -> None:
@@ -160,3 +159,66 @@ def test_bytes_and_shapes_are_known_without_drawing() -> None:
     assert nbytes(inputs, {"batch": 10**9}) == 10**9 * (16 * 8 + 2)
     assert shapes(inputs, {"batch": 4}) == {"ids": (4, 16), "deep.0": (4,)}
     assert nbytes({}, {}) == 0
+
+
+class TestDigest:
+    INPUTS: ClassVar = {"x": Tensor((3,)), "more": [{"y": Tensor((2,), "bfloat16")}], "use_cache": False, "name": "a"}
+
+    def test_equal_inputs_have_the_same(self) -> None:
+        assert digest(draw(self.INPUTS, {})) == digest(draw(self.INPUTS, {}))
+        assert len(digest(draw(self.INPUTS, {}))) == DIGITS
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"x": Tensor((3,), values=[1, 2, 3])},
+            {"x": Tensor((3,), "float16")},
+            {"x": Tensor((3, 1))},
+            {"more": [{"z": Tensor((2,), "bfloat16")}]},
+            {"use_cache": True},
+            {"use_cache": None},
+            {"name": "b"},
+            {"array": np.zeros(2)},
+        ],
+    )
+    def test_others_have_another(self, change: dict[str, Any]) -> None:
+        assert digest(draw({**self.INPUTS, **change}, {})) != digest(draw(self.INPUTS, {}))
+
+    def test_arrays_that_are_passed_as_they_are_count(self) -> None:
+        first, second = (digest({"array": np.full(2, value)}) for value in (0.0, 1.0))
+        assert "" != first != second != ""
+
+    @pytest.mark.parametrize("unknown", [object(), np.array([object()]), torch.ones(2), 1 + np.float64(2)])
+    def test_what_cannot_be_told_leaves_the_whole_unknown(self, unknown: object) -> None:
+        assert digest({"x": Value(np.ones(2), "float32"), "unknown": [unknown]}) == ""
+
+
+class TestSamples:
+    def differ(self, inputs: Any, **axes: int) -> bool:
+        return samples_differ(inputs, draw(inputs, axes))
+
+    def test_those_that_are_drawn_do(self) -> None:
+        assert self.differ({"x": Tensor(("batch", 3))}, batch=4)
+        assert self.differ([Tensor((7, "batch"))], batch=2)
+        assert self.differ({"mask": Tensor(("batch", 3), values=np.ones((1, 3))), "x": Tensor(("batch",))}, batch=2)
+
+    def test_the_same_sample_again_and_again_does_not(self) -> None:
+        assert not self.differ({"x": Tensor(("batch", 3), values=np.ones((1, 3)))}, batch=4)
+        assert not self.differ(
+            [Tensor((2, "batch"), values=lambda shape, rng: np.arange(2)[:, None] * np.ones(shape))], batch=4
+        )
+        assert not self.differ({"x": Tensor(("batch", 3))}, batch=1)
+
+    def test_without_a_batch_axis_the_leading_one_counts(self) -> None:
+        assert self.differ({"x": Tensor((4, 3))})
+        assert not self.differ({"x": Tensor(())})
+        assert not self.differ({"scale": Tensor((3,)), "x": Tensor(("batch",), values=[1.0])}, batch=2)
+        assert not self.differ({})
+
+
+def test_a_copy_is_written_into_alone() -> None:
+    x = Value(np.ones(2), "float32")
+    twice = copied({"x": x, "flag": True})
+    twice["x"].array[:] = 0
+    assert x.array.tolist() == [1, 1]
+    assert (twice["x"].dtype, twice["flag"]) == ("float32", True)

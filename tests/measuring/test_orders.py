@@ -7,12 +7,31 @@ from typing import Any
 import msgspec
 import pytest
 
+from pytest_modelperf.domain.baseline import OutputSample
 from pytest_modelperf.domain.codec import from_bytes, to_bytes
 from pytest_modelperf.domain.results import Warmup
-from pytest_modelperf.measuring.orders import Block, Message, Opened, Prepare, Prepared, Release, Released, Samples
+from pytest_modelperf.measuring.orders import (
+    Block,
+    Message,
+    Opened,
+    Prepare,
+    Prepared,
+    Release,
+    Released,
+    Samples,
+    TakeWeights,
+    Unable,
+    WriteWeights,
+    Written,
+)
 
 MESSAGES = (
-    Opened("cpu", "R", ({"batch": 1}, {"batch": 8}), (1, 8), 0.5, True, {"torch": "2"}, "H200", "x (8,)", {"ops": 3.0}),
+    Opened("cpu", "R", ({"batch": 1}, {"batch": 8}), (1, 8), 0.5, True, {"torch": "2"}, "H200", "x (8,)"),
+    Opened("cpu", "R", (), (), 0.5, counts={"ops": 3.0}, path="/m/net.onnx", weights="", weights_untold="it is lazy"),
+    WriteWeights("/tmp/w"),
+    TakeWeights("/tmp/w"),
+    Written(),
+    Unable("no room"),
     Prepare(1, 3.0),
     Prepared(
         "ok",
@@ -23,6 +42,9 @@ MESSAGES = (
         {"energy.per_sample": "no meter"},
         {},
         ("note",),
+        "0123456789abcdef",
+        "fedcba9876543210",
+        {"logits": OutputSample("float16", (2, 3), 0.5, (0.25, None))},
     ),
     Prepared("out of memory", "it does not fit"),
     Block(1, 40, 2, True),

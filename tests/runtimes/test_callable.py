@@ -106,6 +106,9 @@ def test_what_it_has_nothing_to_say_of() -> None:
     assert session.peak() is None
     assert session.free_bytes() is None
     assert not session.asynchronous
+    assert session.weights() is None
+    with pytest.raises(ModelError, match="double has no weights that could be written"):
+        session.load_weights({})
     assert session.is_out_of_memory(MemoryError())
     assert not session.is_out_of_memory(ValueError("out of memory"))
 

@@ -28,6 +28,15 @@ def test_name_inputs_and_number_of_weights(proto: Any) -> None:
     assert graph.signature.inputs == (Input("x", ("batch", 3), "float32"),)
     assert graph.parameters == 16
     assert graph.external == ()
+    assert graph.precision == "float32"
+
+
+def test_the_precision_is_that_of_the_coarsest_weights() -> None:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])
+    kinds = (np.float32, np.float16, np.int8)
+    weights = [numpy_helper.from_array(np.ones(2, kind), kind.__name__) for kind in kinds]
+    assert read_bytes(graph_with([x], weights)).precision == "float16"
+    assert read_bytes(graph_with([x], weights[2:])).precision == ""
 
 
 @pytest.mark.parametrize(

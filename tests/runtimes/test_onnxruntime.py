@@ -25,6 +25,7 @@ from pytest_modelperf.errors import (
 )
 from pytest_modelperf.runtimes import cuda_driver, onnx_values
 from pytest_modelperf.runtimes.onnxruntime import OnnxRuntime, accelerators
+from pytest_modelperf.runtimes.weights import array_weight
 
 RUNTIME = OnnxRuntime()
 CPU = Device("cpu")
@@ -80,6 +81,41 @@ def test_facts(model: Any) -> None:
         assert facts.size_bytes == model.ByteSize()
 
 
+def told(opened: Any) -> dict[str, bytes]:
+    return {name: weight.read().tobytes() for name, weight in opened.weights().items()}
+
+
+def test_its_weights_are_the_files_or_the_model_as_it_is(model: Any) -> None:
+    opened = RUNTIME.open(model, CPU)
+    if isinstance(model, Path):
+        beside = {file.name: file for file in model.parent.iterdir() if file.suffix == ".data"}
+        assert told(opened) == {name: file.read_bytes() for name, file in {"model": model, **beside}.items()}
+    else:
+        assert told(opened) == {"model": model.SerializeToString()}
+    opened.close()
+    with pytest.raises(ModelError, match="is closed; open another"):
+        opened.weights()
+
+
+def test_a_model_proto_becomes_the_one_that_is_handed_over(proto: Any, make_proto: Any, reference: Any) -> None:
+    other = make_proto()
+    other.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(np.zeros(4, np.float32), "b"))
+    first, second = RUNTIME.open(proto, CPU), RUNTIME.open(other, CPU)
+    assert told(first) != told(second)
+    second.load_weights(first.weights() or {})
+    assert told(first) == told(second)
+    found = second.arrays(second.bind({"x": values(2)})())["y"]
+    np.testing.assert_allclose(found, reference(values(2).array), rtol=1e-5)
+
+
+def test_what_takes_over_nothing(proto: Any, onnx_file: Path) -> None:
+    opened = RUNTIME.open(proto, CPU)
+    with pytest.raises(ModelError, match=r"affine\.onnx is a file, which is not written into; open the other file"):
+        RUNTIME.open(onnx_file, CPU).load_weights(opened.weights() or {})
+    with pytest.raises(ModelError, match="a ModelProto takes over another one only"):
+        opened.load_weights({"linear.weight": array_weight(np.zeros(3, np.float32))})
+
+
 def test_the_signature_is_read_without_a_session(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(onnxruntime, "InferenceSession")
     signature = RUNTIME.signature(model)
@@ -108,7 +144,9 @@ def test_a_weight_that_is_an_input_may_be_given_or_left_out(make_proto: Any, ref
 def test_a_value_comes_in_its_dtype_and_halves_go_out_as_float32(onnx_type: int, dtype: str) -> None:
     opened = RUNTIME.open(identity(onnx_type), CPU)
     array = np.array([[0.0, 1.0, -1.5], [3.25, -2.0, 7.0]], np.float32)
-    found = opened.arrays(opened.bind({"x": Value(array, dtype)})())["y"]
+    answer = opened.bind({"x": Value(array, dtype)})()
+    found = opened.arrays(answer)["y"]
+    assert opened.dtypes(answer) == {"y": dtype}
     assert found.dtype == ("float32" if dtype in ("float16", "bfloat16") else dtype)
     np.testing.assert_array_equal(found, array.astype(found.dtype))
     opened.trim()

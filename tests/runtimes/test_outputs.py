@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelperf.runtimes.outputs import named, plain_array
+from pytest_modelperf.runtimes.outputs import dtypes, named, plain_array
 
 Pair = namedtuple("Pair", ["left", "right"])
 
@@ -36,11 +36,12 @@ class Detection:
     ],
 )
 def test_each_array_has_the_name_of_its_place(outputs: object, names: list[str]) -> None:
-    assert list(named(outputs, plain_array)) == names
+    assert list(named(outputs, plain_array)) == list(dtypes(outputs)) == names
 
 
 def test_numbers_are_arrays_without_axes() -> None:
     assert named({"loss": 0.5}, plain_array)["loss"].shape == ()
+    assert dtypes((0.5, 1, True, 1j)) == {"0": "float64", "1": "int64", "2": "bool", "3": "complex128"}
 
 
 def test_halves_come_as_float32() -> None:
@@ -49,4 +50,5 @@ def test_halves_come_as_float32() -> None:
         array = plain_array(np.array([1.5, -2.0], dtype))
         assert array.dtype == np.float32
         assert array.tolist() == [1.5, -2.0]
+        assert dtypes(np.array([1.5], dtype)) == {"0": np.dtype(dtype).name}
     assert plain_array(np.ones(1, np.int8)).dtype == np.int8

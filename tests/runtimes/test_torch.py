@@ -93,6 +93,27 @@ def test_every_form_answers_as_the_model_in_eval_mode(form: str, net: Any, tmp_p
     opened.close()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_tells_its_weights(form: str, net: Any, tmp_path: Path) -> None:
+    opened = RUNTIME.open(form_of(form, net, tmp_path), CPU)
+    told = opened.weights() or {}
+    # What is frozen has the norm multiplied into it.
+    assert ("float32", (4, 3)) in {(weight.dtype, weight.shape) for weight in told.values()}
+    assert all(weight.read().dtype == np.uint8 for weight in told.values())
+    opened.close()
+    with pytest.raises(ModelError, match="is closed; open another"):
+        opened.weights()
+
+
+def test_weights_drawn_anew_are_taken_over(net: Any) -> None:
+    first, second = RUNTIME.open(net, CPU), RUNTIME.open(type(net)(), CPU)
+    second.load_weights(first.weights() or {})
+    with first.running(), second.running():
+        answers = [opened.arrays(opened.bind([values(2)])())["0"] for opened in (first, second)]
+    np.testing.assert_array_equal(*answers)
+
+
 def test_loading_torchscript_warns_of_nothing(net: Any, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     path = form_of(".pt", net, tmp_path)
     recwarn.clear()
@@ -139,6 +160,7 @@ def test_a_value_comes_in_its_dtype_and_halves_go_out_as_float32(dtype: str) -> 
         answer = opened.bind([Value(array, dtype)])()
     assert answer[1] == f"torch.{dtype}"
     found = opened.arrays(answer)["0"]
+    assert opened.dtypes(answer) == {"0": dtype}
     assert found.dtype == ("float32" if dtype in ("float16", "bfloat16") else dtype)
     np.testing.assert_array_equal(found, array.astype(found.dtype))
 
@@ -147,6 +169,7 @@ def test_a_value_comes_in_its_dtype_and_halves_go_out_as_float32(dtype: str) -> 
 def test_a_model_of_halves(dtype: str, net: Any) -> None:
     model = torch.nn.Linear(3, 4).to(getattr(torch, dtype))
     opened = RUNTIME.open(model, CPU)
+    assert opened.facts.precision == dtype
     with opened.running():
         found = opened.arrays(opened.bind([values(2, dtype)])())["0"]
     whole = values(2).array @ model.weight.detach().float().numpy().T + model.bias.detach().float().numpy()

@@ -49,21 +49,23 @@ def test_names_of_outputs(session: Session) -> None:
     for what, (outputs, names) in answers.items():
         arrays = session.arrays(outputs)
         assert list(arrays) == names, what
+        assert list(session.dtypes(outputs)) == names, what
         assert all(isinstance(array, np.ndarray) for array in arrays.values()), what
 
 
 @pytest.mark.filterwarnings("ignore:.*quantize:UserWarning")
 def test_tensors_that_numpy_does_not_know(session: Session) -> None:
     dense = torch.eye(2)
-    found = session.arrays(
-        {
-            "sparse": dense.to_sparse(),
-            "quantized": torch.quantize_per_tensor(dense, 0.5, 0, torch.qint8),
-            "conjugate": torch.tensor([1 + 2j]).conj(),
-            "float8": dense.to(torch.float8_e4m3fn),
-            "with a gradient": torch.nn.Parameter(dense.clone()),
-        }
-    )
+    outputs = {
+        "sparse": dense.to_sparse(),
+        "quantized": torch.quantize_per_tensor(dense, 0.5, 0, torch.qint8),
+        "conjugate": torch.tensor([1 + 2j]).conj(),
+        "float8": dense.to(torch.float8_e4m3fn),
+        "with a gradient": torch.nn.Parameter(dense.clone()),
+    }
+    found = session.arrays(outputs)
+    dtypes = ["float32", "qint8", "complex64", "float8_e4m3fn", "float32"]
+    assert session.dtypes(outputs) == dict(zip(outputs, dtypes, strict=True))
     assert found.pop("conjugate").tolist() == [1 - 2j]
     assert all(array.tolist() == [[1, 0], [0, 1]] and array.dtype == np.float32 for array in found.values())
 

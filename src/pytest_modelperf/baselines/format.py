@@ -29,8 +29,8 @@ SIGNIFICANT_DIGITS = 7
 RESTORE = "restore it from version control, or delete it and accept a new baseline with --modelperf-update"
 
 _CONFLICT = re.compile(r"^(<<<<<<<|>>>>>>>)( |$)", re.MULTILINE)
-# Counters are compared exactly, so they keep all digits that a float has.
-_EXACT, _ALL_DIGITS = "counts", 17
+# Counters are compared exactly, and outputs come with the digits that their dtype is worth: they keep all.
+_EXACT, _ALL_DIGITS = ("counts", "scale", "values"), 17
 # What no measurement gives: logs of times beyond the age of the universe either way, more rounds than time.
 _LOGS, _SPREADS, _ROUNDS = (-1e3, 1e3), (0.0, 1e3), (1.0, 1e9)
 _RANGES: dict[type, dict[str, tuple[float, float]]] = {
@@ -45,8 +45,6 @@ _RANGES: dict[type, dict[str, tuple[float, float]]] = {
         "rounds": _ROUNDS,
     },
 }
-# What JSON has no number for, and a model may well answer.
-_NO_NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 _LOCATION = {field.name for field in dataclasses.fields(Location)}
 # The fields that hold nouns by name, and those that hold whatever was counted or read, by name.
@@ -64,9 +62,6 @@ def encode(baseline: Baseline) -> str:
     that is no finite number.
     """
     data = {"format": FORMAT, **dataclasses.asdict(baseline)}
-    for record in (record for run in (*data["anchors"], *data["runs"]) for record in run["cases"].values()):
-        for sample in record["outputs"].values():
-            sample["values"] = [value if math.isfinite(value) else str(value) for value in sample["values"]]
     try:
         return _text(_rounded(data)) + "\n"
     except ValueError:
@@ -152,17 +147,11 @@ def _record(data: object, where: str, path: Path) -> CaseRecord:
     nested = {
         "times": _noun(fields["times"], Location, f"{where}.times", path),
         "scaled": {name: _noun(one, Location, f"{where}.scaled[{name!r}]", path) for name, one in scaled.items()},
-        "outputs": {name: _sample(one, f"{where}.outputs[{name!r}]", path) for name, one in outputs.items()},
+        "outputs": {
+            name: _noun(one, OutputSample, f"{where}.outputs[{name!r}]", path) for name, one in outputs.items()
+        },
     }
     return _noun({**fields, **nested}, CaseRecord, where, path)
-
-
-def _sample(data: object, where: str, path: Path) -> OutputSample:
-    fields = _fields(data, OutputSample, where, path)
-    values = fields["values"]
-    if isinstance(values, list):
-        values = [_NO_NUMBERS.get(value, value) if isinstance(value, str) else value for value in values]
-    return _noun({**fields, "values": values}, OutputSample, where, path)
 
 
 def _former_record(data: object, where: str, path: Path) -> CaseRecord:
@@ -217,7 +206,7 @@ def _text(value: object, margin: str = "\n") -> str:
 
 def _rounded(value: object, digits: int = SIGNIFICANT_DIGITS) -> object:
     if isinstance(value, Mapping):
-        return {name: _rounded(child, _ALL_DIGITS if name == _EXACT else digits) for name, child in value.items()}
+        return {name: _rounded(child, _ALL_DIGITS if name in _EXACT else digits) for name, child in value.items()}
     if isinstance(value, (list, tuple)):
         return [_rounded(child, digits) for child in value]
     if not isinstance(value, float) or not math.isfinite(value):

@@ -22,14 +22,15 @@ class Location:
 class OutputSample:
     """What is kept of one output to tell whether a model still answers the same.
 
-    `dtype` is what the framework calls it, `scale` the root mean square of its finite values, `values` some of them
-    from fixed places, evenly spread over the flattened array.
+    `dtype` is what the framework calls it, or that of the weights where they are less precise; `scale` the root mean
+    square of its finite values, but for those of masks; `values` some from fixed places, evenly spread over the
+    flattened array, None for what is not finite; there are none where two equal calls gave different ones.
     """
 
     dtype: str
     shape: tuple[int, ...]
     scale: float
-    values: tuple[float, ...]
+    values: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class CaseRecord:
     `times` is of the natural logarithm of each round's median call in seconds, `scaled` of the log ratios to each
     yardstick (by its full name, version included) in the same rounds; `rounds` is their number. `hardware` is what the
     case's own device is. `figures` hold single readings by metric path (`"memory.peak"`, `"cold_start.load"`),
-    `counts` the counters. `weights` is a hash of the model's ("" unknown), `outputs` a sample of its answers by name.
+    `counts` the counters. `weights` is a hash of the model's, `inputs` one of what it was asked ("" unknown), `outputs`
+    a sample of its answers by name.
     """
 
     hardware: str
@@ -49,6 +51,7 @@ class CaseRecord:
     figures: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, float] = field(default_factory=dict)
     weights: str = ""
+    inputs: str = ""
     outputs: Mapping[str, OutputSample] = field(default_factory=dict)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # Of the output's root mean square. Equal weights and inputs give equal answers but for the order of sums, which
 # kernels, threads and versions choose: about 100 units in the last place where it is at its worst. Twenty units of
@@ -29,6 +30,20 @@ _EXACT = re.compile(r"u?int\d+|bool")
 def permitted(dtype: str) -> float:
     """The largest difference between values of such an output, as a part of its scale; 0 for integers and booleans."""
     return 0.0 if _EXACT.fullmatch(dtype) else PERMITTED.get(dtype, COARSE)
+
+
+def difference(now: Sequence[float | None], then: Sequence[float | None], scale: float) -> float:
+    """The largest difference of values at the same places, as a part of `scale`; None is what is no finite number.
+
+    Infinite where only one of the two is a number, or where there is no scale.
+    """
+    return max((_difference(*pair, scale) for pair in zip(now, then, strict=True)), default=0.0)
+
+
+def _difference(now: float | None, then: float | None, scale: float) -> float:
+    if now == then:
+        return 0.0
+    return abs(now - then) / scale if now is not None and then is not None and scale > 0 else math.inf
 
 
 def loosest(dtypes: Iterable[str]) -> str:

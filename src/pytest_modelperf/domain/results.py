@@ -8,6 +8,7 @@ from typing import Literal, overload
 
 from ..errors import MetricUnavailable, UsageError
 from .axes import Case
+from .baseline import OutputSample
 from .budget import Budget
 from .device import Device
 from .estimate import Estimate
@@ -139,7 +140,8 @@ class Point:
     """The result of one case. Figures are Estimates in SI units.
 
     `figures` holds them by path (`"latency.p50"`), `unavailable` the reasons of those that could not be measured,
-    `counts` the counters, `reason` why the status is not `"ok"`, `notes` what a reader should know.
+    `counts` the counters, `reason` why the status is not `"ok"`, `notes` what a reader should know. `weights` is a hash
+    of the model's, `inputs` one of what it was asked ("" unknown), `outputs` a sample of its answers by name.
     """
 
     axes: Mapping[str, int]
@@ -152,6 +154,9 @@ class Point:
     counts: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     timing: Timing | None = field(default=None, repr=False)
+    weights: str = ""
+    inputs: str = ""
+    outputs: Mapping[str, OutputSample] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Point {self.case.key}{'' if self.ok else f': {self.status}'}>"

@@ -37,6 +37,9 @@ def record(point: Point, hardware: str) -> CaseRecord:
         scaled=_scaled(logs, timing),
         figures={path: float(point.figures[path]) for path in READINGS if path in point.figures},
         counts={name: float(count) for name, count in point.counts.items()},
+        weights=point.weights,
+        inputs=point.inputs,
+        outputs=dict(point.outputs),
     )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
+
+import msgspec
 
 from ..domain.axes import samples_per_call
 from ..domain.device import Device
@@ -14,11 +17,12 @@ from ..domain.results import Warmup
 from ..domain.session import ModelFacts, Session
 from ..domain.tensor import tensors
 from ..domain.units import format_quantity
-from ..errors import MetricUnavailable, UsageError
+from ..errors import MetricUnavailable, ModelError, ModelPerfError, UsageError
+from . import answers, memory, weights
 from . import inputs as drawing
-from . import memory
+from .answers import Answer
 from .blocks import time_calls, time_pipelined, time_waited
-from .orders import Block, Opened, Prepare, Prepared, Samples
+from .orders import Block, Opened, Prepare, Prepared, Samples, TakeWeights, Unable, WriteWeights, Written
 from .warmup import warm_up
 
 # A case is not tried when the forecast of its memory exceeds what is there by this factor: the forecast is a line.
@@ -62,13 +66,17 @@ class LocalBench:
         cases: list[dict[str, int]],
         *,
         runtime: str = "",
+        path: str = "",
+        start_bytes: int = 0,
     ) -> None:
         """Open the model, on the clock. Raises what the runtime raises.
 
-        `runtime` is what the test asks for by name and options, a condition of the run.
+        `runtime` is what the test asks for by name and options, a condition of the run; `path` that of a model that is
+        a file or a folder; `start_bytes` the memory that the process had before the test began (0: nobody knows).
         """
         self._inputs, self._cases = inputs, cases
         self._readings: list[Reading] = []
+        self._begun = {"memory.start": float(start_bytes)} if start_bytes else {}
         self._calls: dict[int, Callable[[], Any]] = {}
         start = perf_counter()
         self._session = open_session()
@@ -88,6 +96,8 @@ class LocalBench:
             runtime=runtime,
             settings=dict(facts.settings),
             counts=_counts(facts),
+            path=path,
+            **self._told(),
         )
 
     def resume(self) -> None:
@@ -100,6 +110,24 @@ class LocalBench:
         self._calls.clear()
         self._session.close()
         memory.give_back()
+
+    def write_weights(self, order: WriteWeights) -> Written | Unable:
+        """Hand the weights over."""
+        try:
+            weights.write(self._session.weights() or {}, Path(order.path))
+        except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
+            return Unable(_reason(error))
+        return Written()
+
+    def take_weights(self, order: TakeWeights) -> Opened | Unable:
+        """Take over those of another process."""
+        try:
+            self._session.load_weights(weights.read(Path(order.path)))
+            self._session.wait()
+        except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
+            return Unable(_reason(error))
+        self.opened = msgspec.structs.replace(self.opened, **self._told())
+        return self.opened
 
     def prepare(self, order: Prepare) -> Prepared:
         axes = self._cases[order.case]
@@ -144,13 +172,43 @@ class LocalBench:
         first_seconds = perf_counter() - start
         warmup, call_seconds = self._warm_up(call, first_seconds, order.seconds)
         figures = {"cold_start.load": self.opened.load_seconds, "cold_start.first_call": first_seconds}
-        figures |= self._peak(unavailable)
-        notes, counts = _answers(session.arrays(call()))
-        notes = (*session.facts.notes, *notes)
+        figures |= self._begun | self._peak(unavailable)
+        asked = drawing.draw(self._inputs, axes)
+        # Before a function writes into it.
+        digest, differ = drawing.digest(asked), drawing.samples_differ(self._inputs, asked)
+        first, second = (self._answers(order.case, values) for values in (drawing.copied(asked), asked))
+        notes, counts = answers.remarks(first, second, differ)
         self._calls[order.case] = call
         if "memory.peak" in figures:
             self._readings.append(Reading(drawing.nbytes(self._inputs, axes), int(figures["memory.peak"])))
-        return Prepared("ok", "", call_seconds, warmup, figures, unavailable, {**self.opened.counts, **counts}, notes)
+        return Prepared(
+            "ok",
+            call_seconds=call_seconds,
+            warmup=warmup,
+            figures=figures,
+            unavailable=unavailable,
+            counts={**self.opened.counts, **counts},
+            notes=(*session.facts.notes, *notes),
+            weights=self.opened.weights,
+            inputs=digest,
+            outputs=answers.kept(first, second),
+        )
+
+    def _answers(self, case: int, values: Any) -> dict[str, Answer]:
+        """What a call on inputs of its own gives: the one that is timed may have written into its own."""
+        session = self._session
+        outputs = session.bind(values)()
+        session.wait()
+        samples = self.opened.samples_per_call[case]
+        return answers.tell(session.arrays(outputs), session.dtypes(outputs), session.facts.precision, samples)
+
+    def _told(self) -> dict[str, str]:
+        """The hash of the weights, off the clock, or why there is none."""
+        try:
+            told = self._session.weights()
+            return {"weights": "" if told is None else weights.fingerprint(told), "weights_untold": ""}
+        except ModelError as error:
+            return {"weights": "", "weights_untold": str(error)}
 
     def _warm_up(self, call: Callable[[], Any], first_seconds: float, cap_seconds: float) -> tuple[Warmup, float]:
         def sample(calls: int) -> tuple[int, ...]:
@@ -234,19 +292,8 @@ def _counts(facts: ModelFacts) -> dict[str, float]:
     return {name: float(count) for name, count in (*counted.items(), *facts.counts.items()) if count is not None}
 
 
-def _answers(outputs: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, float]]:
-    """What the outputs show without a reference: values that are no numbers."""
-    import numpy as np
-
-    notes, total = [], 0
-    for name, array in outputs.items():
-        if not np.issubdtype(np.asarray(array).dtype, np.floating):
-            continue
-        wrong = int(np.isnan(array).sum())
-        total += wrong
-        if wrong:
-            notes.append(f"output {name!r} has {wrong} NaN among {array.size} values")
-    return tuple(notes), {"nan_values": float(total)}
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, ModelPerfError) else f"{type(error).__name__}: {_last_line(error)}"
 
 
 def _last_line(error: Exception) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,12 @@ from ..errors import UsageError
 # Any number does, as long as it stays: the same test draws the same inputs in every run.
 SEED = 20260101
 
+# Hexadecimal digits of the hash of inputs.
+DIGITS = 16
+
 _HALVES = ("float16", "bfloat16")
+# Passed as they are, these are the same wherever they print alike.
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 def draw(inputs: Any, axes: Mapping[str, int]) -> Any:
@@ -35,6 +41,52 @@ def nbytes(inputs: Any, axes: Mapping[str, int]) -> int:
 def shapes(inputs: Any, axes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
     """The shape of every input at these axis values, by its path."""
     return {path: tensor.sized(axes) for path, tensor in tensors(inputs)}
+
+
+def copied(values: Any) -> Any:
+    """What was drawn, once more: a function may write into what it is given."""
+    return map_leaves(values, Value, lambda _, value: Value(value.array.copy(), value.dtype))
+
+
+def digest(values: Any) -> str:
+    """A hash of what was drawn and of what is passed as it is; "" where the content of that cannot be told."""
+    parts = list(_contents(values, ""))
+    if None in parts:
+        return ""
+    return hashlib.sha256(b"\0".join(part for part in parts if part is not None)).hexdigest()[:DIGITS]
+
+
+def samples_differ(inputs: Any, values: Any) -> bool:
+    """Whether the samples of a batch, drawn for `inputs`, are not all the same."""
+    found: list[Any] = []
+    map_leaves(values, Value, lambda _, value: found.append(value.array))
+    declared = [tensor.shape for _, tensor in tensors(inputs)]
+    named = any(BATCH in shape for shape in declared)
+    for shape, array in zip(declared, found, strict=True):
+        axis = shape.index(BATCH) if BATCH in shape else 0
+        if (BATCH in shape or not named) and array.ndim > axis and not rows_equal(np.moveaxis(array, axis, 0)):
+            return True
+    return False
+
+
+def rows_equal(array: Any) -> bool:
+    """Whether an array is the same at every place of its first axis."""
+    return all(np.array_equal(array[0], row) for row in array[1:])
+
+
+def _contents(tree: Any, path: str) -> Iterator[bytes | None]:
+    """Path and content of every leaf, None for one that cannot be told."""
+    if isinstance(tree, Value):
+        yield f"{path} {tree.dtype} {tree.array.shape}".encode()
+        yield np.ascontiguousarray(tree.array).tobytes()
+    elif isinstance(tree, np.ndarray) and not tree.dtype.hasobject:
+        yield from _contents(Value(tree, tree.dtype.name), path)
+    elif isinstance(tree, (Mapping, list, tuple)):
+        pairs = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
+        for key, child in pairs:
+            yield from _contents(child, f"{path}.{key}")
+    else:
+        yield f"{path} {tree!r}".encode() if type(tree) in _PLAIN else None
 
 
 def _value(path: str, tensor: Tensor, axes: Mapping[str, int]) -> Value:

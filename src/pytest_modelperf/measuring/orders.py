@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ..domain.baseline import OutputSample
 from ..domain.results import Status, Warmup
 
 
@@ -18,7 +19,9 @@ class Opened(Message, frozen=True):
 
     `cases` are the axis values to measure, `samples_per_call` belongs to each; `load_seconds` is what opening took;
     `versions`, `settings` that the runtime runs with, and what the test declares of `inputs` and `runtime` are
-    conditions of the run; `hardware` names the accelerator ("" for the CPU).
+    conditions of the run; `hardware` names the accelerator ("" for the CPU). `path` is that of a model that is a file
+    or a folder. `weights` is their hash, "" where there are none to tell of (a function), or where they cannot be told,
+    for the reason `weights_untold`.
     """
 
     device: str
@@ -33,6 +36,31 @@ class Opened(Message, frozen=True):
     runtime: str = ""
     settings: Mapping[str, str] = {}
     counts: Mapping[str, float] = {}
+    path: str = ""
+    weights: str = ""
+    weights_untold: str = ""
+
+
+class WriteWeights(Message, frozen=True):
+    """Write the weights of the model that is open into a new file at `path`. Answered by Written or Unable."""
+
+    path: str
+
+
+class Written(Message, frozen=True):
+    """The file is there."""
+
+
+class TakeWeights(Message, frozen=True):
+    """Make the weights in the file at `path` the open model's own. Answered by Opened, with their hash, or Unable."""
+
+    path: str
+
+
+class Unable(Message, frozen=True):
+    """It could not be done, for this reason; nothing else has changed."""
+
+    reason: str
 
 
 class Prepare(Message, frozen=True):
@@ -43,7 +71,11 @@ class Prepare(Message, frozen=True):
 
 
 class Prepared(Message, frozen=True):
-    """A case that is ready, or why it is not. Times in seconds; `figures` are single readings by metric path, in SI."""
+    """A case that is ready, or why it is not. Times in seconds; `figures` are single readings by metric path, in SI.
+
+    `weights` is a hash of the model's, `inputs` one of what it was asked ("" unknown), `outputs` a sample of what it
+    answered, by name.
+    """
 
     status: Status
     reason: str = ""
@@ -53,6 +85,9 @@ class Prepared(Message, frozen=True):
     unavailable: Mapping[str, str] = {}
     counts: Mapping[str, float] = {}
     notes: tuple[str, ...] = ()
+    weights: str = ""
+    inputs: str = ""
+    outputs: Mapping[str, OutputSample] = {}
 
 
 class Block(Message, frozen=True):

@@ -42,6 +42,9 @@ def point(measured: Measured) -> Point:
         counts=dict(prepared.counts),
         notes=(*prepared.notes, *_remarks(measured)),
         timing=timing,
+        weights=prepared.weights,
+        inputs=prepared.inputs,
+        outputs=dict(prepared.outputs),
     )
 
 

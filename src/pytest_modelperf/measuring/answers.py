@@ -1,0 +1,159 @@
+"""Answers: what the outputs of a call show by themselves, and what a baseline keeps of them.
+
+A call's outputs are told shortly before the next call is made: two sets of large outputs may not fit into memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..domain.baseline import OutputSample
+from ..domain.precision import REPEATED, difference, loosest, permitted
+from .inputs import rows_equal
+
+# Values of an output that a baseline keeps: enough for a fault of the whole output, few enough to review.
+VALUES = 16
+# Values of an output that two equal calls are compared by.
+PROBES = 4096
+# What masks are filled with is no answer, and would be the only thing to be seen in a mean of squares.
+MASKED = 1e30
+# Values are rounded to this part of what is permitted: finer digits differ from run to run.
+_STEP = 0.01
+# Values that are converted at a time, 2 MiB of them.
+_CHUNK = 2**18
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One output of one call.
+
+    `dtype` is what limits its precision, `nan` and `infinite` how many of its values are no numbers, `scale` the root
+    mean square of the others, `probes` and `values` are many and few of them from evenly spread places (None: not
+    finite); `constant`: all samples have the same.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    nan: int
+    infinite: int
+    scale: float
+    probes: tuple[float | None, ...]
+    values: tuple[float | None, ...]
+    constant: bool
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+def tell(arrays: Mapping[str, Any], dtypes: Mapping[str, str], precision: str, samples: int) -> dict[str, Answer]:
+    """The outputs of a call that are numbers, by name.
+
+    `dtypes` are the framework's names. A float is no more precise than the weights, whose `precision` is "" where
+    nobody tells. `samples` is the size of the batch.
+    """
+    numbers = {name: array for name, array in arrays.items() if np.asarray(array).dtype.kind in "fciub"}
+    return {name: _answer(np.asarray(array), dtypes[name], precision, samples) for name, array in numbers.items()}
+
+
+def apart(first: Answer, second: Answer) -> float:
+    """How far two answers to equal inputs lie apart, as a part of their scale; infinite for another kind of answer."""
+    kinds = [(one.dtype, one.shape, one.nan, one.infinite) for one in (first, second)]
+    if kinds[0] != kinds[1]:
+        return math.inf
+    scale = max(first.scale, second.scale)
+    return max(difference(first.probes, second.probes, scale), difference((first.scale,), (second.scale,), scale))
+
+
+def kept(first: Mapping[str, Answer], second: Mapping[str, Answer]) -> dict[str, OutputSample]:
+    """What a baseline keeps of the outputs of two equal calls: no values of those that do not repeat."""
+    return {name: _sample(answer, name in second and _repeats(answer, second[name])) for name, answer in first.items()}
+
+
+def remarks(
+    first: Mapping[str, Answer], second: Mapping[str, Answer], samples_differ: bool
+) -> tuple[tuple[str, ...], dict[str, float]]:
+    """What the outputs of two equal calls show without a reference: notes, and counters.
+
+    `samples_differ`: the samples of the batch that was asked are not all the same.
+    """
+    wandering = [name for name in first if name not in second or _wanders(first[name], second[name])]
+    constant = [name for name, answer in first.items() if answer.constant and samples_differ]
+    notes = (
+        *_no_numbers(first),
+        *(f"output {name!r} differs between two equal calls" for name in wandering),
+        *(f"output {name!r} is the same for all samples of the batch, though their inputs differ" for name in constant),
+    )
+    return notes, {
+        "nan_values": float(sum(answer.nan for answer in first.values())),
+        "inf_values": float(sum(answer.infinite for answer in first.values())),
+        "nondeterministic_outputs": float(len(wandering)),
+        "constant_outputs": float(len(constant)),
+    }
+
+
+def _no_numbers(answers: Mapping[str, Answer]) -> Iterator[str]:
+    for name, answer in answers.items():
+        for count, what in ((answer.nan, "NaN"), (answer.infinite, "infinite")):
+            if count:
+                yield f"output {name!r} has {count} {what} among {answer.size} values"
+
+
+def _answer(array: Any, dtype: str, precision: str, samples: int) -> Answer:
+    floats = array.dtype.kind in "fc"
+    flat = np.ascontiguousarray(array).reshape(-1)
+    flat = flat.view(flat.real.dtype) if array.dtype.kind == "c" else flat
+    nan, infinite, scale = _summed(flat)
+    return Answer(
+        dtype=loosest([dtype, precision]) if floats and precision else dtype,
+        shape=tuple(array.shape),
+        nan=nan,
+        infinite=infinite,
+        scale=scale,
+        probes=_spread(flat, PROBES),
+        values=_spread(flat, VALUES),
+        # Integers and booleans are often the same: the most likely class.
+        constant=floats and samples > 1 and array.shape[:1] == (samples,) and rows_equal(array),
+    )
+
+
+def _summed(flat: Any) -> tuple[int, int, float]:
+    """How many are NaN and infinite, and the root mean square of the rest but for masks."""
+    nan = infinite = used = 0
+    squares = 0.0
+    for start in range(0, flat.size, _CHUNK):
+        part = flat[start : start + _CHUNK].astype(np.float64)
+        nan += int(np.isnan(part).sum())
+        infinite += int(np.isinf(part).sum())
+        plain = part[np.abs(part) < MASKED]
+        used += plain.size
+        squares += float(np.dot(plain, plain))
+    return nan, infinite, math.sqrt(squares / used) if used else 0.0
+
+
+def _spread(flat: Any, number: int) -> tuple[float | None, ...]:
+    places = np.linspace(0, flat.size - 1, min(number, flat.size)).astype(np.int64)
+    values = flat[places].astype(np.float64)
+    return tuple(value if math.isfinite(value) else None for value in values.tolist())
+
+
+def _repeats(first: Answer, second: Answer) -> bool:
+    return apart(first, second) <= permitted(first.dtype)
+
+
+def _wanders(first: Answer, second: Answer) -> bool:
+    return apart(first, second) > REPEATED * permitted(first.dtype)
+
+
+def _sample(answer: Answer, repeats: bool) -> OutputSample:
+    step = answer.scale * permitted(answer.dtype) * _STEP
+    if step == 0.0:
+        return OutputSample(answer.dtype, answer.shape, answer.scale, answer.values if repeats else ())
+    decimals = -math.floor(math.log10(step))
+    values = tuple(None if value is None else round(value, decimals) for value in answer.values)
+    return OutputSample(answer.dtype, answer.shape, round(answer.scale, decimals), values if repeats else ())
