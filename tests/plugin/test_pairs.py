@@ -48,6 +48,12 @@ def test_pairs_are_judged_together(pairs: Pairs) -> None:
     assert verdict.change == pytest.approx(2.0, rel=1e-3)
 
 
+def test_a_single_pair_tells_nothing(pairs: Pairs) -> None:
+    pairs.same_work(opened(), opened())
+    pairs.add([point(2_000_000)], [point(1_000_000)])
+    assert words(pairs, point())[0] == "uncertain"
+
+
 def test_a_device_that_the_other_side_lacks(pairs: Pairs) -> None:
     pairs.lack("cpu", Absent("new", "there is no such test"))
     assert words(pairs, point()) == ("new", "there is no such test")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..domain.host import Host
 from ..domain.results import Point
-from ..domain.verdict import Verdict, Word
+from ..domain.verdict import TOLERANCES, Tolerances, Verdict, Word
 from ..errors import NotMeasured
 from ..judging.paired import Pair, compare_pairs, pair
 from ..judging.wording import redeclared
@@ -18,6 +18,8 @@ from .tree import Tree
 # Pairs of fresh processes that share the measuring time of a case. Two processes of one model differ by what no round
 # shows (memory is laid out anew); five tell that spread with four degrees of freedom, and cost five starts.
 RESTARTS = 5
+# A single pair says nothing of how far pairs differ.
+_FEWEST = 2
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,24 @@ class Pairs:
         """The cases that both sides were measured for."""
         return set(self._pairs)
 
-    def verdict(self, point: Point, opened: Opened, *, tolerance: float, level: float, seconds: float) -> Verdict:
+    def verdict(
+        self,
+        point: Point,
+        opened: Opened,
+        *,
+        tolerance: float,
+        level: float,
+        seconds: float,
+        tolerances: Tolerances = TOLERANCES,
+    ) -> Verdict:
         """The verdict of one case; `opened` is this side of it."""
         key, absent = point.case.key, self._absence(point)
         if absent is not None:
             reason = absent.reason
             return Verdict(absent.word, key, tolerance=tolerance, level=level, reason=reason, against=self.tree.name)
+        if 0 < len(self._pairs.get(key, ())) < _FEWEST:
+            reason = f"a single pair of processes does not tell how far pairs differ, of {RESTARTS} that were to be"
+            return Verdict("uncertain", key, tolerance=tolerance, level=level, reason=reason, against=self.tree.name)
         now, then = conditions([opened], self._isolation), self._then.get(point.device)
         return compare_pairs(
             key,
@@ -79,6 +93,7 @@ class Pairs:
             conditions_then=now if then is None else self._conditions(then),
             seconds=seconds,
             unmeasured=point.reason,
+            tolerances=tolerances,
         )
 
     def _add(self, point: Point, other: Point) -> None:
