@@ -119,6 +119,14 @@ def test_a_failure_tells_the_figures_the_evidence_and_what_to_do(
     assert "pytest --modelperf --modelperf-update tests/test_vision.py::test_findings" in lines
 
 
+def test_what_helps_against_several_is_said_once() -> None:
+    reasons = tuple(Reason(kind, ("cpu batch=4",)) for kind in ("wrong", "slower", "larger", "slower to start"))
+    text = failure_text(samples.findings(), Outcome(reasons), WIDE)
+    # Of wrong answers there is more to say.
+    assert text.count("pytest --modelperf --modelperf-update tests/test_vision.py::test_findings") == 2
+    assert text.index("If it is meant") > text.index("Slower to start than before:")
+
+
 def test_a_figure_without_a_ratio_has_none() -> None:
     finding = Finding("larger", "counters.parameters", 0.0, 10.0, None, 0.01, "counted")
     assert short(finding) == "counters.parameters 0 → 10"

@@ -41,8 +41,12 @@ def failure_text(result: TestResult, outcome: Outcome, width: int = 80) -> str:
     if not outcome.fails:
         return ""
     lines = [_headline(result, outcome)]
-    for reason in outcome.reasons:
+    remedies = [_kind(result, reason).remedy for reason in outcome.reasons]
+    for number, reason in enumerate(outcome.reasons):
         lines += ["", *_section(result, reason, width)]
+        # What helps against several is said once, behind them.
+        if remedies[number] not in remedies[number + 1 : number + 2]:
+            lines += _remedy(result, remedies[number], width)
     if outcome.accepted:
         lines += ["", *_wrapped(f"accepted: {plain(outcome.accepted)}", width)]
     return "\n".join(lines)
@@ -68,7 +72,10 @@ def _section(result: TestResult, reason: Reason, width: int) -> Iterator[str]:
     if len(reason.cases) > MOST_TOLD:
         names = [_name(result, case) for case in reason.cases[MOST_TOLD:]]
         yield from _wrapped(f"and {len(names)} more: {', '.join(names)}", width, "  ")
-    for line in kind.remedy:
+
+
+def _remedy(result: TestResult, remedy: tuple[str, ...], width: int) -> Iterator[str]:
+    for line in remedy:
         test, ref = shlex.quote(result.nodeid), shlex.quote(against(result).partition(" (")[0])
         yield from [f"    {line.format(test=test, ref=ref)}"] if "{test}" in line else _wrapped(line, width, "  ")
 
