@@ -90,9 +90,13 @@ class Latency(_Group):
 
 
 class Memory(_Group):
-    """Memory in bytes while the case ran: `peak`, and on accelerators what the allocator `reserved`."""
+    """Memory in bytes while the case ran: `peak`, and on accelerators what the allocator `reserved`.
+
+    `start` is what the process had before the test began.
+    """
 
     peak = _Figure("memory.peak")
+    start = _Figure("memory.start")
     reserved = _Figure("memory.reserved")
 
 
@@ -179,7 +183,7 @@ class Point:
 
     @property
     def memory(self) -> Memory:
-        """Memory in bytes: `.peak`, `.reserved`."""
+        """Memory in bytes: `.peak`, `.reserved`, `.start`."""
         return Memory(self)
 
     @property

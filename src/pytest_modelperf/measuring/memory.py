@@ -50,6 +50,12 @@ def peak_bytes() -> int:
     raise MetricUnavailable(f"{_STATUS} has no VmHWM line")
 
 
+def resident_bytes() -> int:
+    """The resident set of this process, without what it could give back."""
+    give_back()
+    return int(psutil.Process().memory_info().rss)
+
+
 def available_bytes() -> int:
     """What this process could still take: free memory of the machine, or what is left of the container's limit."""
     free = int(psutil.virtual_memory().available)

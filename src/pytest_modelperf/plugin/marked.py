@@ -11,7 +11,7 @@ import pytest
 
 from ..errors import ModelPerfError, ModelPerfWarning, NotMeasured, UsageError
 from .marker import is_marked, own_id, spec_of
-from .stash import DESK, MEASUREMENT, RESULT, SETTINGS
+from .stash import DESK, MEASUREMENT, RESULT, SETTINGS, START_BYTES
 
 if TYPE_CHECKING:
     from ..domain.device import Device
@@ -83,13 +83,19 @@ class Subject:
     spec: Spec
     inputs: Any
     cases: tuple[dict[str, int], ...]
+    # The memory that the process had before the test began.
+    start_bytes: int
 
     def open(self, device: Device) -> LocalBench:
         from ..measuring.bench import LocalBench
 
-        asked = str(self.spec.runtime or "")
         return LocalBench(
-            lambda: self.runtime.open(self.model, device), device, self.inputs, list(self.cases), runtime=asked
+            lambda: self.runtime.open(self.model, device),
+            device,
+            self.inputs,
+            list(self.cases),
+            runtime=str(self.spec.runtime or ""),
+            start_bytes=self.start_bytes,
         )
 
     def terms(self, item: pytest.Item) -> Terms:
@@ -126,6 +132,9 @@ class MarkedTests:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         if is_marked(item):
+            from ..measuring.memory import resident_bytes
+
+            item.stash[START_BYTES] = resident_bytes()
             self._desk.begin(own_id(item))
         return (yield)
 
@@ -205,7 +214,7 @@ def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:
     runtime, model = find(given, more, spec.runtime)
     inputs = _completed(spec, runtime, model)
     axes = [dict(case.axes) for case in cases("", resolve_sweep(inputs, spec.sweep))]
-    return Subject(model, runtime, spec, inputs, tuple(axes))
+    return Subject(model, runtime, spec, inputs, tuple(axes), item.stash.get(START_BYTES, 0))
 
 
 def _completed(spec: Spec, runtime: Runtime, model: object) -> Any:

@@ -17,6 +17,8 @@ DESK: pytest.StashKey[Desk] = pytest.StashKey()
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 # Set in a runner before its pytest is configured: it coordinates nothing and reports nothing by itself.
 IN_RUNNER: pytest.StashKey[bool] = pytest.StashKey()
+# The memory that the process had before a test began, in bytes.
+START_BYTES: pytest.StashKey[int] = pytest.StashKey()
 # What the fixture of a running test has measured so far.
 MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()
 # The TestResult of a test as JSON, until the report of its call phase takes it along.
