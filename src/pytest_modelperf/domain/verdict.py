@@ -35,6 +35,9 @@ class Tolerances:
     cold_start: float | None = 0.5
 
 
+TOLERANCES = Tolerances()
+
+
 @dataclass(frozen=True)
 class Finding:
     """What one metric of a case, beside the time of a call, has become.

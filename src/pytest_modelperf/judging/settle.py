@@ -69,6 +69,16 @@ def moved(verdicts: Mapping[str, Verdict]) -> dict[str, frozenset[str]]:
     return {case: paths for case, paths in found.items() if paths}
 
 
+def is_suspect(verdict: Verdict) -> bool:
+    """Whether a case is to be measured again before its test fails. What is counted repeats exactly."""
+    return verdict.word == "slower" or any(one.word == "wrong" and one.path == "outputs" for one in verdict.beside)
+
+
+def reads_worse(verdict: Verdict) -> bool:
+    """Whether a reading is to be read again before the test fails."""
+    return any(one.word in ("hungrier", "slower to start") for one in verdict.beside)
+
+
 def _reasons(
     sweep: Sweep, verdicts: Mapping[str, Verdict], breaches: Sequence[Breach], policy: Policy
 ) -> Iterable[Reason]:

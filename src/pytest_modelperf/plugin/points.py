@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 
 from ..domain.baseline import Run
 from ..domain.estimate import Estimate
@@ -69,6 +70,15 @@ def run_of(sweep: Sweep, benches: Sequence[Opened], host: Host, isolation: str) 
     return Run(conditions(benches, isolation), records) if records else None
 
 
+def without_readings(run: Run, devices: Set[str]) -> Run:
+    """The run without what its processes read once, for the cases on these devices."""
+    cases = {
+        case: replace(record, figures={}) if case.partition(" ")[0] in devices else record
+        for case, record in run.cases.items()
+    }
+    return replace(run, cases=cases)
+
+
 def properties(sweep: Sweep, verdicts: Mapping[str, Verdict]) -> dict[str, float | str]:
     """Flat scalars for JUnit: `modelperf.batch=8.latency.p50`; the device is named where there are several."""
     several = len({point.device for point in sweep}) > 1
@@ -83,6 +93,10 @@ def properties(sweep: Sweep, verdicts: Mapping[str, Verdict]) -> dict[str, float
             found[f"{name}.verdict"] = verdict.word
             if verdict.change is not None:
                 found[f"{name}.change"] = float(verdict.change)
+            for finding in verdict.beside:
+                found[f"{name}.{finding.path}.verdict"] = finding.word
+                if finding.change is not None:
+                    found[f"{name}.{finding.path}.change"] = float(finding.change)
     return found
 
 

@@ -13,7 +13,7 @@ import pytest
 from ..domain.codec import from_json
 from ..domain.report import Report, TestResult
 from ..errors import ModelPerfError
-from ..judging.settle import restarted
+from ..judging.settle import moved, restarted
 from .git import GitError, git
 from .marker import is_marked
 from .pairs import RESTARTS
@@ -105,7 +105,8 @@ class Summary:
                 notes.append(f"{result.nodeid}: not measured, its baseline is as it was")
             else:
                 try:
-                    path = self._bureau.store.accept(result.nodeid, result.run, restarted(result.verdicts))
+                    levels = (restarted(result.verdicts), moved(result.verdicts))
+                    path = self._bureau.store.accept(result.nodeid, result.run, *levels)
                     written[str(path)] = "baseline"
                 except ModelPerfError as error:
                     problems.append(str(error))
