@@ -13,6 +13,7 @@ import pytest
 from pytest_modelperf.domain.session import DeviceMemory, ModelFacts, Weight
 from pytest_modelperf.domain.tensor import Value, map_leaves
 from pytest_modelperf.measuring import bench, blocks
+from pytest_modelperf.measuring.counters import Events, Reading
 from pytest_modelperf.measuring.orders import Block, Opened, Prepare, Prepared, Samples
 from pytest_modelperf.measuring.peer import Fate, Lost
 from pytest_modelperf.measuring.yardstick import Yardstick
@@ -207,6 +208,47 @@ class FakeYardstick(Yardstick):
 
     def pause(self) -> None:
         self.player.pause()
+
+
+@dataclass
+class Machine:
+    """A machine with counters: `work` moves its clock, and gives the CPUs to us, to others, to another machine."""
+
+    cpus: int = 2
+    sums: int = 1
+    tells_steal: bool = True
+    clocks: Iterator[float | None] = field(default_factory=lambda: iter(()))
+    free: float = 0.0
+    ours: float = 5.0
+    steal: float = 0.0
+    time: float = 100.0
+    heat: int = 7
+    quota: float = 1.0
+    preemptions: int | None = 1000
+    read_at: list[float] = field(default_factory=list)
+
+    def work(self, seconds: float, *, ours: float = 1.0, others: float = 0.0, steal: float = 0.0) -> None:
+        self.time += seconds
+        self.ours += ours * seconds
+        self.steal += steal * seconds
+        self.free += (self.cpus - ours - others - steal) * seconds
+
+    def now(self) -> float:
+        return self.time
+
+    def read(self) -> Reading:
+        self.read_at.append(self.time)
+        # A system that does not tell counts stolen time as anybody's.
+        return Reading(self.time, self.free, self.ours, self.steal if self.tells_steal else None)
+
+    def events(self) -> Events:
+        return Events(self.heat, self.quota, self.preemptions)
+
+    def clock_hz(self) -> float | None:
+        return next(self.clocks, None)
+
+    def governor(self) -> str:
+        return "powersave"
 
 
 def ready(call_seconds: float) -> Prepared:

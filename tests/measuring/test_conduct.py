@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from measuring.fakes import Clock, FakeBench, FakeSession, FakeYardstick, lose, ready
+from measuring.fakes import Clock, FakeBench, FakeSession, FakeYardstick, Machine, lose, ready
 
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.tensor import Tensor
@@ -13,6 +13,7 @@ from pytest_modelperf.measuring.conduct import CaseLost, Conductor, Measured, Pr
 from pytest_modelperf.measuring.orders import Block, Prepared, Samples
 from pytest_modelperf.measuring.peer import Lost
 from pytest_modelperf.measuring.schedule import BLOCK_SECONDS, SETTLING_CALLS, schedule
+from pytest_modelperf.measuring.state import Observer
 
 
 def conductor(*benches: Any, **options: Any) -> Conductor:
@@ -421,3 +422,52 @@ class TestInterruption:
 
     def test_before_anything_there_is_nothing(self) -> None:
         assert conductor(FakeBench([1])).results() == ()
+
+
+class TestTheMachine:
+    """What others did to it is told for each block."""
+
+    def machine(self, bench: FakeBench, *rulers: FakeYardstick, disturb: Callable[[str, int], bool]) -> Observer:
+        """A machine whose every block takes a second, in which others have a core where `disturb` says so."""
+        machine = Machine()
+        turns: dict[str, int] = {}
+        for name, player in {"case": bench, **{ruler.name: ruler.player for ruler in rulers}}.items():
+
+            def answer(order: Block, name: str = name) -> Samples:
+                turns[name] = turns.get(name, -1) + 1
+                machine.work(1.0, others=1.0 if disturb(name, turns[name]) else 0.0)
+                return Samples((1000,) * order.calls)
+
+            player.answer = answer
+        return Observer(lambda: machine)
+
+    def test_disturbed_rounds_are_marked(self) -> None:
+        bench, ruler = FakeBench([1]), FakeYardstick([])
+        observer = self.machine(bench, ruler, disturb=lambda name, turn: turn in {"case": (0, 3), "fake/1": (5,)}[name])
+        (one,) = conductor(bench, yardsticks=lambda device: [ruler], observer=observer).run()
+        assert one.timing is not None
+        assert one.timing.disturbed == (0, 3)
+        played = [number for number, calls in enumerate(one.timing.yardsticks["fake/1"]) if calls]
+        assert one.timing.disturbed_yardsticks == {"fake/1": (played[5],)}
+        assert observer.state.others.share == pytest.approx(1.0)
+
+    def test_nobody_need_look(self) -> None:
+        (one,) = conductor(FakeBench([1]), yardsticks=lambda device: [FakeYardstick([])]).run()
+        assert one.timing is not None
+        assert (one.timing.disturbed, one.timing.disturbed_yardsticks) == ((), {"fake/1": ()})
+
+    def test_what_was_seen_until_an_interruption_is_told(self) -> None:
+        def watch(progress: Progress) -> None:
+            if progress.turn == 3:
+                raise KeyboardInterrupt
+
+        bench = FakeBench([1])
+        observer = self.machine(bench, disturb=lambda name, turn: turn == 1)
+        conducting = conductor(bench, observer=observer, watch=watch)
+        with pytest.raises(KeyboardInterrupt):
+            conducting.run()
+        (one,) = conducting.results()
+        assert one.timing is not None
+        assert one.timing.disturbed == (1,)
+        assert observer.state.rounds == 3
+        assert observer.state.preemptions == 0.0

@@ -118,3 +118,13 @@ def test_a_lost_process_leaves_its_contender_playing() -> None:
         take_turns([lost], random.Random(1), nobody)
     assert lost.playing
     assert not lost.blocks
+
+
+def test_between_blocks_somebody_may_watch() -> None:
+    """After each block, a failed one too."""
+    seen: list[tuple[Contender, int]] = []
+    (one,) = field({"a": 2}, [])
+    failing = Contender(FakePlayer("bad", [], lambda order: Samples(error="RuntimeError: no")), 0, Schedule(2, 1, 0))
+    take_turns([one, failing], random.Random(1), nobody, lambda contender, turn: seen.append((contender, turn)))
+    assert sorted(turn for _, turn in seen) == [0, 0, 1]
+    assert {contender for contender, turn in seen if turn == 0} == {one, failing}

@@ -12,7 +12,7 @@ from pytest_modelperf.runtimes import cuda_driver
 
 
 class Driver:
-    """cuInit, cuDeviceGetCount, cuDeviceGet and cuDeviceGetName as in cuda.h."""
+    """cuInit, cuDeviceGetCount, cuDeviceGet, cuDeviceGetName and cuDeviceGetPCIBusId as in cuda.h."""
 
     def __init__(self, names: list[str], status: int = 0) -> None:
         self.names, self.status = names, status
@@ -32,6 +32,10 @@ class Driver:
         text.value = self.names[device.value].encode()[: size - 1]
         return 0
 
+    def cuDeviceGetPCIBusId(self, text: Any, size: int, device: Any) -> int:  # noqa: N802
+        text.value = f"0000:{0x3B + device.value:02X}:00.0".encode()[: size - 1]
+        return self.status
+
 
 @pytest.fixture(autouse=True)
 def _asked_anew() -> Any:
@@ -43,6 +47,11 @@ def _asked_anew() -> Any:
 def test_devices_in_the_order_of_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver(["NVIDIA H200", "NVIDIA L4"]))
     assert cuda_driver.names() == ("NVIDIA H200", "NVIDIA L4")
+
+
+def test_where_a_device_sits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver(["NVIDIA H200", "NVIDIA L4"]))
+    assert [cuda_driver.bus_id(index) for index in range(3)] == ["0000:3B:00.0", "0000:3C:00.0", ""]
 
 
 def test_no_device_and_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:

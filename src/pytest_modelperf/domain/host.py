@@ -1,8 +1,13 @@
-"""A Host: the machine that a run was made on."""
+"""A Host: the machine that a run was made on, and the state that it was in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# A clock whose tenth and ninetieth percentile differ by more than this moves figures further than most slowdowns.
+CLOCK_RANGE = 0.1
+_LAZY_GOVERNOR = "powersave"
 
 
 @dataclass(frozen=True)
@@ -20,3 +25,45 @@ class Host:
     def cpu_hardware(self) -> str:
         """What a CPU case ran on, `"AMD EPYC 7B13 x2"`: compared only with the same."""
         return f"{self.cpu} x{self.cpus}"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """CPU time that went elsewhere: `share` of one core on average, over those `rounds` in which it mattered."""
+
+    share: float = 0.0
+    rounds: int = 0
+
+
+@dataclass(frozen=True)
+class MachineState:
+    """What a machine did beside a measurement, by its own counters.
+
+    `rounds` were looked at. `others` is CPU time of processes that the run has not started, `steal` what a hypervisor
+    withheld (None: this system does not tell). `clock_hz` is between what the CPU's clock was, the highest and lowest
+    tenth of readings left out (None: not told), `governor` who sets it ("" not told). `heat` counts how often the CPU
+    slowed down to cool, `quota_seconds` how long a container's quota kept all processes waiting, `preemptions` how
+    often in a second a measured thread had to leave its CPU (None: not told; libraries whose threads yield while they
+    wait have hundreds by themselves). `gpu` names why an accelerator ran
+    slower than it can, each with the number of rounds.
+    """
+
+    rounds: int = 0
+    others: Taken = Taken()
+    steal: Taken | None = None
+    clock_hz: tuple[float, float] | None = None
+    governor: str = ""
+    heat: int = 0
+    quota_seconds: float = 0.0
+    preemptions: float | None = None
+    gpu: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def clock_varied(self) -> bool:
+        """Whether the clock moved figures."""
+        return self.clock_hz is not None and self.clock_hz[0] < (1 - CLOCK_RANGE) * self.clock_hz[1]
+
+    @property
+    def saves_power(self) -> bool:
+        """Whether the governor may have the CPU run slower than it can; one that kept a steady clock did not."""
+        return self.governor == _LAZY_GOVERNOR and (self.clock_hz is None or self.clock_varied)

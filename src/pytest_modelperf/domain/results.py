@@ -12,6 +12,7 @@ from .baseline import OutputSample
 from .budget import Budget
 from .device import Device
 from .estimate import Estimate
+from .host import MachineState
 from .metrics import COUNTERS, METRICS, metric
 from .tensor import BATCH
 
@@ -37,13 +38,17 @@ class Timing:
     `rounds_ns[r][i]` is the i-th timed call of round r. `pipelined` holds for each round `(calls, elapsed_ns)` of a
     block that was queued and waited for once (asynchronous devices only). `turns[r]` is the turn in which round r was
     played: contenders that took turns with this one share their numbers. `yardsticks` hold, by the yardstick's full
-    name, its calls in the same rounds. `settling_calls` at the start of each block were made and not timed.
+    name, its calls in the same rounds, none where it sat out. `settling_calls` at the start of each block were made and
+    not timed. `disturbed` are the indexes of rounds in which, by the machine's counters, others had the CPUs;
+    `disturbed_yardsticks` those in which they had them in a yardstick's block, by its name.
     """
 
     rounds_ns: tuple[tuple[int, ...], ...]
     pipelined: tuple[tuple[int, int], ...] = ()
     turns: tuple[int, ...] = ()
     yardsticks: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    disturbed: tuple[int, ...] = ()
+    disturbed_yardsticks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     settling_calls: int = 0
     warmup: Warmup = Warmup(0, 0.0, True)
     unit: Literal["ns"] = "ns"
@@ -226,13 +231,15 @@ class Point:
 class Sweep:
     """All cases of one test and their results, in the order of the sweep, device by device.
 
-    `skipped` holds the devices that are not there, each with the reason.
+    `skipped` holds the devices that are not there, each with the reason; `state` is what the machine did beside it
+    (None: nobody looked).
     """
 
     points: tuple[Point, ...]
     budget: tuple[Budget, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    state: MachineState | None = None
 
     def __repr__(self) -> str:
         return f"<Sweep of {len(self.points)} points>"

@@ -14,6 +14,7 @@ from .bench import Bench
 from .orders import Prepare, Prepared
 from .peer import Lost
 from .schedule import BLOCK_SECONDS, schedule
+from .state import NoObserver, Observer
 from .turns import Contender, take_turns
 from .yardstick import Yardstick
 
@@ -57,8 +58,8 @@ class Conductor:
     The same case may be on several benches (two commits, two fresh processes): it gets as many rounds on each, in the
     same turns. `seconds` is the measuring time for one case on one bench. `yardsticks` gives the panel of yardsticks
     for a device. `unfit` names cases that are known not to fit into memory, by `Case.key`, with the reason; `only` the
-    cases to measure (None: all). `seed` makes the order of turns repeatable. `watch` is told how far it is, only while
-    nothing is timed.
+    cases to measure (None: all). `seed` makes the order of turns repeatable. `observer` looks at the machine, and
+    `watch` is told how far it is, only while nothing is timed.
     """
 
     def __init__(
@@ -70,11 +71,13 @@ class Conductor:
         yardsticks: Callable[[str], Sequence[Yardstick]] = lambda device: (),
         unfit: Mapping[str, str] | None = None,
         only: Set[str] | None = None,
+        observer: Observer | None = None,
         watch: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self._benches, self._seconds, self._watch = benches, seconds, watch
         self._rng = random.Random(seed)
         self._yardsticks, self._unfit, self._only = yardsticks, dict(unfit or {}), only
+        self._observer = observer or NoObserver()
         self._prepared: dict[_Place, Prepared] = {}
         self._contenders: dict[_Place, Contender] = {}
         self._rulers: dict[str, dict[Yardstick, Contender]] = {}
@@ -86,10 +89,13 @@ class Conductor:
         for number, bench in enumerate(self._benches):
             self._enter(number, bench)
         self._enter_yardsticks()
+        self._observer.begin()
         try:
-            take_turns(list(self._everyone()), self._rng, self._after_round)
+            take_turns(list(self._everyone()), self._rng, self._after_round, self._observer.after_block)
         except Lost as lost:
             raise self._blame(lost) from lost
+        finally:
+            self._observer.end()
         return self.results()
 
     def results(self) -> tuple[Measured, ...]:
@@ -202,6 +208,7 @@ class Conductor:
 
     def _timing(self, case: Case, contender: Contender, warmup: Warmup) -> Timing:
         turns = sorted(contender.blocks)
+        rulers = self._rulers.get(case.device, {})
         return Timing(
             rounds_ns=tuple(contender.blocks[turn].samples_ns for turn in turns),
             pipelined=tuple(
@@ -210,11 +217,17 @@ class Conductor:
             turns=tuple(turns),
             yardsticks={
                 yardstick.name: tuple(ruler.blocks[turn].samples_ns if turn in ruler.blocks else () for turn in turns)
-                for yardstick, ruler in self._rulers.get(case.device, {}).items()
+                for yardstick, ruler in rulers.items()
             },
+            disturbed=self._disturbed(contender, turns),
+            disturbed_yardsticks={yardstick.name: self._disturbed(ruler, turns) for yardstick, ruler in rulers.items()},
             settling_calls=contender.schedule.settling,
             warmup=warmup,
         )
+
+    def _disturbed(self, contender: Contender, turns: Sequence[int]) -> tuple[int, ...]:
+        disturbed = self._observer.disturbed(contender)
+        return tuple(number for number, turn in enumerate(turns) if turn in disturbed)
 
     def _blame(self, lost: Lost) -> PeerLost:
         """The case that was being timed when a process was lost: the one whose bench no longer answers."""

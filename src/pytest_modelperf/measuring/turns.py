@@ -52,8 +52,16 @@ class Contender:
             self.blocks[turn] = samples
 
 
-def take_turns(contenders: Sequence[Contender], rng: random.Random, after_round: Callable[[int, int], None]) -> None:
-    """Play every contender's rounds; `after_round(done, of)` is called between rounds, while nothing is timed.
+def take_turns(
+    contenders: Sequence[Contender],
+    rng: random.Random,
+    after_round: Callable[[int, int], None],
+    after_block: Callable[[Contender, int], None] = lambda contender, turn: None,
+) -> None:
+    """Play every contender's rounds.
+
+    While nothing is timed, `after_block(contender, turn)` is called between blocks, `after_round(done, of)` between
+    rounds.
 
     A contender with fewer rounds than the others sits some out, evenly spread: all see the same stretch of time.
     """
@@ -61,6 +69,7 @@ def take_turns(contenders: Sequence[Contender], rng: random.Random, after_round:
     for turn in range(turns):
         for contender in _order([one for one in contenders if one.takes_part(turn, turns)], rng):
             contender.play(turn)
+            after_block(contender, turn)
         after_round(turn + 1, turns)
 
 

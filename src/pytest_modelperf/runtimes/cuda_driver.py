@@ -12,6 +12,7 @@ _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 _VERSION = Path("/proc/driver/nvidia/version")
 _SUCCESS = 0
 _NAME_BYTES = 256
+_BUS_ID_BYTES = 16
 
 
 @functools.cache
@@ -25,6 +26,20 @@ def names() -> tuple[str, ...]:
     except OSError:
         return ()
     return _names(driver)
+
+
+def bus_id(index: int) -> str:
+    """The PCI bus id of the CUDA device of that number, `"0000:3B:00.0"`; "" where there is none.
+
+    Other libraries of NVIDIA's number the devices in another order.
+    """
+    if index >= len(names()):
+        return ""
+    driver, device, text = ctypes.CDLL(_LIBRARY), ctypes.c_int(), ctypes.create_string_buffer(_BUS_ID_BYTES)
+    found = driver.cuDeviceGet(ctypes.byref(device), index) == _SUCCESS
+    if not found or driver.cuDeviceGetPCIBusId(text, _BUS_ID_BYTES, device) != _SUCCESS:
+        return ""
+    return text.value.decode()
 
 
 def version() -> str:

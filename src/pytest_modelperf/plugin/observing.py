@@ -1,0 +1,17 @@
+"""Who looks at the machine while a test is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..domain.device import Device
+from ..measuring.nvml import throttling
+from ..measuring.state import Observer
+from ..runtimes import cuda_driver
+
+
+def observer(devices: Iterable[str]) -> Observer:
+    """An observer of the CPUs, and of the GPUs among these devices."""
+    specs = map(Device.parse, devices)
+    bus_ids = [cuda_driver.bus_id(spec.index) for spec in specs if spec.kind == "cuda"]
+    return Observer(gpu=throttling(filter(None, bus_ids))) if any(bus_ids) else Observer()

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_modelperf.domain.codec import from_json, to_json
+from pytest_modelperf.domain.host import MachineState, Taken
+
+
+@pytest.mark.parametrize(
+    ("clock_hz", "varied"),
+    [(None, False), ((3.1e9, 3.1e9), False), ((2.9e9, 3.1e9), False), ((2.7e9, 3.1e9), True), ((1.9e9, 3.1e9), True)],
+)
+def test_whether_the_clock_moved_figures(clock_hz: tuple[float, float] | None, varied: bool) -> None:
+    assert MachineState(clock_hz=clock_hz).clock_varied is varied
+
+
+@pytest.mark.parametrize(
+    ("governor", "clock_hz", "saves"),
+    [
+        ("powersave", None, True),
+        ("powersave", (1.2e9, 3.1e9), True),
+        # Drivers of newer CPUs have a governor of that name that follows the load.
+        ("powersave", (3.1e9, 3.1e9), False),
+        ("performance", (1.2e9, 3.1e9), False),
+        ("", None, False),
+    ],
+)
+def test_whether_the_governor_saves_power(governor: str, clock_hz: tuple[float, float] | None, saves: bool) -> None:
+    assert MachineState(governor=governor, clock_hz=clock_hz).saves_power is saves
+
+
+def test_it_travels_as_json() -> None:
+    state = MachineState(
+        rounds=12,
+        others=Taken(0.61, 4),
+        steal=Taken(0.12, 5),
+        clock_hz=(1.9e9, 3.1e9),
+        governor="powersave",
+        heat=3,
+        quota_seconds=0.34,
+        preemptions=12.5,
+        gpu={"heat": 3},
+    )
+    assert from_json(to_json(state), MachineState) == state
+    assert from_json("{}", MachineState) == MachineState()
