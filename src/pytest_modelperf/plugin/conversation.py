@@ -33,7 +33,7 @@ from .pairs import Absent
 from .remote import BodyLeft, RemoteBench, Runner, RunnerBroken
 from .runners import Runners
 from .tree import Tree
-from .twins import Twin, here, side_by_side, there
+from .twins import Twin, here, lost_there, side_by_side, there
 
 
 class Conversation:
@@ -145,8 +145,7 @@ class Conversation:
                 if lost is None:
                     raise
                 others.pop(lost).twin.kill()
-                why = _left(error) if isinstance(error, BodyLeft) else str(error)
-                self._examination.lack(lost, Absent("not measured", why))
+                self._examination.lack(lost, lost_there(error))
             else:
                 for bench in benches:
                     bench.release()

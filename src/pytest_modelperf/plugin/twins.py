@@ -136,7 +136,19 @@ def there(twin: Twin, tree: Tree) -> Steps[RemoteBench | Absent]:
         return Absent("not measured", str(error))
     if isinstance(bench, RemoteBench):
         return bench
-    return Absent("not measured", f"at {tree.name}: {bench.reason.removeprefix('UsageError: ')}")
+    return _refused(tree, bench.reason)
+
+
+def lost_there(error: CaseLost | BodyLeft) -> Absent:
+    """What there is to say of a twin of another tree that was lost, or left its test, while it was measured."""
+    if isinstance(error, BodyLeft) and error.runner.tree is not None:
+        return _refused(error.runner.tree, str(error))
+    return Absent("not measured", str(error))
+
+
+def _refused(tree: Tree, reason: str) -> Absent:
+    # What is wrong with an import or an argument is told in whole sentences of ours.
+    return Absent("not measured", f"at {tree.name}: {reason.removeprefix('UsageError: ')}")
 
 
 def side_by_side(openings: Sequence[Steps[Given]]) -> list[Given]:
