@@ -6,6 +6,7 @@ A call's outputs are told shortly before the next call is made: two sets of larg
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..domain.baseline import OutputSample
-from ..domain.precision import REPEATED, difference, loosest, permitted
+from ..domain.precision import difference, loosest, permitted, repeatable, scale_difference
 from .inputs import rows_equal
 
 # Values of an output that a baseline keeps: enough for a fault of the whole output, few enough to review.
@@ -34,7 +35,7 @@ class Answer:
 
     `dtype` is what limits its precision, `nan` and `infinite` how many of its values are no numbers, `scale` the root
     mean square of the others, `probes` and `values` are many and few of them from evenly spread places (None: not
-    finite); `constant`: all samples have the same.
+    finite); `checksum` is of what is to be equal bit for bit, 0 of floats; `constant`: all samples have the same.
     """
 
     dtype: str
@@ -44,6 +45,7 @@ class Answer:
     scale: float
     probes: tuple[float | None, ...]
     values: tuple[float | None, ...]
+    checksum: int
     constant: bool
 
     @property
@@ -63,11 +65,11 @@ def tell(arrays: Mapping[str, Any], dtypes: Mapping[str, str], precision: str, s
 
 def apart(first: Answer, second: Answer) -> float:
     """How far two answers to equal inputs lie apart, as a part of their scale; infinite for another kind of answer."""
-    kinds = [(one.dtype, one.shape, one.nan, one.infinite) for one in (first, second)]
+    kinds = [(one.dtype, one.shape, one.nan, one.infinite, one.checksum) for one in (first, second)]
     if kinds[0] != kinds[1]:
         return math.inf
     scale = max(first.scale, second.scale)
-    return max(difference(first.probes, second.probes, scale), difference((first.scale,), (second.scale,), scale))
+    return max(difference(first.probes, second.probes, scale), scale_difference(first.scale, second.scale))
 
 
 def kept(first: Mapping[str, Answer], second: Mapping[str, Answer]) -> dict[str, OutputSample]:
@@ -117,6 +119,7 @@ def _answer(array: Any, dtype: str, precision: str, samples: int) -> Answer:
         scale=scale,
         probes=_spread(flat, PROBES),
         values=_spread(flat, VALUES),
+        checksum=0 if floats else zlib.crc32(memoryview(flat.view(np.uint8))),
         # Integers and booleans are often the same: the most likely class.
         constant=floats and samples > 1 and array.shape[:1] == (samples,) and rows_equal(array),
     )
@@ -147,7 +150,7 @@ def _repeats(first: Answer, second: Answer) -> bool:
 
 
 def _wanders(first: Answer, second: Answer) -> bool:
-    return apart(first, second) > REPEATED * permitted(first.dtype)
+    return apart(first, second) > repeatable(first.dtype)
 
 
 def _sample(answer: Answer, repeats: bool) -> OutputSample:
