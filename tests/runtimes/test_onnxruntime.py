@@ -177,12 +177,9 @@ def test_outputs_that_nest(tmp_path: Path) -> None:
 
 def test_what_the_model_rejects_is_its_own_error(proto: Any) -> None:
     opened = RUNTIME.open(proto, CPU)
-    with pytest.raises(ValueError, match=r"Required inputs \(\['x'\]\) are missing from input feed \(\['z'\]\)"):
-        opened.bind({"z": values(1)})()
+    # An array of the user's own is not looked at.
     with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument, match="Unexpected input data type"):
-        opened.bind({"x": values(1, "float64")})()
-    with pytest.raises(UsageError, match=r"2 inputs are given, the model takes 1: x"):
-        opened.bind([values(1), values(1)])
+        opened.bind({"x": np.zeros((1, 3))})()
 
 
 @pytest.mark.parametrize("size", [10**15, 2**62])
@@ -326,7 +323,8 @@ def test_a_missing_device_lists_devices_and_providers(two_gpus: list[str], proto
 @pytest.mark.filterwarnings("ignore:Specified provider")
 def test_falling_back_to_the_cpu_is_no_answer(two_gpus: list[str], proto: Any) -> None:
     with pytest.raises(
-        DeviceMissing, match=r"could not use 'cuda:1' and fell back to CPUExecutionProvider; its log says"
+        DeviceMissing,
+        match=r"could not use CUDAExecutionProvider on 'cuda:1' and fell back to CPUExecutionProvider; its",
     ):
         RUNTIME.open(proto, Device("cuda", 1))
 
