@@ -30,6 +30,7 @@ def test_json_holds_everything_and_a_report_that_cannot_be_written_fails_the_run
     assert test["nodeid"] == "test_a.py::test_speed"
     assert [point["axes"] for point in test["sweep"]["points"]] == [{"batch": 1}, {"batch": 2}]
     assert all(len(calls) == 1 for calls in test["sweep"]["points"][0]["timing"]["rounds_ns"])
+    assert {"rounds", "others", "steal", "governor"} < set(test["sweep"]["state"])
     assert test["verdicts"]["cpu batch=2"]["word"] == "new"
     assert test["run"]["conditions"]["numpy"]
 

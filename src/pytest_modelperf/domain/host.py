@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 # A clock whose tenth and ninetieth percentile differ by more than this moves figures further than most slowdowns.
 CLOCK_RANGE = 0.1
+# What happened in fewer of the rounds than this is hardly seen in a figure, and so not worth a line.
+SHARE_WORTH_TELLING = 0.1
+QUOTA_WORTH_TELLING_SECONDS = 0.1
 _LAZY_GOVERNOR = "powersave"
 
 
@@ -58,10 +61,19 @@ class MachineState:
     preemptions: float | None = None
     gpu: Mapping[str, int] = field(default_factory=dict)
 
+    def matters(self, rounds: int) -> bool:
+        """Whether something happened in so many rounds that it is worth a line."""
+        return rounds > 0 and rounds >= SHARE_WORTH_TELLING * self.rounds
+
     @property
     def clock_varied(self) -> bool:
         """Whether the clock moved figures."""
         return self.clock_hz is not None and self.clock_hz[0] < (1 - CLOCK_RANGE) * self.clock_hz[1]
+
+    @property
+    def waited_for_quota(self) -> bool:
+        """Whether a container's quota kept the measurement waiting."""
+        return self.quota_seconds >= QUOTA_WORTH_TELLING_SECONDS
 
     @property
     def saves_power(self) -> bool:

@@ -24,9 +24,11 @@ from ..judging.settle import Policy, settle
 from ..measuring.bench import Bench
 from ..measuring.conduct import Conductor, Measured, Progress
 from ..measuring.orders import Opened
+from ..measuring.state import NoObserver, Observer
 from ..reporting import progress as live
 from ..reporting.failure import failure_text
 from .messages import Judged, Terms
+from .observing import observer
 from .options import Settings
 from .pairs import RESTARTS, Absent, Pairs
 from .points import conditions, point, properties, run_of
@@ -89,6 +91,7 @@ class Examination:
         self._skipped: Mapping[str, str] = {}
         self._refused: Mapping[str, str] = {}
         self._conductor: Conductor | None = None
+        self._observer: Observer = NoObserver()
         self._sweep: Sweep | None = None
         self._again: list[Run] = []
         self._notes: list[str] = []
@@ -129,6 +132,7 @@ class Examination:
         self._started = time.monotonic()
         self._terms, self._benches, self._skipped = terms, benches, {**terms.narrowed, **skipped}
         self._refused = refused or {}
+        self._observer = observer(terms.devices)
         self._shares = RESTARTS if others else 1
         mine = {Case(bench.opened.device, axes).key for bench in benches for axes in bench.opened.cases}
         self._conductor = self._conducting([*benches, *others], self._nodeid, mine)
@@ -197,8 +201,8 @@ class Examination:
         if self._pairs is not None and self._pairs.cases and self._pairs.measured < self._shares:
             why = "" if passed else ", for the body of the test failed"
             self._notes.append(f"measured in {self._pairs.measured} of {self._shares} pairs of processes{why}")
-        if self._notes:
-            self._sweep = dataclasses.replace(self._sweep, notes=(*self._sweep.notes, *self._notes))
+        notes = (*self._sweep.notes, *self._notes)
+        self._sweep = dataclasses.replace(self._sweep, notes=notes, state=self._observer.state)
         result = self._result(self._sweep, run, verdicts)
         outcome = settle(self._sweep, verdicts, result.breaches, self._policy())
         result = dataclasses.replace(result, accepted=outcome.accepted)
@@ -230,7 +234,7 @@ class Examination:
         for device, reason in self._refused.items():
             points += [Point(dict(axes), device, "failed", reason) for axes in self._benches[0].opened.cases]
         notes = () if hasattr(signal, "SIGSTOP") else (_NOT_STOPPED,)
-        return Sweep(tuple(points), self._terms.budget, self._skipped, notes)
+        return Sweep(tuple(points), self._terms.budget, self._skipped, notes, self._observer.state)
 
     def _conducting(
         self, benches: Sequence[Bench], seed: str, only: Set[str] | None, attempt: Attempt | None = None
@@ -245,6 +249,7 @@ class Examination:
             yardsticks=self._bureau.yardsticks.of if self._pairs is None else lambda device: (),
             unfit=self._unfit,
             only=only,
+            observer=self._observer,
             watch=lambda progress: self._show(progress, attempt),
         )
 

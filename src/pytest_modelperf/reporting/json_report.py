@@ -21,9 +21,13 @@ and of the nouns below it:
         "unavailable": {"energy.per_sample": "why"}, "counts": {"parameters": 25557032}, "notes": ["…"],
         "timing": {"rounds_ns": [[…], …], "pipelined": [[calls, elapsed_ns], …], "unit": "ns",
                    "turns": [0, 1, …], "yardsticks": {"NAME": [[…], …]}, "settling_calls": 2,
+                   "disturbed": [3, 4, …], "disturbed_yardsticks": {"NAME": [4, …]},     indexes of rounds
                    "warmup": {"calls": 9, "seconds": 0.4, "settled": true}} | null
       }],
-      "budget": [{"path": "latency.p50", "limit": 0.06}], "skipped": {"cuda:0": "why"}, "notes": ["…"]
+      "budget": [{"path": "latency.p50", "limit": 0.06}], "skipped": {"cuda:0": "why"}, "notes": ["…"],
+      "state": {"rounds": 12, "others": {"share": 0.61, "rounds": 4}, "steal": {"share": 0.0, "rounds": 0} | null,
+                "clock_hz": [1.9e9, 3.1e9] | null, "governor": "performance", "heat": 0, "quota_seconds": 0.0,
+                "preemptions": 12.5 | null, "gpu": {"power cap": 3}} | null
     },
     "verdicts": {"cpu batch=8": {"word": "slower", "case": …, "change": [1.124, 1.098, 1.151, ""], "tolerance": 0.05,
                  "level": 0.0125, "detectable": 0.031, "runs": 8, "scale": …, "conditions": […], "notes": […],

@@ -9,6 +9,7 @@ from ..domain.report import TestResult
 from ..domain.results import KNEE
 from ..domain.verdict import Verdict
 from . import findings, tables
+from .machine import machine_text
 from .totals import OVER_STYLE, STYLES
 from .words import (
     against,
@@ -131,6 +132,12 @@ def _notes(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     yield from ((text, "yellow") for text in told(notes, names.values()))
 
 
+def _machine(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    text = machine_text(result.sweep.state) if result.sweep.state is not None else ""
+    if text:
+        yield f"the machine: {text}", "yellow"
+
+
 def _is_told(verdict: Verdict, note: str) -> bool:
     """Whether a changed counter stands among the findings."""
     return any(finding.path == f"{COUNTERS}{note.partition(' ')[0]}" for finding in verdict.beside)
@@ -174,6 +181,7 @@ _LINES: tuple[Callable[[TestResult, Sequence[str]], Iterator[Line]], ...] = (
     _compared,
     _attempts,
     _notes,
+    _machine,
     _missing,
     _open,
 )
