@@ -111,6 +111,16 @@ def test_other_machines_that_have_a_baseline_of_the_test(store: Store) -> None:
     assert store.machines_with(NODEID) == ["big", "laptop"]
 
 
+def test_all_baselines_of_a_machine_but_for_those_that_cannot_be_read(store: Store) -> None:
+    assert list(store.all()) == []
+    for nodeid in (NODEID, OTHER):
+        store.accept(nodeid, run())
+    Store(store.root, "laptop").accept(NODEID, run())
+    store.path(NODEID).with_name("damaged.json").write_text("{")
+    assert sorted(one.test for one in store.all()) == sorted([NODEID, OTHER])
+    assert {one.machine for one in store.all()} == {"ci"}
+
+
 def test_a_run_without_cases_is_not_accepted(store: Store) -> None:
     with pytest.raises(BaselineError, match=f"the run of {NODEID} measured no case; there is nothing to accept into "):
         store.accept(NODEID, run(cases={}))

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from ..domain.baseline import Baseline, Run
 from ..errors import BaselineError, UsageError
 from .format import damaged, decode, encode
-from .paths import baseline_path
+from .paths import SUFFIX, baseline_path
 from .window import NOTHING, accepted
 
 # Another process holds a file's lock for milliseconds; after this long it is stuck.
@@ -57,6 +57,14 @@ class Store:
         path = self.path(nodeid)
         text = _read(path)
         return None if text is None else self._checked(decode(text, path), nodeid, path)
+
+    def all(self) -> Iterator[Baseline]:
+        """The baselines of all tests on this machine; those that cannot be read are passed over: their tests say so."""
+        for path in sorted((self.root / self.machine).rglob(f"*{SUFFIX}")):
+            with suppress(BaselineError):
+                text = _read(path)
+                if text is not None:
+                    yield decode(text, path)
 
     def machines_with(self, nodeid: str) -> list[str]:
         """The names of the other machines that have a baseline of this test."""
