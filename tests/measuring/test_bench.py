@@ -93,6 +93,16 @@ class TestOpening:
         assert prepared.counts["fallback_nodes"] == 2.0
         assert prepared.notes == ("2 nodes on the CPU",)
 
+    def test_what_the_runtime_learns_in_the_first_call_goes_along(self, clock: Clock) -> None:
+        class Learns(FakeSession):
+            def wait(self) -> None:
+                super().wait()
+                self.facts = ModelFacts("a fake", counts={"fallback_nodes": 1}, notes=("1 operator on the CPU",))
+
+        made = prepared(Learns(clock))
+        assert made.counts["fallback_nodes"] == 1.0
+        assert made.notes == ("1 operator on the CPU",)
+
     def test_what_cannot_be_counted_is_left_out(self, clock: Clock) -> None:
         assert bench(FakeSession(clock, facts=ModelFacts("a function"))).opened.counts == {}
 
@@ -206,6 +216,16 @@ class TestMemory:
         reason = "torch does not tell the peak memory of 'mps:0'"
         assert made.unavailable == {"memory.peak": reason, "memory.reserved": reason}
         assert "memory.peak" not in made.figures
+
+    def test_an_allocator_that_does_not_tell_what_it_reserves(self, clock: Clock) -> None:
+        class Half(FakeSession):
+            def peak(self) -> DeviceMemory | None:
+                return DeviceMemory(7 * MIB, None)
+
+        made = prepared(Half(clock))
+        assert made.figures["memory.peak"] == 7 * MIB
+        assert "memory.reserved" not in made.figures
+        assert made.unavailable["memory.reserved"].endswith("does not tell how much memory it has reserved")
 
 
 class TestAnswers:

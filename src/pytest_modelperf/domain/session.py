@@ -33,7 +33,8 @@ class ModelFacts:
     weights count once in both figures; None: it cannot be told. `hardware` names the accelerator ("NVIDIA H200"), ""
     for the CPU. `settings` are what the runtime really runs with (`{"openvino precision": "bf16"}`), conditions of
     every figure as versions are; `counts` further counters by name; `notes` what a reader should know of the model.
-    `precision` is the least precise float that the weights are kept in ("float16"), "" where nobody tells.
+    `precision` is the least precise float that the weights are kept in ("float16"), "" where nobody tells. Counts and
+    notes may come to be known with the first call: a session then has new facts.
     """
 
     description: str
@@ -49,10 +50,10 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class DeviceMemory:
-    """The allocator's high-water marks since the last reset, in bytes."""
+    """The allocator's high-water marks since the last reset, in bytes; None: it does not tell what it has reserved."""
 
     peak_bytes: int
-    reserved_bytes: int
+    reserved_bytes: int | None
 
 
 class Session(Protocol):

@@ -14,7 +14,7 @@ import msgspec
 from ..domain.axes import samples_per_call
 from ..domain.device import Device
 from ..domain.results import Warmup
-from ..domain.session import ModelFacts, Session
+from ..domain.session import FILE, ModelFacts, Session
 from ..domain.tensor import tensors
 from ..domain.units import format_quantity
 from ..errors import MetricUnavailable, ModelError, ModelPerfError, UsageError
@@ -122,7 +122,10 @@ class LocalBench:
     def take_weights(self, order: TakeWeights) -> Opened | Unable:
         """Take over those of another process."""
         try:
-            self._session.load_weights(weights.read(Path(order.path)))
+            given = weights.read(Path(order.path))
+            if not order.whole and any(weight.dtype == FILE for weight in given.values()):
+                return Unable("the model is not taken apart into weights, and the rest of it may be another")
+            self._session.load_weights(given)
             self._session.wait()
         except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
             return Unable(_reason(error))
@@ -187,7 +190,7 @@ class LocalBench:
             warmup=warmup,
             figures=figures,
             unavailable=unavailable,
-            counts={**self.opened.counts, **counts},
+            counts={**_counts(session.facts), **counts},
             notes=(*session.facts.notes, *notes),
             weights=self.opened.weights,
             inputs=digest,
@@ -236,6 +239,9 @@ class LocalBench:
             return {}
         peak = self._session.peak()
         if peak is not None:
+            if peak.reserved_bytes is None:
+                unavailable["memory.reserved"] = "what runs the model does not tell how much memory it has reserved"
+                return {"memory.peak": float(peak.peak_bytes)}
             return {"memory.peak": float(peak.peak_bytes), "memory.reserved": float(peak.reserved_bytes)}
         try:
             return {"memory.peak": float(memory.peak_bytes())}
