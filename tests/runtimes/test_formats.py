@@ -55,7 +55,7 @@ def test_every_foreign_format_says_what_to_do(tmp_path: Path, suffix: str) -> No
 
 @pytest.mark.parametrize(
     ("mark", "what"),
-    [("saved_model.pb", "a TensorFlow SavedModel"), ("config.json", "a transformers checkpoint")],
+    [("Manifest.json", "a Core ML model"), ("config.json", "a transformers checkpoint")],
 )
 def test_a_folder_is_told_by_what_it_holds(tmp_path: Path, mark: str, what: str) -> None:
     (tmp_path / mark).touch()

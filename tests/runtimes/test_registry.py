@@ -147,10 +147,10 @@ def test_folders_that_are_known(tmp_path: Path) -> None:
     package = tmp_path / "net.mlpackage"
     package.mkdir()
     assert refusal(package).startswith(f"{package} is a Core ML model, which no runtime here executes; load it in a")
-    (tmp_path / "saved_model.pb").write_bytes(b"x")
+    (tmp_path / "config.json").write_bytes(b"{}")
     message = refusal(str(tmp_path))
-    assert message.startswith(f"{tmp_path} is a TensorFlow SavedModel, which no runtime here executes")
-    assert message.endswith("pass a function that calls it (tf.saved_model.load)")
+    assert message.startswith(f"{tmp_path} is a transformers checkpoint, which no runtime here executes")
+    assert message.endswith("load it in a fixture (AutoModel.from_pretrained) and pass the module")
 
 
 @pytest.mark.parametrize("suffix", FOREIGN)

@@ -18,11 +18,10 @@ FOREIGN: dict[str, tuple[str, str]] = {
     ".bin": ("a file of weights", _WEIGHTS),
     ".safetensors": ("a safetensors file", _WEIGHTS),
     ".gguf": ("a GGUF file", _CALL),
-    ".h5": ("a Keras HDF5 file", f"{_CALL} (keras.models.load_model)"),
-    ".hdf5": ("a Keras HDF5 file", f"{_CALL} (keras.models.load_model)"),
-    ".keras": ("a Keras file", f"{_CALL} (keras.models.load_model)"),
-    ".pb": ("a TensorFlow graph", f"{_CALL} (tf.saved_model.load on its folder)"),
-    ".tflite": ("a TensorFlow Lite model", f"{_CALL} (its interpreter)"),
+    ".pb": (
+        "a TensorFlow graph",
+        "pass the folder of its SavedModel, or load it in a fixture and pass a tf.function that calls it",
+    ),
     ".engine": ("a TensorRT engine", f"{_CALL}, or pass the ONNX file that it was built from"),
     ".plan": ("a TensorRT engine", f"{_CALL}, or pass the ONNX file that it was built from"),
     ".mindir": ("a MindSpore model", _CALL),
@@ -38,7 +37,6 @@ FOREIGN: dict[str, tuple[str, str]] = {
 
 # A file that a folder holds → (what such a folder is, what to do with it).
 FOLDERS: dict[str, tuple[str, str]] = {
-    "saved_model.pb": ("a TensorFlow SavedModel", f"{_CALL} (tf.saved_model.load)"),
     "config.json": (
         "a transformers checkpoint",
         "load it in a fixture (AutoModel.from_pretrained) and pass the module",

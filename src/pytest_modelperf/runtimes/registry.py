@@ -10,15 +10,17 @@ from ..domain.spec import RuntimeChoice
 from ..errors import ModelError, UsageError, nearest
 from .callable import CallableRuntime
 from .formats import foreign, seems
+from .litert import LiteRtRuntime
 from .onnxruntime import OnnxRuntime
 from .openvino import OpenVinoRuntime
 from .protocol import Configurable, Runtime
+from .tensorflow import TensorFlowRuntime
 from .torch import TorchRuntime
 
 
 def builtin() -> list[Runtime]:
     """The runtimes of this project, in the order in which they are asked: a module is callable too."""
-    return [TorchRuntime(), OnnxRuntime(), OpenVinoRuntime(), CallableRuntime()]
+    return [TorchRuntime(), OnnxRuntime(), OpenVinoRuntime(), TensorFlowRuntime(), LiteRtRuntime(), CallableRuntime()]
 
 
 def find(model: object, runtimes: Sequence[Runtime], choice: RuntimeChoice | None = None) -> tuple[Runtime, object]:
