@@ -14,7 +14,6 @@ from ..errors import UsageError
 from .tree import Tree, below
 
 _OURS = str(Path(__file__).resolve().parents[1])
-_SETTING = "ini modelperf_against_pythonpath"
 
 
 class Redirect:
@@ -65,10 +64,7 @@ class Imports:
         """Raises UsageError for a module that both sides share although it is a part of the tree."""
         files = {name: _file(modules[name]) for name in sorted(modules.keys() - self._known)}
         for problem in self._problems(files):
-            raise UsageError(
-                f"{problem}: not compared with {self._tree.name}; name the folder that it is to be imported from with "
-                f"{_SETTING}, or an interpreter of its own with --modelperf-against-python"
-            )
+            raise UsageError(problem)
         self._known.update(files)
 
     def _problems(self, files: Mapping[str, str]) -> Iterator[str]:
@@ -76,11 +72,19 @@ class Imports:
         elsewhere = {name: file for name, file in files.items() if file and below(file, tree.there) is None}
         for name, file in elsewhere.items():
             if tree.holds(file) and below(file, _OURS) is None:
-                yield f"the other side imports {name} from this side's tree ({file})"
+                yield (
+                    f"the other side imports {name} from this side's tree ({file}); name the folder that it is to be "
+                    "imported from with ini modelperf_against_pythonpath, or an interpreter of its own with "
+                    "--modelperf-against-python"
+                )
         # A copy that is installed as any other package is the same for both sides, unless they have their own.
         packages = _packages(tree) if tree.interpreter is None else set()
         for name in sorted(packages & elsewhere.keys()):
-            yield f"both sides import {name} from where it is installed ({elsewhere[name]}), not from their trees"
+            yield (
+                f"both sides import {name} from where it is installed ({elsewhere[name]}), not from their trees; "
+                "install it editable (pip install -e .), or name an interpreter that has the commit installed with "
+                "--modelperf-against-python"
+            )
 
 
 def _packages(tree: Tree) -> set[str]:
