@@ -31,6 +31,8 @@ def test_where_nothing_matters_nothing_is_said(state: MachineState) -> None:
     ("state", "text"),
     [
         (replace(CALM, others=Taken(0.61, 4)), "other processes used 61% of a core during 4 of 12 rounds"),
+        (replace(CALM, others=Taken(0.6149, 4)), "other processes used 61% of a core during 4 of 12 rounds"),
+        (replace(CALM, others=Taken(0.998, 4)), "other processes used 1.0 cores during 4 of 12 rounds"),
         (replace(CALM, others=Taken(2.46, 12)), "other processes used 2.5 cores during 12 of 12 rounds"),
         (replace(CALM, steal=Taken(0.12, 5)), "the hypervisor withheld 12% of a core during 5 of 12 rounds (steal)"),
         (replace(CALM, clock_hz=(1.9e9, 3.08e9)), "the CPU ran at 1.9–3.1 GHz"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..domain.host import MachineState
 from ..domain.units import significant
-from .words import listed, percent, plain, plural
+from .words import listed, plain, plural
 
 _GHZ = 1e9
 
@@ -45,7 +45,7 @@ def _held_back(state: MachineState) -> Iterator[str]:
 
 def _share(share: float) -> str:
     """Of one core; more than one are counted."""
-    return f"{percent(share)} of a core" if share < 1 else f"{significant(share, 2)} cores"
+    return f"{share:.0%} of a core" if share < 0.995 else f"{significant(share, 2)} cores"
 
 
 def _during(state: MachineState, rounds: int) -> str:
