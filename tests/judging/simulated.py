@@ -9,10 +9,11 @@ from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
+from judging.noise import autoregressive
 
 from pytest_modelperf.domain.baseline import Baseline, CaseRecord, Location, Run
 from pytest_modelperf.domain.results import Point, Timing
-from pytest_modelperf.judging.statistics import trimmed_mean, trimmed_mean_error
+from pytest_modelperf.judging.record import FAST_ROUNDS, located
 
 Samples = npt.NDArray[np.float64]
 NORMAL = NormalDist()
@@ -43,16 +44,18 @@ class Machine:
     more: Mapping[str, object] = field(default_factory=dict)
 
     def record(self, log_change: float = 0.0) -> CaseRecord:
-        """The record of a run whose model takes `exp(log_change)` times 10 ms; scaled, that of a yardstick of 1 ms."""
+        """The record of a run whose model takes `exp(log_change)` times 10 ms; scaled, that of a yardstick of 1 ms.
+
+        With a yardstick the machine has a speed of its own in every run, which the yardstick sees.
+        """
         run = log_change + self.rng.normal(0.0, self.between_runs)
-        logs = run + self.rng.normal(0.0, self.between_rounds, self.rounds)
-        location, spread = trimmed_mean(logs), trimmed_mean_error(logs).value * math.sqrt(self.rounds)
+        found = located(run + self.rng.normal(0.0, self.between_rounds, self.rounds), FAST_ROUNDS)
         state = self.rng.normal(0.0, 0.1) if self.yardstick else 0.0
         return CaseRecord(
             HARDWARE,
             self.rounds,
-            Location(location + state + math.log(0.01), spread),
-            {self.yardstick: Location(location + math.log(10), spread)} if self.yardstick else {},
+            Location(found.location + state + math.log(0.01), found.spread),
+            {self.yardstick: Location(found.location + math.log(10), found.spread)} if self.yardstick else {},
             **self.more,  # type: ignore[arg-type]
         )
 
@@ -119,7 +122,8 @@ def resembling_calls(correlation: float = 0.9) -> Truth:
     """Each call resembles the one before it, across the rounds' borders too."""
 
     def draw(rng: np.random.Generator, rounds: int, calls: int) -> Samples:
-        return 1e6 + 1e5 * _autoregressive(rng, rounds * calls, correlation).reshape(rounds, calls)
+        levels = autoregressive(rng, 1, rounds * calls, correlation)
+        return 1e6 + 1e5 * levels.reshape(rounds, calls)
 
     return Truth(draw, 1e6, lambda p: 1e6 + 1e5 * NORMAL.inv_cdf(p))
 
@@ -128,19 +132,10 @@ def drifting_rounds(correlation: float = 0.6) -> Truth:
     """Each round's level resembles that of the round before it."""
 
     def draw(rng: np.random.Generator, rounds: int, calls: int) -> Samples:
-        levels = _autoregressive(rng, rounds, correlation)
+        levels: Samples = autoregressive(rng, 1, rounds, correlation)[0]
         return 1e6 + 5e4 * levels[:, None] + rng.normal(0.0, 2e4, (rounds, calls))
 
     return Truth(draw, 1e6, lambda p: 1e6 + math.hypot(5e4, 2e4) * NORMAL.inv_cdf(p))
-
-
-def _autoregressive(rng: np.random.Generator, number: int, correlation: float) -> Samples:
-    """A stationary first-order series with variance 1."""
-    series, shocks = np.empty(number), rng.normal(0.0, math.sqrt(1 - correlation**2), number)
-    series[0] = rng.normal()
-    for index in range(1, number):
-        series[index] = correlation * series[index - 1] + shocks[index]
-    return series
 
 
 def chance_band(share: float, number: int) -> float:

@@ -4,83 +4,116 @@ import math
 
 import numpy as np
 import pytest
-from judging.simulated import HARDWARE, chance_band, point, timing
+from judging.simulated import HARDWARE, Samples, point, timing
 
 from pytest_modelperf.domain.estimate import Estimate
 from pytest_modelperf.domain.results import Timing
 from pytest_modelperf.errors import NotMeasured
-from pytest_modelperf.judging.record import record
-from pytest_modelperf.judging.statistics import trimmed_mean, trimmed_mean_error
+from pytest_modelperf.judging.record import FAST_ROUNDS, YARDSTICK_SHARE, located, record
 
 RNG = np.random.default_rng(21)
-CALLS = RNG.normal(1e7, 1e5, (12, 5))
-YARDSTICK = RNG.normal(1e6, 1e4, (12, 7))
+CALLS = RNG.normal(1e7, 1e5, (40, 5))
+YARDSTICK = RNG.normal(1e6, 1e4, (40, 7))
+RULER = "matrix product 1 (numpy 2.4.6)"
 
 
-def test_locations_are_trimmed_means_of_the_logs_of_the_rounds_medians() -> None:
+def logs_of(calls: Samples) -> Samples:
+    return np.asarray(np.log(np.median(calls.astype(int), axis=1) * 1e-9))
+
+
+def test_a_location_is_that_of_the_fast_rounds() -> None:
     found = record(point(timing(CALLS)), HARDWARE)
-    logs = np.log(np.median(CALLS.astype(int), axis=1) * 1e-9)
-    assert found.log_location == pytest.approx(trimmed_mean(logs))
-    assert found.spread / math.sqrt(found.rounds) == pytest.approx(trimmed_mean_error(logs).value)
-    assert (found.rounds, found.hardware, found.yardstick) == (12, HARDWARE, "")
-    assert (found.scaled_location, found.scaled_spread) == (0.0, 0.0)
+    assert (found.rounds, found.hardware, found.scaled) == (40, HARDWARE, {})
+    assert found.times.spread == pytest.approx(located(logs_of(CALLS), FAST_ROUNDS).spread)
+    ordered = np.sort(logs_of(CALLS))
+    assert found.times.location == pytest.approx(ordered[2:12].mean())
 
 
-def test_each_round_is_divided_by_the_yardstick_of_the_same_round() -> None:
-    # A machine that is slower by half in every other round slows both.
-    state = np.where(np.arange(12) % 2, 1.5, 1.0)[:, None]
-    yardstick = timing(YARDSTICK * state).rounds_ns
-    found = record(point(timing(CALLS * state, yardstick="numpy 1", yardstick_ns=yardstick)), HARDWARE)
-    assert found.yardstick == "numpy 1"
-    assert found.scaled_location == pytest.approx(math.log(10), abs=0.01)
-    assert found.scaled_spread < 0.03 < 0.15 < found.spread
+def test_a_spread_over_the_root_of_the_rounds_is_the_standard_error() -> None:
+    rng = np.random.default_rng(22)
+    found = [located(rng.normal(0.0, 0.02, 60), FAST_ROUNDS) for _ in range(1000)]
+    true = np.std([one.location for one in found])
+    errors = [one.spread / math.sqrt(60) for one in found]
+    # The low end of few rounds tells its own error roughly.
+    assert np.mean(np.square(errors)) == pytest.approx(true**2, rel=0.25)
 
 
-def test_rounds_without_a_yardstick_are_left_out_of_the_scaled_statistics() -> None:
-    yardstick = tuple(row if index % 3 else () for index, row in enumerate(timing(YARDSTICK).rounds_ns))
-    found = record(point(timing(CALLS, yardstick="numpy 1", yardstick_ns=yardstick)), HARDWARE)
-    kept = [index for index in range(12) if index % 3]
-    ratios = np.log(np.median(CALLS.astype(int), axis=1) / np.median(YARDSTICK.astype(int), axis=1))[kept]
-    assert found.scaled_location == pytest.approx(trimmed_mean(ratios))
-    assert found.scaled_spread / math.sqrt(found.rounds) == pytest.approx(trimmed_mean_error(ratios).value)
-    assert found.rounds == 12
+def test_a_machine_that_is_slow_for_half_of_its_rounds_is_located_where_it_is_fast() -> None:
+    state = np.where(RNG.random(40) < 0.5, 1.5, 1.0)[:, None]
+    quiet, disturbed = (record(point(timing(calls)), HARDWARE) for calls in (CALLS, CALLS * state))
+    assert disturbed.times.location == pytest.approx(quiet.times.location, abs=0.01)
 
 
-@pytest.mark.parametrize("turns", [0, 1, 5])
-def test_a_yardstick_that_had_few_turns_does_not_count(turns: int) -> None:
-    yardstick = timing(YARDSTICK).rounds_ns[:turns]
-    found = record(point(timing(CALLS, yardstick="numpy 1", yardstick_ns=yardstick)), HARDWARE)
-    assert (found.yardstick, found.scaled_location) == ("", 0.0)
+def test_as_a_multiple_of_a_yardstick_a_run_is_known_on_a_machine_of_any_speed() -> None:
+    speeds = (1.0, 1.5)
+    found = [
+        record(point(timing(CALLS * speed, yardsticks={RULER: timing(YARDSTICK * speed).rounds_ns})), HARDWARE)
+        for speed in speeds
+    ]
+    times, scaled = zip(*((one.times, one.scaled[RULER]) for one in found), strict=True)
+    assert times[1].location - times[0].location == pytest.approx(math.log(1.5), abs=1e-3)
+    assert scaled[1].location - scaled[0].location == pytest.approx(0.0, abs=1e-3)
+    assert scaled[0].location == pytest.approx(math.log(10), abs=0.01)
+
+
+def test_the_errors_of_both_enter_that_of_their_ratio() -> None:
+    found = record(point(timing(CALLS, yardsticks={RULER: timing(YARDSTICK).rounds_ns})), HARDWARE)
+    ruler = located(logs_of(YARDSTICK), FAST_ROUNDS)
+    assert found.scaled[RULER].spread == pytest.approx(math.hypot(found.times.spread, ruler.spread))
+
+
+def test_every_yardstick_has_a_location_of_its_own() -> None:
+    rulers = {RULER: timing(YARDSTICK).rounds_ns, "copy 1 (numpy 2.4.6)": timing(YARDSTICK * 5).rounds_ns}
+    found = record(point(timing(CALLS, yardsticks=rulers)), HARDWARE).scaled
+    assert found.keys() == rulers.keys()
+    assert found["copy 1 (numpy 2.4.6)"].location == pytest.approx(math.log(2), abs=0.01)
+
+
+@pytest.mark.parametrize(("rounds", "turns", "counts"), [(40, 0, False), (40, 9, False), (40, 10, True), (4, 1, False)])
+def test_a_yardstick_counts_when_it_had_its_turn_in_a_quarter_of_the_rounds(
+    rounds: int, turns: int, counts: bool
+) -> None:
+    turn = tuple(row if index < turns else () for index, row in enumerate(timing(YARDSTICK[:rounds]).rounds_ns))
+    found = record(point(timing(CALLS[:rounds], yardsticks={RULER: turn})), HARDWARE)
+    assert YARDSTICK_SHARE == 0.25
+    assert (RULER in found.scaled) == counts
+
+
+def test_a_yardstick_of_fewer_rounds_is_known_less_well() -> None:
+    half = tuple(row if index % 2 else () for index, row in enumerate(timing(YARDSTICK).rounds_ns))
+    found = record(point(timing(CALLS, yardsticks={RULER: half})), HARDWARE)
+    ruler = located(logs_of(YARDSTICK)[1::2], FAST_ROUNDS)
+    error = math.hypot(found.times.spread / math.sqrt(40), ruler.spread / math.sqrt(20))
+    assert found.scaled[RULER].spread / math.sqrt(found.rounds) == pytest.approx(error)
 
 
 def test_a_round_that_the_case_missed_is_no_round() -> None:
     found = record(point(Timing(((), (10**7,), (10**7,), ()))), HARDWARE)
     assert found.rounds == 2
-    assert found.log_location == pytest.approx(math.log(0.01))
+    assert found.times.location == pytest.approx(math.log(0.01))
 
 
-def test_few_rounds() -> None:
+def test_of_few_rounds_three_are_kept_so_that_they_tell_their_error() -> None:
     found = record(point(Timing(((10**7,), (11 * 10**6,), (12 * 10**6,)))), HARDWARE)
     assert found.rounds == 3
-    assert found.spread == pytest.approx(np.std(np.log([10, 11, 12]), ddof=1))
+    assert found.times.spread == pytest.approx(np.std(np.log([10, 11, 12]), ddof=1))
 
 
 def test_the_calls_of_a_single_round_stand_for_rounds() -> None:
-    found = record(
-        point(Timing(((10**7, 11 * 10**6, 12 * 10**6),), yardstick="numpy 1", yardstick_ns=((10**6, 10**6),))), HARDWARE
-    )
-    assert found.rounds == 3
-    assert found.scaled_location == pytest.approx(math.log(11), abs=0.01)
-    assert found.scaled_spread == pytest.approx(found.spread)
+    calls = ((10**7, 11 * 10**6, 12 * 10**6),)
+    found = record(point(Timing(calls, yardsticks={RULER: ((10**6, 10**6, 10**6),)})), HARDWARE)
+    # A single turn of a yardstick says nothing of its error.
+    assert (found.rounds, found.scaled) == (3, {})
+    assert found.times.spread > 0.0
 
 
 def test_a_single_call_has_no_spread() -> None:
     found = record(point(Timing(((10**7,),))), HARDWARE)
-    assert (found.rounds, found.spread) == (1, 0.0)
+    assert (found.rounds, found.times.spread) == (1, 0.0)
 
 
 def test_calls_that_the_clock_cannot_see_have_a_logarithm() -> None:
-    assert record(point(Timing(((0,), (0,)))), HARDWARE).log_location == pytest.approx(math.log(1e-9))
+    assert record(point(Timing(((0,), (0,)))), HARDWARE).times.location == pytest.approx(math.log(1e-9))
 
 
 def test_single_readings_and_counters_are_kept_and_other_figures_are_not() -> None:
@@ -102,13 +135,3 @@ def test_single_readings_and_counters_are_kept_and_other_figures_are_not() -> No
 def test_a_point_without_calls_has_no_record(nothing: object) -> None:
     with pytest.raises(NotMeasured, match="cpu batch=8 has no timed calls"):
         record(nothing, HARDWARE)  # type: ignore[arg-type]
-
-
-def test_the_interval_of_the_location_holds_the_truth() -> None:
-    rng, trials, held = np.random.default_rng(8), 400, 0
-    for _ in range(trials):
-        rounds = np.exp(rng.normal(math.log(1e7), 0.03, (20, 1)) + rng.normal(0, 0.01, (20, 9)))
-        found = record(point(timing(rounds)), HARDWARE)
-        error = found.spread / math.sqrt(found.rounds)
-        held += abs(found.log_location - math.log(0.01)) <= 2.2 * error
-    assert held / trials >= 0.95 - chance_band(0.95, trials)

@@ -3,19 +3,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_modelperf.domain.baseline import WINDOW
+from pytest_modelperf.domain.verdict import Verdict
 from pytest_modelperf.judging.ratio import Ratio
 from pytest_modelperf.judging.remedy import remedy
 
 QUIET = Ratio(log_ratio=0.0, now_rounds=1e-6, then_rounds=1e-6, between_runs=1e-6, runs=WINDOW, freedom=20.0)
 
 
-def told(found: Ratio, seconds: float | None = 3.0, tolerance: float = 0.05) -> str:
-    return remedy(found, tolerance=tolerance, level=0.05, seconds=seconds)
+def told(found: Ratio, seconds: float | None = 3.0, tolerance: float = 0.05, **more: Any) -> str:
+    verdict = Verdict("uncertain", "cpu batch=8", **{"tolerance": tolerance, "level": 0.05, **more})
+    return remedy(found, verdict, seconds=seconds)
 
 
 def test_noisy_rounds_ask_for_more_time_and_say_how_much() -> None:
@@ -59,6 +62,12 @@ def test_a_full_window_asks_for_a_quieter_machine() -> None:
     assert text.endswith("runs of this case are taken to spread by 6.2%; a quieter machine would narrow it")
 
 
+def test_pairs_that_differ_ask_for_a_quieter_machine() -> None:
+    pairs = dataclasses.replace(QUIET, between_runs=0.12**2, runs=5, attempts=math.inf)
+    text = told(pairs, against="main (3fa2b1c)")
+    assert text.endswith("pairs of fresh processes are taken to spread by 13%; a quieter machine would narrow it")
+
+
 def test_a_change_at_the_edge_of_the_tolerance_is_told_as_that() -> None:
     text = told(dataclasses.replace(QUIET, log_ratio=math.log(1.05001), between_runs=0.01**2))
     assert text.endswith("the change lies at the edge of the accepted 5.0%; set another tolerance")
@@ -78,7 +87,7 @@ def test_every_uncertain_comparison_has_a_remedy(
     log_ratio: float, now: float, then: float, between: float, runs: int, freedom: float, tolerance: float, level: float
 ) -> None:
     found = Ratio(log_ratio, now, then, between, runs, freedom)
-    text = remedy(found, tolerance=tolerance, level=level)
+    text = told(found, None, tolerance, level=level)
     assert re.match(r"known to ±\S+% where ±\S+% would tell: |this machine was too unsteady to tell ", text)
     assert "nan" not in text
 

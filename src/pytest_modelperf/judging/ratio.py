@@ -5,25 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import NormalDist
 
 from ..domain.baseline import CaseRecord, Location
 from ..domain.estimate import Estimate
-from .statistics import t_quantile, trimmed_freedom
+from .spread import Factor, Spread, around_the_mean, successive
+from .statistics import t_quantile
 
-# What is assumed of the spread between runs before there are any, as standard deviations of logs (facts.md,
-# measured): the ratio to a numpy yardstick spread by 0.6-2.7% between runs of unchanged models on a quiet machine,
-# times without a yardstick by 4-7%. Taken from the middle upward: too wide a prior costs a warning, too narrow a
-# one a false alarm.
-SCALED_SPREAD = 0.02
-UNSCALED_SPREAD = 0.055
-# A machine that is unsteady from round to round is so from run to run: this share of the spread between rounds is added
-# to the prior. Measured: runs spread 0.6 times as much as their rounds beside four busy processes (benchmarks/
-# repeatability.py: rounds 90-190%, runs 50-120%), and no more than that on a quiet machine.
-ROUNDS_SHARE = 0.6
-# The prior counts as much as that many more runs would: it rules a young window, a full one (7 degrees) outvotes it.
-PRIOR_FREEDOM = 4.0
+# What is stated of the spread between runs beyond what their rounds explain, as standard deviations of logs, before a
+# machine's own runs tell (facts measured: docs/measurements/repeatability.md): of multiples of a yardstick, and of
+# times.
+SCALED_SPREAD = 0.01
+UNSCALED_SPREAD = 0.03
 # A record of one round says nothing of its own error.
 LEAST_ROUNDS = 2
 # The detectable slowdown is one that would be found in 80 of 100 runs (design.md).
@@ -34,17 +27,16 @@ _LARGEST_LOG = 700.0
 
 @dataclass(frozen=True)
 class Side:
-    """The log location of one record on one scale, the variance of that location, and its degrees of freedom."""
+    """The log location of one record on one scale, and the variance of that location that its rounds give."""
 
     location: float
     variance: float
-    freedom: float
 
     @classmethod
     def of(cls, record: CaseRecord, scale: str = "") -> Side:
         """The record as times, or as multiples of the yardstick `scale`; it has two rounds at least."""
         found = location(record, scale)
-        return cls(found.location, found.spread**2 / record.rounds, float(trimmed_freedom(record.rounds)))
+        return cls(found.location, found.spread**2 / record.rounds)
 
 
 def location(record: CaseRecord, scale: str) -> Location:
@@ -52,38 +44,23 @@ def location(record: CaseRecord, scale: str) -> Location:
     return record.scaled[scale] if scale else record.times
 
 
-@dataclass(frozen=True)
-class RunSpread:
-    """The variance between runs beyond what their rounds explain, and its degrees of freedom."""
-
-    variance: float
-    freedom: float
+def stated_spread(scale: str) -> float:
+    """What is stated of the spread between runs on this scale."""
+    return SCALED_SPREAD if scale else UNSCALED_SPREAD
 
 
-def prior_spread(records: Sequence[CaseRecord], scale: str) -> float:
-    """What is assumed of the spread between runs of a case before its own runs tell: never less than was stated."""
-    stated = SCALED_SPREAD if scale else UNSCALED_SPREAD
-    rounds = [location(record, scale).spread for record in records]
-    return math.hypot(stated, ROUNDS_SHARE * math.sqrt(_mean([spread**2 for spread in rounds])))
+def own_factor(groups: Sequence[Sequence[Side]], stated: float, *, drifting: bool = False) -> Factor:
+    """By what factor runs of a case vary more than what is `stated` and their rounds explain.
 
-
-def run_spread(
-    sides: Sequence[Side], prior: float, *, attempts: Sequence[Side] = (), drifting: bool = False
-) -> RunSpread:
-    """The variance between runs, and between `attempts` at one of them, drawn toward the prior while there are few.
-
-    The mean of a scaled inverse chi-square prior with PRIOR_FREEDOM degrees and of the runs' own variance, less what
-    their rounds explain of it (the method of moments), weighted by degrees of freedom (Gelman et al. 2013, sec. 2.6).
-    Runs that spread more than the prior count as they are: it may widen an interval, never narrow it. Where a drift is
-    looked for, `drifting`, it must not pass for noise: then the variance is taken from successive differences, which
-    hold a slow drift no more than once, and are worth two thirds of the degrees (von Neumann et al. 1941).
+    Groups are runs that are alike but for noise: the accepted ones, and the attempts at this one. Where a drift is
+    looked for among the first, `drifting`, it must not pass for noise: they count by their successive differences.
     """
-    accepted = _successive(sides) if drifting else _around_the_mean(sides)
-    groups = [group for group in (accepted, _around_the_mean(attempts)) if group.freedom > 0.0]
-    degrees = sum(group.freedom for group in groups)
-    own = sum(group.freedom * group.variance for group in groups) / degrees if groups else 0.0
-    freedom = PRIOR_FREEDOM + degrees
-    return RunSpread(max(own, (PRIOR_FREEDOM * prior**2 + degrees * own) / freedom), freedom)
+    spread = Spread()
+    for number, sides in enumerate(groups):
+        locations = [side.location for side in sides]
+        spread += successive(locations) if drifting and number == 0 else around_the_mean(locations)
+    expected = stated**2 + _mean([side.variance for sides in groups for side in sides if len(sides) > 1])
+    return Factor(spread.variance / expected, spread.freedom)
 
 
 @dataclass(frozen=True)
@@ -91,7 +68,8 @@ class Ratio:
     """The log ratio of now to the mean of accepted runs, and its variance by source.
 
     `now_rounds` and `then_rounds` are the variances from the rounds of either side, `between_runs` that of one run
-    among runs, of which `runs` were accepted and `attempts` made now.
+    among runs beyond its rounds, of which `runs` were accepted and `attempts` made now. Of pairs it is that of a pair;
+    then `runs` are the pairs, and `attempts` infinite.
     """
 
     log_ratio: float
@@ -100,7 +78,7 @@ class Ratio:
     between_runs: float
     runs: int
     freedom: float
-    attempts: int = 1
+    attempts: float = 1.0
 
     @property
     def from_runs(self) -> float:
@@ -127,50 +105,26 @@ class Ratio:
         return _exp(math.log1p(tolerance) + reach) - 1.0
 
 
-def ratio(now: Sequence[Side], then: Sequence[Side], spread: RunSpread) -> Ratio:
-    """The mean of `now` over that of `then`, one side each at least; degrees of freedom after Satterthwaite (1946)."""
+def ratio(now: Sequence[Side], then: Sequence[Side], stated: float, factor: Factor) -> Ratio:
+    """The mean of `now` over that of `then`, one side each at least.
+
+    Every run varies by `factor` times what is stated and what its own rounds give: one that was made on a busier
+    machine than the others is known less well.
+    """
     attempts, runs = len(now), len(then)
-    sources = [
-        *((side.variance / attempts**2, side.freedom) for side in now),
-        *((side.variance / runs**2, side.freedom) for side in then),
-        (spread.variance * (1.0 / attempts + 1.0 / runs), spread.freedom),
-    ]
-    total = sum(variance for variance, _ in sources)
-    freedom = total**2 / sum(variance**2 / freedom for variance, freedom in sources)
     return Ratio(
         log_ratio=_mean([side.location for side in now]) - _mean([side.location for side in then]),
-        now_rounds=sum(side.variance for side in now) / attempts**2,
-        then_rounds=sum(side.variance for side in then) / runs**2,
-        between_runs=spread.variance,
+        now_rounds=factor.value * _mean([side.variance for side in now]) / attempts,
+        then_rounds=factor.value * _mean([side.variance for side in then]) / runs,
+        between_runs=factor.value * stated**2,
         runs=runs,
-        freedom=max(1.0, freedom),
+        freedom=max(1.0, factor.freedom),
         attempts=attempts,
     )
 
 
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / max(1, len(values))
-
-
-def _variance(values: Sequence[float]) -> float:
-    mean = _mean(values)
-    return math.fsum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
-
-
-def _around_the_mean(sides: Sequence[Side]) -> RunSpread:
-    locations = [side.location for side in sides]
-    return _beyond_rounds(_variance(locations), len(sides) - 1.0, sides)
-
-
-def _successive(sides: Sequence[Side]) -> RunSpread:
-    """From the differences of neighbours."""
-    differences = [after.location - before.location for before, after in pairwise(sides)]
-    variance = math.fsum(step**2 for step in differences) / max(1, 2 * len(differences))
-    return _beyond_rounds(variance, 2.0 / 3.0 * len(differences), sides)
-
-
-def _beyond_rounds(variance: float, freedom: float, sides: Sequence[Side]) -> RunSpread:
-    return RunSpread(max(0.0, variance - _mean([side.variance for side in sides])), max(0.0, freedom))
 
 
 def _exp(log: float) -> float:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..domain.baseline import CaseRecord, Location
 from ..domain.results import Point, Timing
 from ..errors import NotMeasured
-from .statistics import trimmed_mean, trimmed_mean_error
+from .ratio import LEAST_ROUNDS
+from .statistics import Cut, Values, trimmed_mean, trimmed_mean_error
 
 # The single readings that a baseline keeps.
-READINGS = ("memory.peak", "memory.reserved", "cold_start.load", "cold_start.first_call")
+READINGS = ("memory.peak", "memory.reserved", "memory.start", "cold_start.load", "cold_start.first_call")
+
+# What is kept of the rounds, sorted by their time: the fastest but a few. A machine's slow states come and go, within a
+# run and from one to the next, and its fast one is what runs have in common: between runs of unchanged models the low
+# end of the rounds spreads by 1-6% where their middle does by 5-8% (docs/measurements/repeatability.md).
+FAST_ROUNDS: Cut = (0.05, 0.7)
+
+# A yardstick that had its turn in fewer of the rounds tells of another stretch of time.
+YARDSTICK_SHARE = 0.25
 
 _LOG_NS = math.log(1e-9)
 
@@ -21,20 +30,22 @@ _LOG_NS = math.log(1e-9)
 def record(point: Point, hardware: str) -> CaseRecord:
     """The sufficient statistics of a point that ran on `hardware`.
 
-    A yardstick counts where it took its turn in at least half of the rounds; rounds without it are left out of the
-    statistics scaled by it. Raises NotMeasured for a point without timed calls.
+    Times and yardsticks are located by their fast rounds, each by its own: what they tell is how fast the machine was
+    in this run. A yardstick counts where it took its turn in at least a quarter of the rounds. Raises NotMeasured for a
+    point without timed calls.
     """
     timing = point.timing
     if not point.ok or timing is None or not timing.calls:
         raise NotMeasured(
             f"{point.case.key} has no timed calls ({point.reason or point.status}); nothing can be accepted"
         )
-    logs = _log_medians(timing.rounds_ns)
+    logs = log_medians(timing.rounds_ns)
+    times = located(logs, FAST_ROUNDS)
     return CaseRecord(
         hardware=hardware,
         rounds=len(logs),
-        times=_location(list(logs.values()), len(logs)),
-        scaled=_scaled(logs, timing),
+        times=times,
+        scaled=_scaled(times, len(logs), timing),
         figures={path: float(point.figures[path]) for path in READINGS if path in point.figures},
         counts={name: float(count) for name, count in point.counts.items()},
         weights=point.weights,
@@ -43,32 +54,33 @@ def record(point: Point, hardware: str) -> CaseRecord:
     )
 
 
-def _log_medians(rounds_ns: Sequence[Sequence[int]]) -> dict[tuple[int, int], float]:
-    """The log seconds of each round's median call, by the number of the round (and of the call, see below)."""
-    played = {(number, 0): calls for number, calls in enumerate(rounds_ns) if calls}
+def log_medians(rounds_ns: Sequence[Sequence[int]]) -> list[float]:
+    """The logarithm of each round's median call in seconds; rounds without calls are none."""
+    played = [calls for calls in rounds_ns if calls]
     if len(played) == 1:
         # A model slower than its time gets a single round: its calls are all there is to tell the spread from.
-        ((number, _), calls) = next(iter(played.items()))
-        played = {(number, turn): (call,) for turn, call in enumerate(calls)}
-    return {place: _log_median(calls) for place, calls in played.items()}
+        played = [(call,) for call in played[0]]
+    return [log_median(calls) for calls in played]
 
 
-def _scaled(logs: Mapping[tuple[int, int], float], timing: Timing) -> dict[str, Location]:
-    """The statistics of the log ratios to each yardstick that had its turn in half of the rounds."""
+def located(logs: Values, cut: Cut) -> Location:
+    """The trimmed mean of rounds, in the order of time, and the spread: `spread / √rounds` is its standard error."""
+    return Location(trimmed_mean(logs, cut), trimmed_mean_error(logs, cut).value * math.sqrt(len(logs)))
+
+
+def _scaled(times: Location, rounds: int, timing: Timing) -> dict[str, Location]:
+    """The location as a multiple of each yardstick's that had its turn often enough."""
     found = {}
     for name, rounds_ns in timing.yardsticks.items():
-        rulers = {number: _log_median(calls) for number, calls in enumerate(rounds_ns) if calls}
-        ratios = [log - rulers[place[0]] for place, log in logs.items() if place[0] in rulers]
-        if 2 * len(ratios) >= len(logs):
-            found[name] = _location(ratios, len(logs))
+        logs = [log_median(calls) for calls in rounds_ns if calls]
+        if len(logs) >= max(LEAST_ROUNDS, YARDSTICK_SHARE * rounds):
+            ruler = located(logs, FAST_ROUNDS)
+            spread = math.hypot(times.spread, ruler.spread * math.sqrt(rounds / len(logs)))
+            found[name] = Location(times.location - ruler.location, spread)
     return found
 
 
-def _log_median(calls_ns: Sequence[int]) -> float:
+def log_median(calls_ns: Sequence[int]) -> float:
+    """The logarithm of the median call in seconds."""
     # A median that the clock could not tell from nothing is taken for its smallest step.
     return math.log(max(1.0, float(np.median(calls_ns)))) + _LOG_NS
-
-
-def _location(logs: Sequence[float], rounds: int) -> Location:
-    """The location, and the spread that makes `spread / √rounds` its standard error."""
-    return Location(trimmed_mean(logs), trimmed_mean_error(logs).value * math.sqrt(rounds))

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from ..domain.baseline import WINDOW
 from ..domain.units import significant
+from ..domain.verdict import Verdict
 from .ratio import Ratio
+from .wording import SHOWN_LEVEL
 
 # More than this many times the measuring time is no advice: the change lies at the edge of what is accepted.
 _MOST_TIMES = 20
@@ -15,21 +17,23 @@ _MOST_TIMES = 20
 _HOPELESS = math.log(2.0)
 
 
-def remedy(found: Ratio, *, tolerance: float, level: float, seconds: float | None = None) -> str:
+def remedy(found: Ratio, verdict: Verdict, *, seconds: float | None = None) -> str:
     """One sentence for a reader. `seconds` is the measuring time of a case in this run, if it is known."""
+    tolerance = verdict.tolerance
+    level = verdict.level if found.log_ratio > math.log1p(tolerance) else SHOWN_LEVEL
     half, wanted = found.half_width(level), _wanted(found, tolerance)
     if half > _HOPELESS:
         return "this machine was too unsteady to tell a change of less than a factor of two; measure on a quieter one"
     told = f"known to ±{_percent(half)} where ±{_percent(wanted)} would tell"
-    sources = {
-        _longer: found.now_rounds,
-        _longer_baseline: found.then_rounds,
-        _more_runs: found.from_runs,
-    }
-    ruling = max(sources, key=lambda source: sources[source])
     if wanted < half / _MOST_TIMES:
         edge = _percent(math.log1p(tolerance))
         return f"{told}: the change lies at the edge of the accepted {edge}; set another tolerance"
+    sources = {
+        _longer: found.now_rounds,
+        _longer_baseline: found.then_rounds,
+        _more_pairs if verdict.against else _more_runs: found.from_runs,
+    }
+    ruling = max(sources, key=lambda source: sources[source])
     return f"{told}: {ruling(found, wanted, level, seconds)}"
 
 
@@ -68,6 +72,11 @@ def _more_runs(found: Ratio, wanted: float, level: float, seconds: float | None)
     if widths:
         return f"{spread}; with {WINDOW} accepted runs, not {found.runs}, it would be ±{_percent(widths[WINDOW])}"
     return f"{spread}; a quieter machine would narrow it"
+
+
+def _more_pairs(found: Ratio, wanted: float, level: float, seconds: float | None) -> str:
+    spread = _percent(math.sqrt(found.between_runs))
+    return f"pairs of fresh processes are taken to spread by {spread}; a quieter machine would narrow it"
 
 
 def _with_runs(found: Ratio, runs: int) -> Ratio:

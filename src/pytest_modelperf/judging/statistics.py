@@ -17,8 +17,12 @@ Floats = npt.NDArray[np.float64]
 Values = Sequence[float] | Floats
 
 _NORMAL = NormalDist()
-# The share cut from each end of the rounds: a fifth is what Wilcox (2012, ch. 3) advises against heavy tails.
-TRIM = 0.2
+# The shares cut from the low and the high end.
+Cut = tuple[float, float]
+# A fifth of each is what Wilcox (2012, ch. 3) advises against heavy tails.
+TRIM: Cut = (0.2, 0.2)
+# Two values tell nothing of their error that could be believed, so that no cut leaves fewer than three of three.
+_FEWEST_KEPT = 3
 # Intervals shown with figures hold the truth in 95 of 100 runs (design.md).
 LEVEL = 0.05
 # Neighbouring rounds are taken to resemble each other when unrelated ones would look so once in twenty runs at most.
@@ -41,31 +45,30 @@ class Error:
         return self.value * t_quantile(1.0 - level / 2.0, self.freedom) if self.freedom >= 1.0 else math.inf
 
 
-def trimmed_mean(values: Values, proportion: float = TRIM) -> float:
-    """The mean of what is left when `proportion` of the values is cut from each end (Tukey & McLaughlin 1963)."""
+def trimmed_mean(values: Values, cut: Cut = TRIM) -> float:
+    """The mean of what is left when these shares are cut from the low and the high end (Tukey & McLaughlin 1963)."""
     ordered = np.sort(np.asarray(values, np.float64))
-    cut = _cut(len(ordered), proportion)
-    return float(ordered[cut : len(ordered) - cut].mean())
+    low, high = _ends(len(ordered), cut)
+    return float(ordered[low:high].mean())
 
 
-def trimmed_mean_error(values: Values, proportion: float = TRIM) -> Error:
-    """The standard error of the trimmed mean, from the winsorised variance (Tukey & McLaughlin 1963).
+def trimmed_mean_error(values: Values, cut: Cut = TRIM) -> Error:
+    """The standard error of the trimmed mean of `values`, given in the order of time.
 
-    `sqrt(SSD_w / (h (h - 1)))` with `SSD_w` the winsorised sum of squared deviations and `h` the values that are kept;
-    `h - 1` degrees of freedom, none (and an error of 0) for a single value.
+    From the winsorised variance, `sqrt(SSD_w / (h (h - 1)))` with `h` values that are kept (Tukey & McLaughlin 1963);
+    values that resemble their neighbours count for fewer (`effective_rounds`). `h - 1` degrees of freedom, none (and an
+    error of 0) for a single value.
     """
-    ordered = np.sort(np.asarray(values, np.float64))
-    cut, kept = _cut(len(ordered), proportion), trimmed_freedom(len(ordered), proportion) + 1
+    given = np.asarray(values, np.float64)
+    ordered = np.sort(given)
+    low, high = _ends(len(ordered), cut)
+    kept = high - low
     if kept < 2:
         return Error(0.0, 0.0)
-    winsorised = np.clip(ordered, ordered[cut], ordered[len(ordered) - cut - 1])
-    deviations = float(((winsorised - winsorised.mean()) ** 2).sum())
-    return Error(math.sqrt(deviations / (kept * (kept - 1))), kept - 1.0)
-
-
-def trimmed_freedom(number: int, proportion: float = TRIM) -> int:
-    """The degrees of freedom of the trimmed mean of `number` values."""
-    return number - 2 * _cut(number, proportion) - 1
+    deviations = np.clip(given, ordered[low], ordered[high - 1])
+    deviations -= deviations.mean()
+    worth = effective_rounds(deviations) / len(deviations)
+    return Error(math.sqrt(float(deviations @ deviations) / (kept * (kept - 1)) / worth), kept - 1.0)
 
 
 def clustered_error(sums: Values, sizes: Values) -> Error:
@@ -140,5 +143,7 @@ def _low_rank(number: int, p: float, level: float) -> int:
     return low
 
 
-def _cut(number: int, proportion: float) -> int:
-    return int(proportion * number)
+def _ends(number: int, cut: Cut) -> tuple[int, int]:
+    """Where the values that are kept begin and end."""
+    low = int(cut[0] * number)
+    return low, max(min(number, low + _FEWEST_KEPT), number - int(cut[1] * number))

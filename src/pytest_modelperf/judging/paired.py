@@ -1,0 +1,116 @@
+"""Two sides of a case that took turns: compared round by round, over pairs of fresh processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..domain.baseline import CaseRecord, Location
+from ..domain.results import Point, Timing
+from ..domain.verdict import TOLERANCES, Tolerances, Verdict
+from ..errors import NotMeasured
+from .beside import beside
+from .ratio import LEAST_ROUNDS, Ratio, Side, own_factor
+from .record import located, log_median, log_medians, record
+from .remedy import remedy
+from .spread import Factor, drawn
+from .statistics import TRIM
+from .wording import redeclared, told, worded
+
+# What is stated of the spread between pairs of processes beyond what their rounds explain: two processes of one model,
+# all but one stopped, agreed within 0.5% on a quiet machine (facts measured: docs/measurements/repeatability.md).
+PAIR_SPREAD = 0.005
+# The pairs of a run tell their spread themselves. What is stated counts for half a degree of freedom: with more, pairs
+# of two states miss the truth too often; with none, four degrees make intervals wider than they need be (simulated,
+# tests/judging/test_paired.py).
+PAIR_FACTOR = Factor(1.0, 0.5)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both sides of a case in one pair of fresh processes. `ratio` is of the log ratios of the rounds, now to then."""
+
+    now: CaseRecord
+    then: CaseRecord
+    ratio: Location
+    rounds: int
+
+
+def pair(now: Point, then: Point, hardware: str) -> Pair:
+    """The two points, which were measured in turn on `hardware`, as a pair.
+
+    Raises NotMeasured when either has no timed calls, or they shared no turn.
+    """
+    records = record(now, hardware), record(then, hardware)
+    assert now.timing is not None
+    assert then.timing is not None
+    logs = _log_ratios(now.timing, then.timing)
+    if not logs:
+        raise NotMeasured(f"{now.case.key} was measured on both sides and never in the same turn; measure longer")
+    return Pair(*records, located(logs, TRIM), len(logs))
+
+
+def compare_pairs(
+    case: str,
+    pairs: Sequence[Pair],
+    *,
+    against: str,
+    tolerance: float,
+    level: float,
+    conditions: Mapping[str, str],
+    conditions_then: Mapping[str, str],
+    seconds: float | None = None,
+    unmeasured: str = "",
+    tolerances: Tolerances = TOLERANCES,
+) -> Verdict:
+    """The verdict for one case, by its `Case.key`, from pairs of fresh processes that measured both sides in turn.
+
+    `against` names the other side, `unmeasured` why there are no pairs; `tolerances` are those of what is judged beside
+    the time. The pairs differ by what rounds cannot show
+    (memory is laid out anew in every process), so that the interval is of their mean: its spread is theirs, drawn a
+    little toward what is stated (duet benchmarking, Bulej et al. 2020; levels of variance, Kalibera & Jones 2013).
+    """
+    verdict = Verdict("not measured", case, tolerance=tolerance, level=level, against=against)
+    other_work = redeclared(conditions_then, conditions)
+    if other_work:
+        return replace(verdict, word="new", reason=f"{other_work}: not compared")
+    if not pairs:
+        return replace(verdict, reason=unmeasured or "it gave no timed calls in this run")
+    newest = pairs[-1]
+    sides = ([one.now for one in pairs], [one.then for one in pairs])
+    verdict = told(verdict, newest.then, newest.now, conditions_then, conditions)
+    verdict = replace(verdict, beside=beside(*sides, tolerances, level=level))
+    kept = [one for one in pairs if one.rounds >= LEAST_ROUNDS]
+    if not kept:
+        return replace(verdict, word="uncertain", reason="a single call says nothing of its own error; measure longer")
+    found = _mean(kept)
+    verdict = replace(worded(verdict, found), attempts=tuple(math.exp(one.ratio.location) for one in kept))
+    return replace(verdict, reason=remedy(found, verdict, seconds=seconds)) if verdict.word == "uncertain" else verdict
+
+
+def _mean(pairs: Sequence[Pair]) -> Ratio:
+    sides = [Side(one.ratio.location, one.ratio.spread**2 / one.rounds) for one in pairs]
+    factor = drawn(own_factor([sides], PAIR_SPREAD), PAIR_FACTOR)
+    number = len(sides)
+    return Ratio(
+        log_ratio=math.fsum(side.location for side in sides) / number,
+        now_rounds=factor.value * math.fsum(side.variance for side in sides) / number**2,
+        then_rounds=0.0,
+        between_runs=factor.value * PAIR_SPREAD**2,
+        runs=number,
+        freedom=factor.freedom,
+        attempts=math.inf,
+    )
+
+
+def _log_ratios(now: Timing, then: Timing) -> list[float]:
+    """The log ratios of the medians of the rounds that both sides played in the same turn."""
+    if len(now.rounds_ns) == len(then.rounds_ns) == 1:
+        # A model slower than its time: its calls stand for rounds.
+        return [a - b for a, b in zip(log_medians(now.rounds_ns), log_medians(then.rounds_ns), strict=False)]
+    sides = [
+        {turn: log_median(calls) for turn, calls in zip(timing.turns, timing.rounds_ns, strict=False) if calls}
+        for timing in (now, then)
+    ]
+    return [sides[0][turn] - sides[1][turn] for turn in sorted(sides[0].keys() & sides[1].keys())]

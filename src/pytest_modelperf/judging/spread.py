@@ -1,0 +1,99 @@
+"""How far runs spread: a case's own runs, drawn toward what the machine's other tests show, and toward what is stated.
+
+A run's location varies more than its rounds explain: memory is laid out anew, neighbours come and go. Its variance is
+taken to be `factor * (stated² + rounds)`: a stated variance between runs and the one that its rounds give, times a
+factor that is 1 until runs have been seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from .statistics import Floats
+
+# What is stated counts as much as that many more runs would: it rules a young window, a full one (7) outvotes it.
+PRIOR_FREEDOM = 4.0
+# However alike a machine's tests are, the next one may be another kind of work.
+_MOST_FREEDOM = 8.0
+_FREEDOMS = (1.0, 2.0, 4.0, _MOST_FREEDOM)
+# The machine's factor is looked for within 300 times either way, and taken to be within three times mostly.
+_LARGEST_FACTOR, _STEPS = 300.0, 121
+_FACTOR_SPREAD = math.log(3.0)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """By what factor runs vary more than expected, and the degrees of freedom that tell so."""
+
+    value: float = 1.0
+    freedom: float = PRIOR_FREEDOM
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A variance, and the degrees of freedom that it was estimated with."""
+
+    variance: float = 0.0
+    freedom: float = 0.0
+
+    def __add__(self, other: Spread) -> Spread:
+        """Of both together."""
+        freedom = self.freedom + other.freedom
+        both = self.variance * self.freedom + other.variance * other.freedom
+        return Spread(both / freedom, freedom) if freedom else Spread()
+
+
+def around_the_mean(locations: Sequence[float]) -> Spread:
+    """The variance of locations; no degrees of a single one."""
+    mean = math.fsum(locations) / max(1, len(locations))
+    squares = math.fsum((location - mean) ** 2 for location in locations)
+    return Spread(squares / max(1, len(locations) - 1), max(0.0, len(locations) - 1.0))
+
+
+def successive(locations: Sequence[float]) -> Spread:
+    """The variance from the differences of neighbours, which hold a slow drift no more than once.
+
+    Worth two thirds of the degrees (von Neumann et al. 1941).
+    """
+    steps = [after - before for before, after in pairwise(locations)]
+    return Spread(math.fsum(step**2 for step in steps) / max(1, 2 * len(steps)), 2.0 / 3.0 * len(steps))
+
+
+def drawn(own: Factor, machine: Factor) -> Factor:
+    """A case's own factor, drawn toward that of its machine.
+
+    The mean of a scaled inverse chi-square prior and of what was seen, weighted by their degrees of freedom (Gelman et
+    al. 2013, sec. 2.6), which add up.
+    """
+    freedom = machine.freedom + own.freedom
+    return Factor((machine.freedom * machine.value + own.freedom * own.value) / freedom, freedom)
+
+
+def learned(seen: Sequence[Factor]) -> Factor:
+    """What the cases of a machine tell of the next one: empirical Bayes for variances (Smyth 2004, sec. 6).
+
+    Each case's own factor is that of the machine times an F variate with its own and the machine's degrees of freedom.
+    The most likely pair is looked for on a grid, with a mild opinion that the factor is 1.
+    """
+    known = [one for one in seen if one.freedom > 0.0 and one.value > 0.0]
+    if not known:
+        return Factor()
+    values = np.exp(math.log(_LARGEST_FACTOR) * np.linspace(-1.0, 1.0, _STEPS))
+    likelihoods = np.array([_likelihoods(values, freedom, known) for freedom in _FREEDOMS])
+    freedom, value = np.unravel_index(likelihoods.argmax(), likelihoods.shape)
+    return Factor(float(values[value]), _FREEDOMS[freedom])
+
+
+def _likelihoods(values: Floats, freedom: float, seen: Sequence[Factor]) -> Floats:
+    """The logarithms of how likely the factors seen are on machines of these, but for what they have in common."""
+    total = -0.5 * (np.log(values) / _FACTOR_SPREAD) ** 2
+    for one in seen:
+        both, x = one.freedom + freedom, one.freedom * one.value / (freedom * values)
+        total += math.lgamma(both / 2.0) - math.lgamma(freedom / 2.0)
+        total += one.freedom / 2.0 * np.log(x) - both / 2.0 * np.log1p(x)
+    return total

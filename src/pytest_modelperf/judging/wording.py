@@ -1,0 +1,82 @@
+"""What a comparison is called: the word for a ratio, and what differs between its sides beside the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from ..domain.baseline import CaseRecord
+from ..domain.estimate import Estimate
+from ..domain.units import percent, significant
+from ..domain.verdict import Verdict, Word
+from .ratio import Ratio
+
+# The interval that is shown, and that *same* is judged by: 95%, as everywhere.
+SHOWN_LEVEL = 0.05
+# The conditions that hold what the test declares, with their names for people: other inputs are other work, and so is
+# another runtime, or the same with other options.
+DECLARED = {"inputs": "the declared inputs", "runtime": "the runtime asked for"}
+
+
+def worded(verdict: Verdict, found: Ratio) -> Verdict:
+    """The verdict with the word for a ratio, and its evidence."""
+    shown = found.estimate(SHOWN_LEVEL)
+    return replace(
+        verdict,
+        word=_word(found.estimate(verdict.level), shown, verdict.tolerance),
+        change=shown,
+        detectable=found.detectable(verdict.tolerance, verdict.level),
+        runs=found.runs,
+    )
+
+
+def _word(strict: Estimate, shown: Estimate, tolerance: float) -> Word:
+    """An alarm needs the case's own level, which is stricter the more cases there are; *same* alarms nobody."""
+    if strict.low > 1.0 + tolerance:
+        return "slower"
+    if strict.high < 1.0 - tolerance:
+        return "faster"
+    return "same" if shown.low >= 1.0 - tolerance and shown.high <= 1.0 + tolerance else "uncertain"
+
+
+def redeclared(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What the test declares otherwise than before, so that its times are of other work; "" for nothing."""
+    for name, what in DECLARED.items():
+        before, asked = then.get(name, ""), now.get(name, "")
+        if asked != before:
+            return f"{what} changed, {before or 'none'} → {asked or 'none'}"
+    return ""
+
+
+def told(
+    verdict: Verdict, then: CaseRecord, now: CaseRecord, before: Mapping[str, str], conditions: Mapping[str, str]
+) -> Verdict:
+    """The verdict with what differs beside the time: the conditions, and counters that changed."""
+    changed = {
+        name: _change(then.counts[name], count)
+        for name, count in sorted(now.counts.items())
+        if name in then.counts and then.counts[name] != count
+    }
+    return replace(
+        verdict,
+        conditions=tuple(_differences(before, conditions)),
+        notes=tuple(f"{name} {change}" for name, change in changed.items()),
+        counters=tuple(changed),
+    )
+
+
+def interval(change: Estimate) -> str:
+    """`"+5.1% [+3.9%, +6.2%]"`."""
+    return f"{percent(change)} [{percent(change.low)}, {percent(change.high)}]"
+
+
+def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted({*then, *now}):
+        before, after = then.get(name) or "none", now.get(name) or "none"
+        if before != after:
+            yield f"{name} {before} → {after}"
+
+
+def _change(before: float, after: float) -> str:
+    numbers = (f"{int(n)}" if n == int(n) else significant(n, 6) for n in (before, after))
+    return " → ".join(numbers) + (f" ({percent(after / before)})" if before else "")

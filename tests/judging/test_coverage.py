@@ -1,0 +1,105 @@
+"""What intervals and alarms promise, whatever the noise is: they hold the truth, and alarms are as rare as their level.
+
+The few trials of every run see a promise that is badly broken; the many of the slow tests tell a point and a half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import islice
+
+import numpy as np
+import pytest
+from judging.noise import NOISES, Logs, Noise
+from judging.simulated import CASE, HARDWARE, baseline, chance_band
+
+from pytest_modelperf.domain.baseline import Baseline, CaseRecord
+from pytest_modelperf.domain.verdict import Verdict
+from pytest_modelperf.judging.comparison import compare
+from pytest_modelperf.judging.experience import experience
+from pytest_modelperf.judging.paired import Pair, compare_pairs
+from pytest_modelperf.judging.record import FAST_ROUNDS, located
+from pytest_modelperf.judging.statistics import TRIM
+
+# Accepted runs, or pairs of fresh processes; tests of the same machine with windows of their own; rounds of a run and
+# of a pair.
+RUNS, OTHERS, ROUNDS, PAIR_ROUNDS = 5, 8, 60, 30
+# How far a coverage may lie from 95%.
+POINTS = 0.015
+# The level of a single case, and of each of ten.
+SINGLE, OF_TEN = 0.05, 0.005
+FEW, MANY = 300, 8000
+
+# Gives the verdict on one simulated case, without a tolerance, at a `level`.
+Judged = partial[Verdict]
+
+
+def windows(noise: Noise, rng: np.random.Generator, trials: int) -> Iterator[Judged]:
+    """An unchanged run, and a window of accepted ones, on a machine whose other tests are known."""
+    runs = _records(noise(rng, trials * ((OTHERS + 1) * RUNS + 1), ROUNDS))
+    for _ in range(trials):
+        known = experience(_window(runs) for _ in range(OTHERS))
+        yield partial(compare, CASE, next(runs), _window(runs), tolerance=0.0, conditions={}, experience=known)
+
+
+def pairs(noise: Noise, rng: np.random.Generator, trials: int) -> Iterator[Judged]:
+    """Unchanged sides, in pairs of fresh processes."""
+    now, then = (noise(rng, trials * RUNS, PAIR_ROUNDS) for _ in range(2))
+    record = next(_records(now))
+    found = (Pair(record, record, located(rounds, TRIM), PAIR_ROUNDS) for rounds in now - then)
+    for _ in range(trials):
+        given = list(islice(found, RUNS))
+        yield partial(compare_pairs, CASE, given, against="main", tolerance=0.0, conditions={}, conditions_then={})
+
+
+def _records(logs: Logs) -> Iterator[CaseRecord]:
+    return (CaseRecord(HARDWARE, len(rounds), located(rounds, FAST_ROUNDS)) for rounds in logs)
+
+
+def _window(runs: Iterator[CaseRecord]) -> Baseline:
+    return baseline(*islice(runs, RUNS), conditions={})
+
+
+@dataclass(frozen=True)
+class Shares:
+    """In how many of all trials the 95% interval held the truth, and *slower* was said at either level."""
+
+    held: float
+    slower: float
+    slower_of_ten: float
+
+
+@cache
+def shares(comparison: str, noise: str, trials: int) -> Shares:
+    simulate = {"windows": windows, "pairs": pairs}[comparison]
+    rng = np.random.default_rng(91)
+    single, of_ten = zip(
+        *((judged(level=SINGLE), judged(level=OF_TEN)) for judged in simulate(NOISES[noise], rng, trials)), strict=True
+    )
+    return Shares(
+        sum(map(_holds, single)) / trials,
+        sum(one.word == "slower" for one in single) / trials,
+        sum(one.word == "slower" for one in of_ten) / trials,
+    )
+
+
+def _holds(verdict: Verdict) -> bool:
+    return verdict.change is not None and verdict.change.low <= 1.0 <= verdict.change.high
+
+
+everywhere = pytest.mark.parametrize("noise", NOISES)
+either = pytest.mark.parametrize("comparison", ["windows", "pairs"])
+
+
+@either
+@everywhere
+def test_intervals_hold_the_truth(comparison: str, noise: str) -> None:
+    assert shares(comparison, noise, FEW).held >= 0.95 - POINTS - chance_band(0.95, FEW)
+
+
+@either
+@everywhere
+def test_alarms_are_as_rare_as_their_level(comparison: str, noise: str) -> None:
+    assert shares(comparison, noise, FEW).slower <= SINGLE + chance_band(SINGLE, FEW)

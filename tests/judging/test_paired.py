@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from judging.simulated import CASE, HARDWARE, Samples, chance_band, point, timing
+
+from pytest_modelperf.domain.results import Point, Timing
+from pytest_modelperf.domain.verdict import Verdict
+from pytest_modelperf.errors import NotMeasured
+from pytest_modelperf.judging.paired import PAIR_SPREAD, Pair, compare_pairs, pair
+
+AGAINST, CONDITIONS = "main (3fa2b1c)", {"torch": "2.13.0"}
+ROUNDS, RESTARTS = 20, 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """Pairs of processes: `state` is what a round's two sides have in common, the others are a side's own."""
+
+    rng: np.random.Generator
+    between_pairs: float = 0.003
+    between_rounds: float = 0.01
+    state: float = 0.2
+
+    def pairs(self, log_change: float = 0.0, restarts: int = RESTARTS) -> list[Pair]:
+        return [self.pair(log_change) for _ in range(restarts)]
+
+    def pair(self, log_change: float = 0.0) -> Pair:
+        state = self.rng.normal(0.0, self.state, (ROUNDS, 1))
+        own = self.rng.normal(0.0, self.between_pairs)
+        return pair(self._side(state + own + log_change), self._side(state), HARDWARE)
+
+    def _side(self, level: Samples) -> Point:
+        rounds = level + self.rng.normal(0.0, self.between_rounds, (ROUNDS, 1))
+        calls = 1e7 * np.exp(rounds + self.rng.normal(0.0, 0.002, (ROUNDS, 3)))
+        return point(timing(calls, turns=tuple(range(ROUNDS))))
+
+
+def machine(seed: int = 81, **more: float) -> Machine:
+    return Machine(np.random.default_rng(seed), **more)
+
+
+def verdict(pairs: list[Pair], **more: object) -> Verdict:
+    given = {"tolerance": 0.02, "level": 0.05, "conditions": CONDITIONS, "conditions_then": CONDITIONS, **more}
+    return compare_pairs(CASE, pairs, against=AGAINST, **given)  # type: ignore[arg-type]
+
+
+# A pair
+
+
+def test_a_pair_holds_what_the_sides_differ_by_in_the_same_turns() -> None:
+    found = machine(between_pairs=0.0, between_rounds=1e-4).pair(math.log(1.1))
+    assert found.ratio.location == pytest.approx(math.log(1.1), abs=2e-3)
+    # The machine's state comes and goes by 20% from round to round, and meets both.
+    assert found.ratio.spread < 0.01 < 0.05 < found.now.times.spread
+    assert (found.rounds, found.now.rounds, found.then.rounds) == (ROUNDS, ROUNDS, ROUNDS)
+
+
+def test_rounds_that_one_side_missed_are_left_out() -> None:
+    now = Timing(((20,), (), (22,), (10,)), turns=(1, 2, 3, 5))
+    then = Timing(((10,), (99,), (11,), (99,)), turns=(1, 2, 3, 4))
+    found = pair(point(now), point(then), HARDWARE)
+    assert found.rounds == 2
+    assert found.ratio.location == pytest.approx(math.log(2))
+
+
+def test_sides_that_never_met_are_no_pair() -> None:
+    now, then = (point(Timing(((10,), (10,)), turns=turns)) for turns in ((1, 2), (3, 4)))
+    with pytest.raises(NotMeasured, match="measured on both sides and never in the same turn; measure longer"):
+        pair(now, then, HARDWARE)
+
+
+def test_a_side_without_calls_is_no_pair() -> None:
+    with pytest.raises(NotMeasured, match="has no timed calls"):
+        pair(point(Timing(((10,),), turns=(1,))), point(None), HARDWARE)
+
+
+def test_the_calls_of_a_single_round_stand_for_rounds() -> None:
+    now, then = (Timing(((20 * times, 22 * times, 24 * times),), turns=(1,)) for times in (3, 1))
+    found = pair(point(now), point(then), HARDWARE)
+    assert found.rounds == 3
+    assert found.ratio.location == pytest.approx(math.log(3))
+
+
+# The verdict of several
+
+
+@pytest.mark.parametrize(
+    ("log_change", "word"), [(0.0, "same"), (0.06, "slower"), (-0.06, "faster"), (0.02, "uncertain")]
+)
+def test_the_word_for_a_change(log_change: float, word: str) -> None:
+    found = verdict(machine().pairs(log_change))
+    assert (found.word, found.runs, found.against, found.scale) == (word, RESTARTS, AGAINST, "")
+    assert found.change is not None
+    assert found.change.low < math.exp(log_change) < found.change.high
+    assert (found.reason != "") == (word == "uncertain")
+
+
+def test_every_pair_is_told() -> None:
+    pairs = machine().pairs(0.1)
+    found = verdict(pairs)
+    assert found.attempts == pytest.approx([math.exp(one.ratio.location) for one in pairs])
+    assert found.change == pytest.approx(math.exp(np.mean(np.log(found.attempts))))
+
+
+def test_it_is_the_spread_between_pairs_that_counts_and_not_the_number_of_rounds() -> None:
+    calm, wild = (verdict(machine(between_pairs=spread).pairs()) for spread in (0.002, 0.05))
+    widths = [math.log(one.change.high / one.change.low) for one in (calm, wild) if one.change is not None]
+    assert widths[1] > 5 * widths[0]
+
+
+def test_pairs_that_agree_by_chance_are_not_believed_blindly() -> None:
+    alike = [dataclasses.replace(machine().pair(), ratio=machine().pair().ratio)] * RESTARTS
+    change = verdict(alike).change
+    assert change is not None
+    assert change.high - change.low > PAIR_SPREAD / 5
+
+
+def test_a_slowdown_of_the_size_that_it_could_have_seen_is_found_four_times_in_five() -> None:
+    source, trials, found = machine(83, between_pairs=PAIR_SPREAD), 60, 0
+    for _ in range(trials):
+        detectable = verdict(source.pairs()).detectable
+        assert detectable is not None
+        found += verdict(source.pairs(math.log1p(detectable))).word == "slower"
+    # Five pairs tell their spread roughly, and the power with it.
+    assert found / trials == pytest.approx(0.8, abs=chance_band(0.8, trials) + 0.05)
+
+
+def test_without_pairs_it_has_the_reason() -> None:
+    assert verdict([], unmeasured="RuntimeError: no").reason == "RuntimeError: no"
+    found = verdict([])
+    assert (found.word, found.reason) == ("not measured", "it gave no timed calls in this run")
+
+
+def test_one_round_is_no_evidence() -> None:
+    (one,) = machine().pairs(0.5, restarts=1)
+    found = verdict([dataclasses.replace(one, rounds=1)])
+    assert (found.word, found.change) == ("uncertain", None)
+    assert found.reason == "a single call says nothing of its own error; measure longer"
+
+
+def test_other_work_is_not_compared() -> None:
+    found = verdict(machine().pairs(), conditions={"inputs": "x (8)"}, conditions_then={"inputs": "x (4)"})
+    assert (found.word, found.change) == ("new", None)
+    assert found.reason == "the declared inputs changed, x (4) → x (8): not compared"
+
+
+def test_conditions_that_differ_are_told() -> None:
+    found = verdict(machine().pairs(), conditions_then={"torch": "2.12.0"})
+    assert found.conditions == ("torch 2.12.0 → 2.13.0",)
+
+
+def test_an_uncertain_one_says_what_would_help() -> None:
+    found = verdict(machine(between_pairs=0.03).pairs(0.02))
+    assert found.word == "uncertain"
+    assert "pairs of fresh processes are taken to spread by" in found.reason

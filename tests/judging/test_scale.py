@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from judging.simulated import Machine, chance_band
+
+from pytest_modelperf.domain.baseline import CaseRecord, Location
+from pytest_modelperf.judging.scale import compared, on_scale
+from pytest_modelperf.judging.spread import Factor
+
+FITTING, WRONG = "matrix product 1 (numpy 2.4.6)", "copy 1 (numpy 2.4.6)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Shared:
+    """A machine whose speed differs by 10% from run to run; one yardstick sees it, the other goes its own ways."""
+
+    rng: np.random.Generator
+    speed: float = 0.1
+
+    def record(self, log_change: float = 0.0) -> CaseRecord:
+        plain = Machine(self.rng, between_runs=0.003, between_rounds=0.005).record(log_change)
+        speed, own = self.rng.normal(0.0, self.speed), self.rng.normal(0.0, 0.2)
+        at, spread = plain.times.location, plain.times.spread
+        return dataclasses.replace(
+            plain,
+            times=Location(at + speed, spread),
+            scaled={FITTING: Location(at + 2.0, 1.5 * spread), WRONG: Location(at + speed - own, 3 * spread)},
+        )
+
+    def window(self, runs: int = 8) -> list[CaseRecord]:
+        return [self.record() for _ in range(runs)]
+
+
+def shared(seed: int = 71, speed: float = 0.1) -> Shared:
+    return Shared(np.random.default_rng(seed), speed)
+
+
+def without(record: CaseRecord, *yardsticks: str) -> CaseRecord:
+    return dataclasses.replace(record, scaled={k: v for k, v in record.scaled.items() if k not in yardsticks})
+
+
+def test_the_yardstick_that_sees_the_machine_is_used_and_the_one_that_does_not_is_not() -> None:
+    found = []
+    for seed in range(20):
+        machine = shared(seed)
+        window = machine.window()
+        found.append(compared([machine.record()], window, window, {}))
+    assert {one.scale for one in found} == {FITTING}
+    assert min(one.gain for one in found) > 2.0
+
+
+def test_on_a_steady_machine_no_yardstick_is_needed() -> None:
+    machine = shared(speed=0.0)
+    window, known = machine.window(), {"": Factor(0.02, 8.0)}
+    found = compared([machine.record()], window, window, known)
+    assert (found.scale, found.gain) == ("", 1.0)
+
+
+def test_its_gain_is_how_much_narrower_it_makes_the_comparison() -> None:
+    machine = shared()
+    window, now = machine.window(), [machine.record()]
+    best = compared(now, window, window, {})
+    times = on_scale("", now, window, window, {})
+    assert best.ratio == on_scale(FITTING, now, window, window, {})
+    assert best.gain == pytest.approx(times.error / best.ratio.error)
+
+
+def test_the_choice_looks_at_spreads_and_never_at_the_ratio() -> None:
+    machine = shared()
+    window, now = machine.window(), machine.record()
+    slower = dataclasses.replace(
+        now,
+        times=dataclasses.replace(now.times, location=now.times.location + 1.0),
+        scaled={name: dataclasses.replace(at, location=at.location + 1.0) for name, at in now.scaled.items()},
+    )
+    before, after = (compared([one], window, window, {}) for one in (now, slower))
+    assert before.scale == after.scale
+    assert before.gain == pytest.approx(after.gain)
+    assert after.ratio.log_ratio == pytest.approx(before.ratio.log_ratio + 1.0)
+
+
+@pytest.mark.parametrize("side", ["now", "then"])
+def test_only_a_yardstick_of_both_sides_is_used(side: str) -> None:
+    machine = shared()
+    window, now = machine.window(), machine.record()
+    if side == "now":
+        now = without(now, FITTING)
+    else:
+        window = [without(record, FITTING) for record in window]
+    assert compared([now], window, window, {}).scale != FITTING
+
+
+def test_every_attempt_must_have_it() -> None:
+    machine = shared()
+    window = machine.window()
+    now = [machine.record(), without(machine.record(), FITTING)]
+    assert compared(now, window, window, {}).scale != FITTING
+
+
+def test_accepted_runs_without_it_are_left_out() -> None:
+    machine = shared()
+    window = [*(without(machine.record(3.0), FITTING) for _ in range(3)), *machine.window(5)]
+    found = compared([machine.record()], window, window, {})
+    assert (found.scale, found.ratio.runs) == (FITTING, 5)
+    assert found.ratio.log_ratio == pytest.approx(0.0, abs=0.03)
+
+
+def test_records_of_a_single_round_are_left_out() -> None:
+    machine = shared()
+    window = [dataclasses.replace(machine.record(3.0), rounds=1), *machine.window(5)]
+    assert compared([machine.record()], window, window, {}).ratio.runs == 5
+
+
+def test_what_the_machine_is_known_for_rules_a_young_window() -> None:
+    machine = shared()
+    window, now = machine.window(1), [machine.record()]
+    plain, steady, wild = (
+        on_scale(FITTING, now, window, window, known)
+        for known in ({}, {FITTING: Factor(0.05, 8.0)}, {FITTING: Factor(20.0, 8.0)})
+    )
+    assert steady.half_width(0.05) < plain.half_width(0.05) / 4
+    assert wild.half_width(0.05) > 2 * plain.half_width(0.05)
+    assert (plain.freedom, steady.freedom) == (4.0, 8.0)
+
+
+def test_its_interval_holds_the_truth_where_the_best_of_several_is_taken() -> None:
+    machine, trials, held = shared(speed=0.01), 600, 0
+    for _ in range(trials):
+        window = machine.window()
+        found = compared([machine.record()], window, window, {}).ratio
+        held += abs(found.log_ratio) <= found.half_width(0.05)
+    assert held / trials >= 0.95 - chance_band(0.95, trials)
+
+
+def test_a_drift_that_is_looked_for_is_no_spread() -> None:
+    machine = shared()
+    window = [machine.record(0.02 * step) for step in range(8)]
+    level, drifting = (
+        on_scale(FITTING, [machine.record(0.16)], window[:1], window, {}, drifting=looked_for)
+        for looked_for in (False, True)
+    )
+    assert drifting.error < level.error
+    assert math.exp(drifting.log_ratio) == pytest.approx(math.exp(0.16), rel=0.03)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_modelperf.judging.spread import (
+    PRIOR_FREEDOM,
+    Factor,
+    Spread,
+    around_the_mean,
+    drawn,
+    learned,
+    successive,
+)
+
+LOCATIONS = st.lists(st.floats(-5, 5), min_size=2, max_size=10)
+FACTORS = st.builds(Factor, st.floats(1e-3, 1e3), st.floats(0.5, 20))
+
+
+def machine_of(seed: int, value: float, freedom: float, tests: int, runs: int = 5) -> list[Factor]:
+    """What the cases of a machine show: each has a factor of its own, inverse chi-square around the machine's."""
+    rng = np.random.default_rng(seed)
+    true = value * freedom / rng.chisquare(freedom, tests)
+    return [Factor(one, runs - 1.0) for one in true * rng.chisquare(runs - 1, tests) / (runs - 1)]
+
+
+# Variances
+
+
+@given(LOCATIONS)
+def test_the_spread_around_the_mean_is_the_variance(locations: list[float]) -> None:
+    found = around_the_mean(locations)
+    assert found.variance == pytest.approx(np.var(locations, ddof=1), abs=1e-12)
+    assert found.freedom == len(locations) - 1
+
+
+@pytest.mark.parametrize("few", [[], [1.0]])
+def test_a_single_location_has_no_spread(few: list[float]) -> None:
+    assert around_the_mean(few) == successive(few) == Spread(0.0, 0.0)
+
+
+def test_successive_differences_tell_the_variance_where_there_is_no_drift() -> None:
+    samples = np.random.default_rng(41).normal(3.0, 0.1, (4000, 8))
+    found = [successive(list(one)) for one in samples]
+    variances = np.array([one.variance for one in found])
+    assert variances.mean() == pytest.approx(0.01, rel=0.03)
+    # The variance of a variance is twice its square over the degrees of freedom.
+    assert 2 * variances.mean() ** 2 / variances.var() == pytest.approx(found[0].freedom, rel=0.1)
+
+
+def test_a_slow_drift_hardly_enters_successive_differences() -> None:
+    rng = np.random.default_rng(42)
+    drifts = [list(0.05 * np.arange(8) + rng.normal(0.0, 0.05, 8)) for _ in range(500)]
+    assert np.mean([successive(one).variance for one in drifts]) == pytest.approx(0.05**2 * 1.5, rel=0.1)
+    assert np.mean([around_the_mean(one).variance for one in drifts]) > 5 * 0.05**2
+
+
+@given(LOCATIONS, LOCATIONS)
+def test_spreads_add_up_by_their_degrees_of_freedom(one: list[float], other: list[float]) -> None:
+    a, b = around_the_mean(one), around_the_mean(other)
+    both = a + b
+    assert both.freedom == a.freedom + b.freedom
+    assert both.variance * both.freedom == pytest.approx(a.variance * a.freedom + b.variance * b.freedom, abs=1e-9)
+    assert Spread() + Spread() == Spread()
+
+
+# Factors
+
+
+@given(FACTORS, FACTORS)
+def test_a_factor_is_drawn_from_its_own_toward_the_machines(own: Factor, machine: Factor) -> None:
+    found = drawn(own, machine)
+    assert found.freedom == own.freedom + machine.freedom
+    low, high = sorted((own.value, machine.value))
+    assert low * (1 - 1e-9) <= found.value <= high * (1 + 1e-9)
+
+
+def test_a_case_without_runs_of_its_own_has_the_machines_factor() -> None:
+    assert drawn(Factor(0.0, 0.0), Factor(7.0, 3.0)) == Factor(7.0, 3.0)
+
+
+def test_without_other_tests_what_is_stated_holds() -> None:
+    assert learned([]) == learned([Factor(0.0, 0.0), Factor(0.0, 4.0)]) == Factor(1.0, PRIOR_FREEDOM)
+
+
+@pytest.mark.parametrize("true", [0.02, 1.0, 30.0])
+def test_many_tests_tell_the_factor_of_their_machine(true: float) -> None:
+    found = [learned(machine_of(seed, true, 8.0, tests=30)).value for seed in range(20)]
+    assert np.median(found) == pytest.approx(true, rel=0.2)
+
+
+def test_one_test_moves_what_is_stated_a_little() -> None:
+    assert 1.0 < learned([Factor(10.0, 4.0)]).value < 10.0
+    assert 0.1 < learned([Factor(0.1, 4.0)]).value < 1.0
+
+
+def test_tests_that_are_alike_speak_for_the_next_more_than_those_that_differ() -> None:
+    alike, apart = (
+        np.mean([learned(machine_of(seed, 1.0, freedom, tests=30)).freedom for seed in range(20)])
+        for freedom in (1000.0, 1.0)
+    )
+    assert alike > 6.0 > 2.0 > apart
+
+
+@given(st.lists(FACTORS, min_size=1, max_size=12))
+def test_the_order_of_the_tests_does_not_matter(seen: list[Factor]) -> None:
+    found = learned(seen)
+    assert math.isfinite(found.value)
+    # The likelihoods of neighbours on the grid may differ by less than a sum is rounded by.
+    assert learned(seen[::-1]).value == pytest.approx(found.value, rel=0.11)
