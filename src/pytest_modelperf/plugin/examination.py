@@ -20,7 +20,7 @@ from ..domain.verdict import Verdict
 from ..errors import BaselineError, MetricUnavailable
 from ..judging.budgets import breaches
 from ..judging.comparison import compare
-from ..judging.settle import Policy, settle
+from ..judging.settle import Policy, is_suspect, reads_worse, settle
 from ..measuring.bench import Bench
 from ..measuring.conduct import Conductor, Measured, Progress
 from ..measuring.orders import Opened
@@ -31,7 +31,7 @@ from .messages import Judged, Terms
 from .observing import observer
 from .options import Settings
 from .pairs import RESTARTS, Absent, Pairs
-from .points import conditions, point, properties, run_of
+from .points import conditions, point, properties, run_of, without_readings
 from .tree import Tree
 from .yardsticks import Yardsticks
 
@@ -149,12 +149,17 @@ class Examination:
         return 0 if settings.update or settings.accepts(self._nodeid) else settings.confirm
 
     def suspects(self) -> set[str]:
-        """The cases that may be slower than what they are compared with, found generously (SUSPECT_LEVEL)."""
+        """The cases that may be worse than what they are compared with, found generously (SUSPECT_LEVEL)."""
         try:
-            return {case for case, verdict in self._found(SUSPECT_LEVEL).items() if verdict.word == "slower"}
+            verdicts = self._found(SUSPECT_LEVEL)
         except BaselineError:
             # Nothing to suspect anything by; `judge` says so.
             return set()
+        ran = [point for point in self._sweep or () if point.ok]
+        # What a process reads of one case depends on those before it: all of the device are measured again.
+        devices = {point.device for point in ran if reads_worse(verdicts[point.case.key])}
+        suspects = {case for case, verdict in verdicts.items() if is_suspect(verdict)}
+        return suspects | {point.case.key for point in ran if point.device in devices}
 
     def next_attempt(self) -> Attempt | None:
         """What is to be measured once more, in fresh processes, after what was measured so far; None for nothing."""
@@ -180,7 +185,7 @@ class Examination:
         else:
             opened = [bench.opened for bench in benches]
             run = run_of(Sweep(tuple(now)), opened, self._bureau.host, self._bureau.isolation)
-            self._again += [run] if run is not None else []
+            self._again += [without_readings(run, self._cut_short(attempt))] if run is not None else []
         for bench in (*benches, *others):
             bench.release()
 
@@ -253,6 +258,10 @@ class Examination:
             watch=lambda progress: self._show(progress, attempt),
         )
 
+    def _cut_short(self, attempt: Attempt) -> set[str]:
+        """The devices of which an attempt has not measured all that the sweep has."""
+        return {point.device for point in self._sweep or () if point.ok and point.case.key not in attempt.cases}
+
     def _run(self) -> Run | None:
         assert self._sweep is not None
         opened = [bench.opened for bench in self._benches]
@@ -279,6 +288,7 @@ class Examination:
                 elsewhere=elsewhere,
                 unmeasured=point.reason,
                 again=[more.cases[point.case.key] for more in self._again if point.case.key in more.cases],
+                tolerances=self._bureau.settings.tolerances,
             )
             for point in self._sweep
         }
@@ -294,6 +304,7 @@ class Examination:
                 tolerance=self._terms.tolerance,
                 level=level,
                 seconds=self._terms.seconds,
+                tolerances=self._bureau.settings.tolerances,
             )
             for point in self._sweep
         }
@@ -305,6 +316,7 @@ class Examination:
             allow_failed=self._terms.allow_failed,
             uncertain_fails=settings.uncertain_fails,
             counters_fail=settings.counters_fail,
+            outputs_fail=settings.outputs_fail,
             require_baseline=settings.require_baseline,
             update=settings.update,
             meant=settings.accepts(self._nodeid),

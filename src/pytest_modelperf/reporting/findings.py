@@ -59,7 +59,9 @@ def style_of(word: str, *, accepted: bool = False) -> str:
     """The style of what a case has become; of what was accepted."""
     if word in WORSE:
         return "yellow" if accepted else "bold red"
-    return "bold green" if word in BETTER else "dim"
+    if word in BETTER:
+        return "bold green"
+    return "yellow" if word == "uncertain" else "dim"
 
 
 def _line(finding: Finding) -> str:
