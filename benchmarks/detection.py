@@ -37,7 +37,7 @@ from pytest_modelperf.domain.baseline import Baseline, Run
 from pytest_modelperf.domain.codec import from_json, to_json
 from pytest_modelperf.domain.verdict import Verdict
 from pytest_modelperf.judging.comparison import compare
-from pytest_modelperf.judging.experience import experience
+from pytest_modelperf.judging.experience import Experiences
 from pytest_modelperf.reporting.json_report import read
 
 MODELS = Path(__file__).resolve().with_name("detection_models.py")
@@ -289,7 +289,7 @@ def _windows(runs: list[dict[str, Run]], window: int) -> Iterator[Judged]:
 
 def _verdict(now: Run, baseline: Baseline, others: list[Baseline]) -> Verdict:
     (case, record) = next(iter(now.cases.items()))
-    learned = experience(others, without=baseline.test)
+    learned = Experiences(others).of(baseline.test)
     return compare(case, record, baseline, tolerance=0.05, level=LEVEL, conditions=now.conditions, experience=learned)
 
 

@@ -18,7 +18,7 @@ from judging.simulated import CASE, HARDWARE, baseline, chance_band
 from pytest_modelperf.domain.baseline import Baseline, CaseRecord
 from pytest_modelperf.domain.verdict import Verdict
 from pytest_modelperf.judging.comparison import compare
-from pytest_modelperf.judging.experience import experience
+from pytest_modelperf.judging.experience import Experiences
 from pytest_modelperf.judging.paired import Pair, compare_pairs
 from pytest_modelperf.judging.record import FAST_ROUNDS, located
 from pytest_modelperf.judging.statistics import TRIM
@@ -40,7 +40,7 @@ def windows(noise: Noise, rng: np.random.Generator, trials: int) -> Iterator[Jud
     """An unchanged run, and a window of accepted ones, on a machine whose other tests are known."""
     runs = _records(noise(rng, trials * ((OTHERS + 1) * RUNS + 1), ROUNDS))
     for _ in range(trials):
-        known = experience(_window(runs) for _ in range(OTHERS))
+        known = Experiences(_window(runs) for _ in range(OTHERS)).of("")
         yield partial(compare, CASE, next(runs), _window(runs), tolerance=0.0, conditions={}, experience=known)
 
 

@@ -7,8 +7,9 @@ import pytest
 from judging.simulated import CASE, YARDSTICK, Machine, baseline
 
 from pytest_modelperf.domain.baseline import Baseline, CaseRecord, Run
-from pytest_modelperf.judging.experience import experience
+from pytest_modelperf.judging.experience import Experiences
 from pytest_modelperf.judging.ratio import UNSCALED_SPREAD
+from pytest_modelperf.judging.scale import Experience
 
 
 def window(machine: Machine, runs: int = 5, test: str = "test_it.py::test_it") -> Baseline:
@@ -22,6 +23,10 @@ def machine(seed: int = 61, **more: object) -> Machine:
 
 def windows(source: Machine, tests: int = 8) -> list[Baseline]:
     return [window(source, test=f"test_it.py::test_{number}") for number in range(tests)]
+
+
+def experience(baselines: list[Baseline], without: str = "") -> Experience:
+    return Experiences(baselines).of(without)
 
 
 def test_nothing_is_known_of_a_machine_without_baselines() -> None:

@@ -9,7 +9,7 @@ from pytest_modelperf.domain.budget import Budget
 from pytest_modelperf.domain.outcome import Outcome, Reason
 from pytest_modelperf.domain.results import Point, Status, Sweep
 from pytest_modelperf.domain.verdict import Breach, Finding, Other, Verdict, Word
-from pytest_modelperf.judging.settle import Policy, moved, restarted, settle
+from pytest_modelperf.judging.settle import Policy, is_suspect, moved, reads_worse, restarted, settle
 
 EVERYTHING_RAN: Mapping[int, Status] = {}
 LENIENT = Policy()
@@ -146,3 +146,14 @@ def test_readings_that_moved_are_compared_anew_and_what_is_exact_with_the_newest
     }
     assert moved(beside("larger")) == {}
     assert restarted(beside(*ALL)) == frozenset()
+
+
+def test_what_a_process_may_have_done_once_is_suspect_and_what_is_counted_is_not() -> None:
+    def verdict(*findings: Finding, word: Word = "same") -> Verdict:
+        return Verdict(word, "cpu batch=1", beside=findings)
+
+    outputs, nan, larger = Finding("wrong", "outputs"), Finding("wrong", "counters.nan_values"), Finding("larger", "x")
+    assert is_suspect(verdict(word="slower"))
+    assert is_suspect(verdict(outputs))
+    assert not is_suspect(verdict(nan, larger, word="uncertain"))
+    assert [reads_worse(verdict(Finding(word, "x"))) for word in ALL] == [False, True, False, True]

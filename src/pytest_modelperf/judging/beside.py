@@ -22,8 +22,8 @@ from .wording import SHOWN_LEVEL
 START = "memory.start"
 # What is stated of the spread between runs, as standard deviations of logs, until a case's own runs tell. Measured over
 # 8 and 12 runs in fresh processes on a shared machine of two cores, quiet and busy: peak memory repeated within 0.03-1%
-# for nine of ten cases, and within 6% for a ResNet-50 at batch 4 (543 to 643 MiB). First calls spread by 3-48% and loads
-# by 22-37% while it was quiet; while it was busy a first call took up to fifty times as long.
+# for nine of ten cases, and within 6% for a ResNet-50 at batch 4 (543 to 643 MiB). First calls spread by 3-48% and
+# loads by 22-37% while it was quiet; while it was busy a first call took up to fifty times as long.
 MEMORY_SPREAD = 0.03
 COLD_START_SPREAD = 0.5
 

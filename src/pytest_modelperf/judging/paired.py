@@ -14,6 +14,7 @@ from .beside import beside
 from .ratio import LEAST_ROUNDS, Ratio, Side, own_factor
 from .record import located, log_median, log_medians, record
 from .remedy import remedy
+from .rounds import kept_turns
 from .spread import Factor, drawn
 from .statistics import TRIM
 from .wording import redeclared, told, worded
@@ -67,9 +68,9 @@ def compare_pairs(
     """The verdict for one case, by its `Case.key`, from pairs of fresh processes that measured both sides in turn.
 
     `against` names the other side, `unmeasured` why there are no pairs; `tolerances` are those of what is judged beside
-    the time. The pairs differ by what rounds cannot show
-    (memory is laid out anew in every process), so that the interval is of their mean: its spread is theirs, drawn a
-    little toward what is stated (duet benchmarking, Bulej et al. 2020; levels of variance, Kalibera & Jones 2013).
+    the time. The pairs differ by what rounds cannot show (memory is laid out anew in every process), so that the
+    interval is of their mean: its spread is theirs, drawn a little toward what is stated (duet benchmarking, Bulej et
+    al. 2020; levels of variance, Kalibera & Jones 2013).
     """
     verdict = Verdict("not measured", case, tolerance=tolerance, level=level, against=against)
     other_work = redeclared(conditions_then, conditions)
@@ -105,12 +106,10 @@ def _mean(pairs: Sequence[Pair]) -> Ratio:
 
 
 def _log_ratios(now: Timing, then: Timing) -> list[float]:
-    """The log ratios of the medians of the rounds that both sides played in the same turn."""
+    """The log ratios of the medians of the rounds that both sides played in the same turn, and that count."""
     if len(now.rounds_ns) == len(then.rounds_ns) == 1:
         # A model slower than its time: its calls stand for rounds.
         return [a - b for a, b in zip(log_medians(now.rounds_ns), log_medians(then.rounds_ns), strict=False)]
-    sides = [
-        {turn: log_median(calls) for turn, calls in zip(timing.turns, timing.rounds_ns, strict=False) if calls}
-        for timing in (now, then)
-    ]
-    return [sides[0][turn] - sides[1][turn] for turn in sorted(sides[0].keys() & sides[1].keys())]
+    here, there = (dict(zip(timing.turns, timing.rounds_ns, strict=False)) for timing in (now, then))
+    both = (turn for turn in kept_turns(now, then) if here[turn] and there[turn])
+    return [log_median(here[turn]) - log_median(there[turn]) for turn in both]

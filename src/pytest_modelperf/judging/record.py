@@ -11,14 +11,16 @@ from ..domain.baseline import CaseRecord, Location
 from ..domain.results import Point, Timing
 from ..errors import NotMeasured
 from .ratio import LEAST_ROUNDS
+from .rounds import kept
 from .statistics import Cut, Values, trimmed_mean, trimmed_mean_error
 
 # The single readings that a baseline keeps.
 READINGS = ("memory.peak", "memory.reserved", "memory.start", "cold_start.load", "cold_start.first_call")
 
 # What is kept of the rounds, sorted by their time: the fastest but a few. A machine's slow states come and go, within a
-# run and from one to the next, and its fast one is what runs have in common: between runs of unchanged models the low
-# end of the rounds spreads by 1-6% where their middle does by 5-8% (docs/measurements/repeatability.md).
+# run and from one to the next, and its fast one is what runs have in common: on a quiet machine the low end of the
+# rounds repeats from run to run within 0.6-1.4% where their middle does within 0.7-8%; with neighbours on the same
+# cores neither is better throughout (docs/measurements/repeatability.md).
 FAST_ROUNDS: Cut = (0.05, 0.7)
 
 # A yardstick that had its turn in fewer of the rounds tells of another stretch of time.
@@ -31,15 +33,15 @@ def record(point: Point, hardware: str) -> CaseRecord:
     """The sufficient statistics of a point that ran on `hardware`.
 
     Times and yardsticks are located by their fast rounds, each by its own: what they tell is how fast the machine was
-    in this run. A yardstick counts where it took its turn in at least a quarter of the rounds. Raises NotMeasured for a
-    point without timed calls.
+    in this run. Rounds that others disturbed are left out by rule (`rounds.kept`). A yardstick counts where it took its
+    turn in at least a quarter of the rounds. Raises NotMeasured for a point without timed calls.
     """
     timing = point.timing
     if not point.ok or timing is None or not timing.calls:
         raise NotMeasured(
             f"{point.case.key} has no timed calls ({point.reason or point.status}); nothing can be accepted"
         )
-    logs = log_medians(timing.rounds_ns)
+    logs = log_medians([timing.rounds_ns[number] for number in kept(timing)])
     times = located(logs, FAST_ROUNDS)
     return CaseRecord(
         hardware=hardware,
@@ -72,7 +74,7 @@ def _scaled(times: Location, rounds: int, timing: Timing) -> dict[str, Location]
     """The location as a multiple of each yardstick's that had its turn often enough."""
     found = {}
     for name, rounds_ns in timing.yardsticks.items():
-        logs = [log_median(calls) for calls in rounds_ns if calls]
+        logs = [log_median(rounds_ns[number]) for number in kept(timing, name)]
         if len(logs) >= max(LEAST_ROUNDS, YARDSTICK_SHARE * rounds):
             ruler = located(logs, FAST_ROUNDS)
             spread = math.hypot(times.spread, ruler.spread * math.sqrt(rounds / len(logs)))

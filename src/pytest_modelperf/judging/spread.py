@@ -83,17 +83,17 @@ def learned(seen: Sequence[Factor]) -> Factor:
     known = [one for one in seen if one.freedom > 0.0 and one.value > 0.0]
     if not known:
         return Factor()
-    values = np.exp(math.log(_LARGEST_FACTOR) * np.linspace(-1.0, 1.0, _STEPS))
-    likelihoods = np.array([_likelihoods(values, freedom, known) for freedom in _FREEDOMS])
-    freedom, value = np.unravel_index(likelihoods.argmax(), likelihoods.shape)
-    return Factor(float(values[value]), _FREEDOMS[freedom])
+    logs = np.linspace(-math.log(_LARGEST_FACTOR), math.log(_LARGEST_FACTOR), _STEPS)
+    likelihoods = np.array([_likelihoods(logs, freedom, known) for freedom in _FREEDOMS])
+    freedom, step = np.unravel_index(int(likelihoods.argmax()), likelihoods.shape)
+    return Factor(math.exp(float(logs[step])), _FREEDOMS[int(freedom)])
 
 
-def _likelihoods(values: Floats, freedom: float, seen: Sequence[Factor]) -> Floats:
-    """The logarithms of how likely the factors seen are on machines of these, but for what they have in common."""
-    total = -0.5 * (np.log(values) / _FACTOR_SPREAD) ** 2
-    for one in seen:
-        both, x = one.freedom + freedom, one.freedom * one.value / (freedom * values)
-        total += math.lgamma(both / 2.0) - math.lgamma(freedom / 2.0)
-        total += one.freedom / 2.0 * np.log(x) - both / 2.0 * np.log1p(x)
-    return total
+def _likelihoods(logs: Floats, freedom: float, seen: Sequence[Factor]) -> Floats:
+    """How likely these factors are for each of the machine's, as logarithms but for what does not depend on them."""
+    own = np.array([one.freedom for one in seen])
+    x = own / freedom * np.array([one.value for one in seen]) / np.exp(logs)[:, None]
+    constant = sum(math.lgamma((m + freedom) / 2.0) - math.lgamma(freedom / 2.0) for m in own)
+    each = own / 2.0 * np.log(x) - (own + freedom) / 2.0 * np.log1p(x)
+    likelihoods: Floats = each.sum(axis=1) + constant - 0.5 * (logs / _FACTOR_SPREAD) ** 2
+    return likelihoods
