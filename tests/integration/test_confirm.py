@@ -55,7 +55,7 @@ def test_a_slowdown_is_measured_three_times_before_it_fails(marked: Folder) -> N
 def test_a_slowdown_that_does_not_come_again_fails_no_test(marked: Folder) -> None:
     result = marked.run(BRIEF, TOLERANT, env={"ONCE": "1"})
     result.assert_outcomes(passed=1)
-    assert "suspected of a slowdown, measured " in summary(result)
+    assert "batch=1: suspected, measured " in summary(result)
     assert processes(marked) in (2, 3)
 
 

@@ -116,7 +116,7 @@ def _attempts(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
         if verdict.against and verdict.attempts and verdict.word != "same":
             yield f"{name}: each pair alone: {attempts_text(verdict)}", "dim"
         elif verdict.attempts and not verdict.against:
-            yield f"{name}: suspected of a slowdown, {attempts_text(verdict)}", STYLES.get(verdict.word, "")
+            yield f"{name}: suspected, {attempts_text(verdict)}", STYLES.get(verdict.word, "")
 
 
 def _notes(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
