@@ -45,11 +45,12 @@ def processes(folder: Folder) -> int:
     return len(list((folder.path / "marks").iterdir()))
 
 
-def test_a_slowdown_is_measured_three_times_before_it_fails(marked: Folder) -> None:
+def test_a_slowdown_is_measured_again_before_it_fails(marked: Folder) -> None:
     result = marked.run(BRIEF, TOLERANT, env=SLOWER)
     result.assert_outcomes(failed=1)
-    assert "measured 3 times, each in a fresh runner: +" in said(result, "test_speed")
-    assert processes(marked) == 3
+    # Once may be enough: what is beyond doubt at the first look is not measured a third time.
+    assert processes(marked) in (2, 3)
+    assert f"measured {processes(marked)} times, each in a fresh runner: +" in said(result, "test_speed")
 
 
 def test_a_slowdown_that_does_not_come_again_fails_no_test(marked: Folder) -> None:
@@ -80,7 +81,7 @@ def test_the_fixtures_of_a_confirmation_are_torn_down(marked: Folder) -> None:
     text = text.replace("\n\n\n@pytest.mark", '\n    MARKS.with_name("ended").open("a").write("x")\n\n\n@pytest.mark')
     marked.write("test_a.py", text)
     marked.run(BRIEF, TOLERANT, env=SLOWER).assert_outcomes(failed=1)
-    assert (marked.path / "ended").read_text() == "xxx"
+    assert (marked.path / "ended").read_text() == "x" * processes(marked)
 
 
 @pytest.mark.parametrize("times", ["-1", "often", "1.5"])

@@ -20,6 +20,9 @@ from ..domain.verdict import Verdict
 from ..errors import BaselineError, MetricUnavailable
 from ..judging.budgets import breaches
 from ..judging.comparison import compare
+from ..judging.experience import Experiences
+from ..judging.looks import look_level
+from ..judging.scale import Experience
 from ..judging.settle import Policy, is_suspect, reads_worse, settle
 from ..measuring.bench import Bench
 from ..measuring.conduct import Conductor, Measured, Progress
@@ -47,7 +50,7 @@ class Bureau:
 
     `level` is the chance of a false alarm that one case may have; it is set when all cases are known. `tree` is the
     other side of all comparisons (None: stored baselines). `stopped` collects what was measured of tests that were
-    interrupted.
+    interrupted. `processes` measure with this one, on this machine: the other ranks' coordinators.
     """
 
     settings: Settings
@@ -58,7 +61,15 @@ class Bureau:
     isolation: str
     level: float = 0.05
     tree: Tree | None = None
+    experiences: Experiences | None = None
     stopped: list[TestResult] = field(default_factory=list)
+    processes: tuple[int, ...] = ()
+
+    def experience(self, nodeid: str) -> Experience:
+        """What the baselines of the machine's other tests tell of how far its runs spread."""
+        if self.experiences is None:
+            self.experiences = Experiences(self.store.all())
+        return self.experiences.of(nodeid)
 
     def interrupted(self, examination: Examination) -> None:
         """Keep what has been measured of a test that is stopped in the middle."""
@@ -132,7 +143,7 @@ class Examination:
         self._started = time.monotonic()
         self._terms, self._benches, self._skipped = terms, benches, {**terms.narrowed, **skipped}
         self._refused = refused or {}
-        self._observer = observer(terms.devices)
+        self._observer = observer(terms.devices, self._bureau.processes)
         self._shares = RESTARTS if others else 1
         mine = {Case(bench.opened.device, axes).key for bench in benches for axes in bench.opened.cases}
         self._conductor = self._conducting([*benches, *others], self._nodeid, mine)
@@ -149,9 +160,18 @@ class Examination:
         return 0 if settings.update or settings.accepts(self._nodeid) else settings.confirm
 
     def suspects(self) -> set[str]:
-        """The cases that may be worse than what they are compared with, found generously (SUSPECT_LEVEL)."""
+        """The cases that may be worse than what they are compared with, found generously (SUSPECT_LEVEL).
+
+        Without those that are known to be so after they have been measured again.
+        """
+        found = self._worse(SUSPECT_LEVEL)
+        # The level of a look rises with the looks: who is worse now will be at the last.
+        return found - self._worse(self._level()) if self._looks else found
+
+    def _worse(self, level: float) -> set[str]:
+        """The cases to be measured again of those that are worse at this level."""
         try:
-            verdicts = self._found(SUSPECT_LEVEL)
+            verdicts = self._found(level)
         except BaselineError:
             # Nothing to suspect anything by; `judge` says so.
             return set()
@@ -166,9 +186,8 @@ class Examination:
         if self._pairs is not None and self._pairs.cases and self._pairs.measured < self._shares:
             attempt = self._attempt(self._pairs.cases, f"pair {self._pairs.measured + 1}")
         else:
-            confirmed = sum(attempt.confirms for attempt in self._attempts)
-            suspects = self.suspects() if confirmed < self.confirmations else set()
-            attempt = self._attempt(suspects, f"confirmation {confirmed + 1}", confirms=True)
+            suspects = self.suspects() if self._looks < self.confirmations else set()
+            attempt = self._attempt(suspects, f"confirmation {self._looks + 1}", confirms=True)
         if not attempt.cases:
             return None
         self._attempts.append(attempt)
@@ -189,6 +208,10 @@ class Examination:
         for bench in (*benches, *others):
             bench.release()
 
+    def note(self, text: str) -> None:
+        """Say something of the sweep as a whole, once, under its table."""
+        self._notes += [text] if text and text not in self._notes else []
+
     def gave_up(self, why: str) -> None:
         """The last attempt came to nothing; what was measured before is judged."""
         self._notes.append(f"could not be measured again: {why}")
@@ -199,7 +222,7 @@ class Examination:
             return self.nothing()
         run = self._run() if self._pairs is None else None
         try:
-            verdicts = self._found(self._bureau.level)
+            verdicts = self._found(self._level())
         except BaselineError as error:
             result = dataclasses.replace(self._result(self._sweep, run, {}), unmeasured=str(error), run=None)
             return self._judged(result, f"not measured: {error}" if passed else "")
@@ -267,6 +290,15 @@ class Examination:
         opened = [bench.opened for bench in self._benches]
         return run_of(self._sweep, opened, self._bureau.host, self._bureau.isolation)
 
+    @property
+    def _looks(self) -> int:
+        """How often suspects have been measured again, and looked at."""
+        return sum(attempt.confirms for attempt in self._attempts)
+
+    def _level(self) -> float:
+        """The level of this look, of all that there may be; where nothing was suspect, there was one."""
+        return look_level(self._bureau.level, self._looks, self.confirmations) if self._looks else self._bureau.level
+
     def _found(self, level: float) -> dict[str, Verdict]:
         """The verdict of every case at this level, over all measurements so far. Raises BaselineError."""
         if self._sweep is None or self._terms is None:
@@ -288,6 +320,7 @@ class Examination:
                 elsewhere=elsewhere,
                 unmeasured=point.reason,
                 again=[more.cases[point.case.key] for more in self._again if point.case.key in more.cases],
+                experience=self._bureau.experience(self._nodeid),
                 tolerances=self._bureau.settings.tolerances,
             )
             for point in self._sweep
