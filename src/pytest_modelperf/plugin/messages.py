@@ -34,11 +34,15 @@ class Collected(Message, frozen=True):
 
 
 class RunTest(Message, frozen=True):
-    """Coordinator → runner: run this test; `then` is the next one here ("" for none), which teardown looks at."""
+    """Coordinator → runner: run this test; `then` is the next one here ("" for none), which teardown looks at.
+
+    A twin is told the `device` that it will be measured on.
+    """
 
     test: str
     then: str
     twin: bool = False
+    device: str = ""
 
 
 class Finish(Message, frozen=True):

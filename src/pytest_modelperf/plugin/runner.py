@@ -26,6 +26,7 @@ from ..errors import DeviceMissing, UsageError
 from ..measuring.bench import LocalBench
 from ..measuring.orders import Block, Prepare, Release, Released
 from ..measuring.peer import Channel, connect
+from ..runtimes.tensorflow_devices import prepare_environment
 from .desk import Opener
 from .imports import Imports
 from .marked import MarkedTests
@@ -51,7 +52,8 @@ from .messages import (
     ToRunner,
     Warned,
 )
-from .stash import DESK, IN_RUNNER
+from .plan import planned
+from .stash import DESK, IN_RUNNER, SETTINGS
 
 # Asked to by this signal, a runner writes where each of its threads is: what a hang looks like from inside.
 STACK_SIGNAL = getattr(signal, "SIGUSR2", None)
@@ -173,6 +175,7 @@ class RunnerPlugin:
             assert isinstance(order, RunTest)
             item = _find(session, order.test)
             following = _find(session, order.then) if order.then else None
+            _prepare(item, order.device)
             self._config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             self._channel.send(TestDone(str(session.shouldstop or ""), str(session.shouldfail or "")))
 
@@ -279,6 +282,12 @@ def _traceback(error: BaseException) -> str:
     told = traceback.TracebackException.from_exception(error)
     told.stack[:] = [frame for frame in told.stack if not _IN_BETWEEN.search(frame.filename)]
     return "".join(told.format()).rstrip()
+
+
+def _prepare(item: pytest.Item, device: str) -> None:
+    """Set what can only be set before a framework is first used, which a fixture may do: for the device to come."""
+    likely = (device,) if device else planned([item], item.config.stash[SETTINGS])[0].devices
+    prepare_environment(Device.parse(likely[0]) if likely else Device("cpu"))
 
 
 def _volunteer() -> None:

@@ -54,7 +54,8 @@ class Twin:
         runner.check(self._test)
         runner.peer.resume()
         # Another tree may lack the test that comes next here.
-        runner.peer.send(RunTest(self._test, self._then if runner.has(self._then) else "", twin=True))
+        then = self._then if runner.has(self._then) else ""
+        runner.peer.send(RunTest(self._test, then, twin=True, device=self.device))
         yield
         self._await_call(runner)
         runner.peer.pause()
