@@ -12,7 +12,7 @@ from pytest_modelperf.domain.host import Host
 from pytest_modelperf.domain.report import Report, TestResult
 from pytest_modelperf.domain.results import Point, Status, Sweep, Timing, Warmup
 from pytest_modelperf.domain.units import GiB, MiB, ms, us
-from pytest_modelperf.domain.verdict import Breach, Finding, Verdict, Word
+from pytest_modelperf.domain.verdict import NEVER_ACCEPTED, Breach, Finding, Verdict, Word
 
 HOST = Host("AMD EPYC 7B13", 2, int(8 * GiB), system="Linux 6.8 x86_64", python="3.11.9")
 MACHINE = "amd-epyc-7b13-x2"
@@ -240,8 +240,15 @@ def findings() -> TestResult:
 def all_new() -> TestResult:
     """No baseline yet."""
     points = tuple(point(0.0123 * n, batch=n) for n in (1, 2, 4))
-    reason = "there is no baseline of this test yet"
+    reason = f"{NEVER_ACCEPTED}; accept this run with --modelperf-update"
     return result("tests/test_new.py::test_new", points, tuple(verdict("new", each, reason=reason) for each in points))
+
+
+def changed() -> TestResult:
+    """What the test declares is not what it was when its baseline was made."""
+    only = point(0.0042)
+    reason = "the runtime asked for changed, none → openvino: not compared; accept this run with --modelperf-update"
+    return result("tests/test_new.py::test_changed", (only,), (verdict("new", only, reason=reason),))
 
 
 def stopped() -> TestResult:

@@ -147,8 +147,15 @@ def test_skipped_devices_and_other_machines_have_their_reason() -> None:
 def test_everything_new_says_how_to_make_baselines() -> None:
     text = summary("new")
     assert "no baselines yet; make them: pytest --modelperf --modelperf-update" in text
-    assert "there is no baseline of this test yet" not in text
+    assert "there is no baseline of it yet" not in text
     assert "pytest --modelperf" not in summary("batch sweep")
+
+
+def test_what_is_new_because_it_changed_says_what_changed() -> None:
+    text = render(samples.report(samples.changed()), 160, color=False)
+    assert "new: the runtime asked for changed, none → openvino: not compared; accept this run with" in text
+    assert "no baselines yet" not in text
+    assert "no baseline yet" not in text
 
 
 def test_a_new_test_that_failed_is_to_be_mended_first() -> None:

@@ -10,6 +10,9 @@ from .estimate import Estimate
 
 Word = Literal["same", "faster", "slower", "uncertain", "new", "other machine", "not measured"]
 
+# The reason of a case that is new because it was never accepted; others are new because they changed.
+NEVER_ACCEPTED = "there is no baseline of it yet"
+
 
 # What a case can be beside its time. The last two alarm nobody: an interval that does not tell, and a reason why there
 # is nothing to compare.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..domain.baseline import Baseline, CaseRecord, Run
 from ..domain.estimate import Estimate
-from ..domain.verdict import TOLERANCES, Tolerances, Verdict, Word
+from ..domain.verdict import NEVER_ACCEPTED, TOLERANCES, Tolerances, Verdict, Word
 from .beside import beside
 from .ratio import LEAST_ROUNDS
 from .remedy import remedy
@@ -111,7 +111,7 @@ def _place(conditions: Mapping[str, str]) -> str:
 def _nothing(elsewhere: Sequence[str]) -> tuple[Word, str]:
     if elsewhere:
         return "other machine", f"there are baselines of {', '.join(elsewhere)} and none of this machine; {_ACCEPT}"
-    return "new", f"there is no baseline of it yet; {_ACCEPT}"
+    return "new", f"{NEVER_ACCEPTED}; {_ACCEPT}"
 
 
 def _judged(

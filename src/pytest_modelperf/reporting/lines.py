@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ..domain.metrics import COUNTERS
 from ..domain.report import TestResult
 from ..domain.results import KNEE
-from ..domain.verdict import Verdict
+from ..domain.verdict import NEVER_ACCEPTED, Verdict
 from . import findings, tables
 from .machine import machine_text
 from .totals import OVER_STYLE, STYLES
@@ -75,8 +75,9 @@ def _reasons(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     ran = {names[point.case.key] for point in result.sweep if point.ok}
     for word in ("not measured", "other machine", "uncertain", "new"):
         rows = [(name, verdict.reason) for name, verdict in _verdicts(result) if verdict.word == word and name in ran]
+        never = [reason for _, reason in rows if reason.startswith(NEVER_ACCEPTED)]
         # What is true of every new test is said once, at the end.
-        if word != "new" or len(rows) < len(ran) or against(result):
+        if len(never) < len(ran) or against(result):
             yield from ((f"{word}: {text}", STYLES[word]) for text in told(rows, ran))
 
 

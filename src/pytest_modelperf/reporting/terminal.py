@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..domain.report import Report, TestResult
+from ..domain.verdict import NEVER_ACCEPTED
 from . import tables
 from .findings import WORSE, become
 from .lines import Line, lines
@@ -114,8 +115,10 @@ def _style(result: TestResult, row: int) -> str:
 
 def _new(report: Report) -> Iterator[Line]:
     words = tally(report.results)
-    # An update accepts what passes: a test that fails has said what is to be done first.
-    new = tally([result for result in report.results if result.passed])["new"]
+    # An update accepts what passes: a test that fails has said what is to be done first. What is new because the test
+    # changed has said so under its table.
+    verdicts = (verdict for result in report.results if result.passed for verdict in result.verdicts.values())
+    new = sum(verdict.word == "new" and verdict.reason.startswith(NEVER_ACCEPTED) for verdict in verdicts)
     accepted = any("baseline" in what for what in report.written.values())
     if not new or accepted or report.interrupted or any(map(against, report.results)):
         return
