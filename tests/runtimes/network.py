@@ -32,6 +32,7 @@ WEIGHTS: dict[str, Any] = {
     "kernel": _drawn(FEATURES, HIDDEN, KERNEL, fan_in=HIDDEN * KERNEL),
     "kernel_bias": _drawn(FEATURES, fan_in=1),
 }
+_DOUBLES = {name: weight.astype(np.float64) for name, weight in WEIGHTS.items()}
 PARAMETERS = sum(weight.size for weight in WEIGHTS.values())
 WEIGHT_BYTES = sum(weight.nbytes for weight in WEIGHTS.values())
 
@@ -43,13 +44,12 @@ SIGNATURE = Signature(
 
 def reference(x: Any, shift: Any) -> Any:
     """The network's answer `y`, in double precision."""
-    weights = {name: weight.astype(np.float64) for name, weight in WEIGHTS.items()}
-    hidden = np.maximum(x @ weights["first"] + weights["first_bias"], 0)
-    hidden = np.maximum(hidden @ weights["second"] + weights["second_bias"], 0)
+    hidden = np.maximum(x @ _DOUBLES["first"] + _DOUBLES["first_bias"], 0)
+    hidden = np.maximum(hidden @ _DOUBLES["second"] + _DOUBLES["second_bias"], 0)
     steps = hidden.shape[1]
     padded = np.pad(hidden, ((0, 0), (1, 1), (0, 0)))
-    taps = [padded[:, tap : tap + steps] @ weights["kernel"][:, :, tap].T for tap in range(KERNEL)]
-    return sum(taps) + weights["kernel_bias"] + shift[:, None, :]
+    taps = [padded[:, tap : tap + steps] @ _DOUBLES["kernel"][:, :, tap].T for tap in range(KERNEL)]
+    return sum(taps) + _DOUBLES["kernel_bias"] + shift[:, None, :]
 
 
 def drawn(batch: int, steps: int = 4) -> dict[str, Value]:

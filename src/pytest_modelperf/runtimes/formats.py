@@ -22,8 +22,6 @@ FOREIGN: dict[str, tuple[str, str]] = {
         "a TensorFlow graph",
         "pass the folder of its SavedModel, or load it in a fixture and pass a tf.function that calls it",
     ),
-    ".engine": ("a TensorRT engine", f"{_CALL}, or pass the ONNX file that it was built from"),
-    ".plan": ("a TensorRT engine", f"{_CALL}, or pass the ONNX file that it was built from"),
     ".mindir": ("a MindSpore model", _CALL),
     ".ms": ("a MindSpore Lite model", _CALL),
     ".rknn": ("an RKNN model", _CALL),

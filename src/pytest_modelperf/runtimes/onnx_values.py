@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.tensor import Value, map_leaves
 from ..errors import MissingLibrary, ModelError, UsageError
+from . import bfloat16
 from .outputs import named, plain_array, plain_dtype
 
 if TYPE_CHECKING:
@@ -133,5 +134,4 @@ def _bfloat16_array(value: Any) -> Any:
         )
     shape = value.shape()
     words = (ctypes.c_uint16 * math.prod(shape)).from_address(value.data_ptr())
-    # A bfloat16 is the upper half of a float32.
-    return (np.array(words, dtype=np.uint32) << 16).view(np.float32).reshape(shape)
+    return bfloat16.floats(np.array(words)).reshape(shape)

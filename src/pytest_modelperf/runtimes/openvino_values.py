@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..domain.tensor import Value
+from . import bfloat16
 from .openvino_ir import DTYPES
 
 
@@ -16,7 +17,7 @@ def tensor(leaf: Any) -> Any:
     if not isinstance(leaf, Value):
         return openvino.Tensor(np.array(leaf))
     if leaf.dtype == "bfloat16":
-        words = _bfloat16_words(np.asarray(leaf.array, np.float32))
+        words = bfloat16.words(leaf.array)
         return openvino.Tensor(words, list(words.shape), openvino.Type.bf16)
     return openvino.Tensor(np.array(leaf.array, leaf.dtype, order="C"))
 
@@ -51,15 +52,6 @@ def _array(found: Any) -> Any:
 
     name = found.element_type.get_type_name()
     if name == "bf16":
-        # OpenVINO shows the bits as if they were float16; a bfloat16 is the upper half of a float32.
-        return (found.data.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+        # OpenVINO shows the bits as if they were float16.
+        return bfloat16.floats(found.data.view(np.uint16))
     return found.data.astype(np.float32) if name == "f16" else np.array(found.data)
-
-
-def _bfloat16_words(array: Any) -> Any:
-    """The upper halves of float32, rounded to the nearest, ties to even; NaN stays NaN."""
-    import numpy as np
-
-    bits = np.ascontiguousarray(array).view(np.uint32).reshape(array.shape)
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-    return np.where(np.isnan(array), 0x7FC0, rounded).astype(np.uint16)

@@ -15,12 +15,21 @@ from .onnxruntime import OnnxRuntime
 from .openvino import OpenVinoRuntime
 from .protocol import Configurable, Runtime
 from .tensorflow import TensorFlowRuntime
+from .tensorrt import TensorRtRuntime
 from .torch import TorchRuntime
 
 
 def builtin() -> list[Runtime]:
     """The runtimes of this project, in the order in which they are asked: a module is callable too."""
-    return [TorchRuntime(), OnnxRuntime(), OpenVinoRuntime(), TensorFlowRuntime(), LiteRtRuntime(), CallableRuntime()]
+    return [
+        TorchRuntime(),
+        OnnxRuntime(),
+        OpenVinoRuntime(),
+        TensorRtRuntime(),
+        TensorFlowRuntime(),
+        LiteRtRuntime(),
+        CallableRuntime(),
+    ]
 
 
 def find(model: object, runtimes: Sequence[Runtime], choice: RuntimeChoice | None = None) -> tuple[Runtime, object]:
