@@ -119,7 +119,7 @@ def _answer(array: Any, dtype: str, precision: str, samples: int) -> Answer:
         scale=scale,
         probes=_spread(flat, PROBES),
         values=_spread(flat, VALUES),
-        checksum=0 if floats else zlib.crc32(memoryview(flat.view(np.uint8))),
+        checksum=0 if floats else zlib.crc32(flat.view(np.uint8).data),
         # Integers and booleans are often the same: the most likely class.
         constant=floats and samples > 1 and array.shape[:1] == (samples,) and rows_equal(array),
     )

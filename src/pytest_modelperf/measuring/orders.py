@@ -52,9 +52,13 @@ class Written(Message, frozen=True):
 
 
 class TakeWeights(Message, frozen=True):
-    """Make the weights in the file at `path` the open model's own. Answered by Opened, with their hash, or Unable."""
+    """Make the weights in the file at `path` the open model's own. Answered by Opened, with their hash, or Unable.
+
+    `whole`: a model that is not taken apart may be taken over as a whole, its graph included.
+    """
 
     path: str
+    whole: bool = True
 
 
 class Unable(Message, frozen=True):

@@ -32,6 +32,7 @@ from .messages import (
 from .pairs import Absent
 from .remote import BodyLeft, RemoteBench, Runner, RunnerBroken
 from .runners import Runners
+from .same_model import Original, note_on_weights, refusal
 from .tree import Tree
 from .twins import Twin, here, lost_there, side_by_side, there
 
@@ -54,10 +55,18 @@ class Conversation:
         self._runners, self._hold = runners, hold
         self.reports: list[pytest.TestReport] = []
         self._twins: list[Twin] = []
+        self._original: Original | None = None
         self._test = name_in_file(item)
 
     def run(self, following: pytest.Item | None) -> list[pytest.TestReport]:
         """Run the test to its end. `following` is the next test of the same runner."""
+        try:
+            return self._run(following)
+        finally:
+            if self._original is not None:
+                self._original.close()
+
+    def _run(self, following: pytest.Item | None) -> list[pytest.TestReport]:
         runner = self._runners.of(self._item.path)
         runner.check(self._test)
         self._then = name_in_file(following) if following is not None else ""
@@ -98,7 +107,9 @@ class Conversation:
         refused: dict[str, str] = {}
         benches: list[RemoteBench] = []
         for device in terms.devices:
-            bench = RemoteBench.open(runner, device) if not benches else self._opened(device)
+            bench = RemoteBench.open(runner, device) if self._original is None else self._opened(device)
+            if isinstance(bench, RemoteBench) and self._original is None:
+                self._original = Original(runner, bench.opened)
             if isinstance(bench, Missing):
                 skipped[device] = bench.reason
             elif isinstance(bench, Refused):
@@ -163,7 +174,9 @@ class Conversation:
                 self._examination.lack(twin.device, theirs)
             else:
                 others[twin.device] = Other(twin, theirs)
-                if not self._examination.same_work(mine.opened, theirs.opened):
+                if self._examination.same_work(mine.opened, theirs.opened):
+                    self._share_weights([theirs])
+                else:
                     self._part({twin.device: others.pop(twin.device)})
         return others
 
@@ -205,7 +218,11 @@ class Conversation:
                 raise RunnerBroken(one.reason)
         benches = [bench for bench in opened if isinstance(bench, RemoteBench)]
         now = [bench for bench in benches if bench.runner.tree is None]
-        self._examination.measure_again(now, [bench for bench in benches if bench not in now])
+        then = [bench for bench in benches if bench not in now]
+        for bench in now:
+            self._check_model(bench)
+        self._share_weights(then)
+        self._examination.measure_again(now, then)
         for twin in (*mine, *theirs):
             twin.dismiss()
             twin.end()
@@ -214,9 +231,31 @@ class Conversation:
         """The test's model on a further device, in a twin."""
         twin = self._twin(device)
         (bench,) = side_by_side([here(twin)])
-        if isinstance(bench, RemoteBench):
-            self._twins.append(twin)
+        if not isinstance(bench, RemoteBench):
+            return bench
+        assert self._original is not None
+        reason = refusal(self._original, bench)
+        if reason:
+            bench.release()
+            twin.dismiss()
+            return Refused(reason)
+        self._twins.append(twin)
         return bench
+
+    def _check_model(self, bench: RemoteBench) -> None:
+        """Raises RunnerBroken where a process of this tree does not hold the model of the test's own."""
+        assert self._original is not None
+        reason = refusal(self._original, bench)
+        if reason:
+            raise RunnerBroken(reason)
+
+    def _share_weights(self, others: Sequence[RemoteBench]) -> None:
+        """Have the other side compute with this side's weights, where it can."""
+        tree = self._examination.tree
+        for bench in others if tree is not None else ():
+            assert self._original is not None
+            assert tree is not None
+            self._examination.note(note_on_weights(self._original, bench, tree.name))
 
     def _twin(self, device: str, attempt: str = "", tree: Tree | None = None) -> Twin:
         where = f"at {tree.name} on {device}" if tree is not None else f"on {device}"

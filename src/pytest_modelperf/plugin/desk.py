@@ -11,9 +11,12 @@ from .messages import Judged, Terms
 
 
 class Opener(Protocol):
-    """Opens the test's model on a device. Raises DeviceMissing, ModelError, UsageError, and what frameworks raise."""
+    """Opens the test's model on a device, or with `path` the one in that file or folder.
 
-    def __call__(self, device: Device) -> LocalBench: ...
+    Raises DeviceMissing, ModelError, UsageError, and what frameworks raise.
+    """
+
+    def __call__(self, device: Device, path: str = "") -> LocalBench: ...
 
 
 class Desk(Protocol):

@@ -212,6 +212,10 @@ class Examination:
         """Say something of the sweep as a whole, once, under its table."""
         self._notes += [text] if text and text not in self._notes else []
 
+    def note(self, text: str) -> None:
+        """Say something of the sweep as a whole, once, under its table."""
+        self._notes += [text] if text and text not in self._notes else []
+
     def gave_up(self, why: str) -> None:
         """The last attempt came to nothing; what was measured before is judged."""
         self._notes.append(f"could not be measured again: {why}")

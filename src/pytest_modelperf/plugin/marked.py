@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,16 +90,18 @@ class Subject:
     # The memory that the process had before the test began.
     start_bytes: int
 
-    def open(self, device: Device) -> LocalBench:
+    def open(self, device: Device, path: str = "") -> LocalBench:
         from ..measuring.bench import LocalBench
 
+        model = Path(path) if path else self.model
         return LocalBench(
-            lambda: self.runtime.open(self.model, device),
+            lambda: self.runtime.open(model, device),
             device,
             self.inputs,
             list(self.cases),
             runtime=str(self.spec.runtime or ""),
             start_bytes=self.start_bytes,
+            path=str(model.absolute()) if isinstance(model, Path) else "",
         )
 
     def terms(self, item: pytest.Item) -> Terms:

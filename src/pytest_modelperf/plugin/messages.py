@@ -7,7 +7,20 @@ from typing import Any
 
 from ..domain.budget import Budget
 from ..domain.results import Sweep
-from ..measuring.orders import Block, Message, Opened, Prepare, Prepared, Release, Released, Samples
+from ..measuring.orders import (
+    Block,
+    Message,
+    Opened,
+    Prepare,
+    Prepared,
+    Release,
+    Released,
+    Samples,
+    TakeWeights,
+    Unable,
+    WriteWeights,
+    Written,
+)
 from .tree import Tree
 
 
@@ -64,6 +77,16 @@ class Open(Message, frozen=True):
     """Coordinator → runner: open the model on this device."""
 
     device: str
+
+
+class OpenInstead(Message, frozen=True):
+    """Coordinator → twin: close the model, and open the one in this file or folder on this device.
+
+    Answered by Opened or Unable.
+    """
+
+    device: str
+    path: str
 
 
 class Missing(Message, frozen=True):
@@ -167,6 +190,8 @@ FromRunner = (
     | Prepared
     | Samples
     | Released
+    | Written
+    | Unable
     | BodyDone
     | Reported
     | Warned
@@ -174,4 +199,19 @@ FromRunner = (
     | Stopped
     | Broken
 )
-ToRunner = Start | RunTest | Finish | Open | Prepare | Block | Release | Swept | Skip | Dismiss | Judged
+ToRunner = (
+    Start
+    | RunTest
+    | Finish
+    | Open
+    | OpenInstead
+    | WriteWeights
+    | TakeWeights
+    | Prepare
+    | Block
+    | Release
+    | Swept
+    | Skip
+    | Dismiss
+    | Judged
+)

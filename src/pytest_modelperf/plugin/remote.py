@@ -8,23 +8,37 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, ClassVar, Protocol, TypeVar
 
 import pytest
 
 from .. import launch
 from ..domain.device import Device
 from ..errors import NotMeasured
-from ..measuring.orders import Block, Message, Opened, Prepare, Prepared, Release, Released, Samples
-from ..measuring.peer import Lost, Peer
-from .messages import Broken, Collected, Finish, FromRunner, Missing, Open, Refused, Stopped
+from ..measuring.orders import (
+    Block,
+    Message,
+    Opened,
+    Prepare,
+    Prepared,
+    Release,
+    Released,
+    Samples,
+    TakeWeights,
+    Unable,
+)
+from ..measuring.peer import ENDING_SECONDS, Lost, Peer
+from ..measuring.ranks import prepare_in_step
+from .messages import Broken, Collected, Finish, FromRunner, Missing, Open, OpenInstead, Refused, Stopped
 from .start import start
 from .tree import Tree
 
 Answer = TypeVar("Answer", bound=Message)
 
+# What helps a runner that needs longer than it is given.
+SILENT_REMEDY = "raise --modelperf-timeout if it needs longer"
 # Lines of a lost runner's output that its test shows.
 _LAST_LINES = 40
 # Frames of a stack that tell of pytest and of this plugin, not of the test.
@@ -57,19 +71,46 @@ class BodyLeft(Exception):
         self.runner = runner
 
 
+class RunnerPeer(Protocol):
+    """What a runner is spoken to by: a Peer, or one for the runners of all ranks."""
+
+    name: str
+    timeout_s: float
+
+    @property
+    def alive(self) -> bool: ...
+    def send(self, message: object) -> None: ...
+    def receive(self, timeout_s: float | None = None) -> FromRunner: ...
+    def ask(self, message: object, timeout_s: float | None = None) -> FromRunner: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def close(self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS) -> None: ...
+    def kill(self) -> None: ...
+
+
 class Runner:
     """The process for the marked tests of one file.
 
     Raises Lost when it dies or hangs, RunnerBroken when it cannot work.
     """
 
+    # Whether its model is called by several processes together.
+    in_step: ClassVar[bool] = False
+
     def __init__(
-        self, config: pytest.Config, path: Path, timeout_s: float, label: str = "", tree: Tree | None = None
+        self,
+        config: pytest.Config,
+        path: Path,
+        timeout_s: float,
+        label: str = "",
+        tree: Tree | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         """Start it; `ready` waits until it has collected `path`, or its counterpart in `tree`.
 
-        `label` tells twins apart (`"on cpu:threads=1"`).
+        `label` tells twins apart (`"on cpu:threads=1"`), `variables` are to be added to its environment.
         """
+        self._variables = variables or {}
         self.path, self.tree = path, tree
         self._log: IO[bytes] | None = None if _shows_output(config) else tempfile.TemporaryFile()  # noqa: SIM115
         self.name = " ".join(filter(None, ["the runner of", _relative(config, path), label]))
@@ -106,7 +147,7 @@ class Runner:
                 raise RunnerBroken(error.told("before it was ready"), words) from error
             raise
 
-    def _started(self, config: pytest.Config, timeout_s: float) -> Peer[FromRunner]:
+    def _started(self, config: pytest.Config, timeout_s: float) -> RunnerPeer:
         executable, *arguments = launch.argv("pytest_modelperf.plugin.runner")
         folder = str(config.invocation_params.dir)
         if self.tree is not None:
@@ -119,7 +160,8 @@ class Runner:
             [executable, *arguments],
             FromRunner,
             timeout_s=timeout_s,
-            remedy="raise --modelperf-timeout if it needs longer",
+            remedy=SILENT_REMEDY,
+            env={**os.environ, **self._variables},
             cwd=folder,
             output=self._log,
             before_kill=_write_stack,
@@ -185,7 +227,23 @@ class RemoteBench:
         runner.peer.pause()
         return cls(runner, answer)
 
+    def change(self, order: TakeWeights | OpenInstead) -> str:
+        """Have it take over weights, or open another file; why it could not, "" where it did.
+
+        Raises BodyLeft.
+        """
+        self.resume()
+        answer = self._asked(order, Opened, Unable)
+        self.pause()
+        if isinstance(answer, Unable):
+            return answer.reason
+        assert isinstance(answer, Opened)
+        self.opened = answer
+        return ""
+
     def prepare(self, order: Prepare) -> Prepared:
+        if self.runner.in_step:
+            return prepare_in_step(lambda step: self._asked(step, Prepared), self.block, order)
         return self._asked(order, Prepared)
 
     def block(self, order: Block) -> Samples:
@@ -201,12 +259,12 @@ class RemoteBench:
         self._peer.resume()
         self._asked(Release(), Released)
 
-    def _asked(self, order: Message, kind: type[Answer]) -> Answer:
+    def _asked(self, order: Message, *kinds: type[Answer]) -> Answer:
         """The answer to an order. Raises BodyLeft when the test has ended instead."""
         answer = self._peer.ask(order)
         if isinstance(answer, Refused):
             raise BodyLeft(self.runner, answer.reason)
-        if not isinstance(answer, kind):
+        if not isinstance(answer, kinds):
             raise RunnerBroken(f"{self.runner.name} answered {type(order).__name__} with {type(answer).__name__}")
         return answer
 

@@ -24,7 +24,7 @@ from ..domain.device import Device
 from ..domain.results import Sweep
 from ..errors import DeviceMissing, UsageError
 from ..measuring.bench import LocalBench
-from ..measuring.orders import Block, Prepare, Release, Released
+from ..measuring.orders import Block, Prepare, Release, Released, TakeWeights, Unable, WriteWeights, Written
 from ..measuring.peer import Channel, connect
 from ..runtimes.tensorflow_devices import prepare_environment
 from .desk import Opener
@@ -40,6 +40,7 @@ from .messages import (
     Judged,
     Missing,
     Open,
+    OpenInstead,
     Refused,
     Reported,
     RunTest,
@@ -73,6 +74,9 @@ class RemoteDesk:
     def __init__(self, channel: Channel[ToRunner], imports: Imports | None = None) -> None:
         """`imports` are checked wherever a model may have imported more."""
         self._channel, self._imports = channel, imports
+        # How the model of the test is opened, and where it was, as long as the test may be asked for it.
+        self._opener: Opener | None = None
+        self._device: Device | None = None
 
     def begin(self, nodeid: str) -> None:
         """The coordinator knows: it said which test to run."""
@@ -80,11 +84,14 @@ class RemoteDesk:
     def measure(self, terms: Terms, opener: Opener) -> Sweep:
         __tracebackhide__ = True
         self._channel.send(terms)
+        self._opener = opener
         bench: LocalBench | None = None
         while True:
             order = self._next_order(bench)
             if isinstance(order, Open):
                 bench = self._opened(opener, order)
+            elif isinstance(order, OpenInstead):
+                bench = self._opened_instead(opener, order, bench)
             elif isinstance(order, Swept):
                 return order.sweep
             elif isinstance(order, Skip):
@@ -98,7 +105,10 @@ class RemoteDesk:
         # Orders come first that were on their way to a body which a time limit has ended.
         while True:
             order = self._channel.receive()
-            if isinstance(order, Judged):
+            if isinstance(order, WriteWeights):
+                self._channel.send(self._written_anew(order))
+            elif isinstance(order, Judged):
+                self._opener = None
                 return order
 
     def _next_order(self, bench: LocalBench | None) -> ToRunner:
@@ -107,7 +117,7 @@ class RemoteDesk:
         try:
             while True:
                 order = self._channel.receive()
-                if not isinstance(order, (Prepare, Block, Release)):
+                if not isinstance(order, (Prepare, Block, Release, WriteWeights, TakeWeights)):
                     return order
                 assert bench is not None
                 answer = _done(bench, order)
@@ -122,7 +132,8 @@ class RemoteDesk:
 
     def _opened(self, opener: Opener, order: Open) -> LocalBench | None:
         try:
-            bench = opener(Device.parse(order.device))
+            self._device = Device.parse(order.device)
+            bench = opener(self._device)
             self._check_imports()
         except DeviceMissing as missing:
             self._channel.send(Missing(str(missing)))
@@ -133,17 +144,44 @@ class RemoteDesk:
         self._channel.send(bench.opened)
         return bench
 
+    def _opened_instead(self, opener: Opener, order: OpenInstead, bench: LocalBench | None) -> LocalBench | None:
+        if bench is not None:
+            bench.release()
+        try:
+            bench = opener(Device.parse(order.device), order.path)
+        except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
+            self._channel.send(Unable(_said(error)))
+            return None
+        self._channel.send(bench.opened)
+        return bench
+
+    def _written_anew(self, order: WriteWeights) -> Written | Unable:
+        """Open the model once more, whose body has ended: a twin needs its weights."""
+        assert self._opener is not None
+        assert self._device is not None
+        try:
+            bench = self._opener(self._device)
+        except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
+            return Unable(_said(error))
+        written = bench.write_weights(order)
+        bench.release()
+        return written
+
     def _check_imports(self) -> None:
         if self._imports is not None:
             self._imports.check(sys.modules)
 
 
-def _done(bench: LocalBench, order: Prepare | Block | Release) -> object:
+def _done(bench: LocalBench, order: Prepare | Block | Release | WriteWeights | TakeWeights) -> object:
     __tracebackhide__ = True
     if isinstance(order, Prepare):
         return bench.prepare(order)
     if isinstance(order, Block):
         return bench.block(order)
+    if isinstance(order, WriteWeights):
+        return bench.write_weights(order)
+    if isinstance(order, TakeWeights):
+        return bench.take_weights(order)
     bench.release()
     return Released()
 
