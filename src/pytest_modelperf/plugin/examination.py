@@ -147,7 +147,7 @@ class Examination:
         self._shares = RESTARTS if others else 1
         mine = {Case(bench.opened.device, axes).key for bench in benches for axes in bench.opened.cases}
         self._conductor = self._conducting([*benches, *others], self._nodeid, mine)
-        _, then = _sides(self._conductor.run(), len(benches))
+        _, then = _sides(self._conductor.run(), [True] * len(benches) + [False] * len(others))
         self._sweep = self._swept()
         if self._pairs is not None and others:
             self._pairs.add(self._sweep.points, then)
@@ -197,8 +197,10 @@ class Examination:
         """Make the last attempt, on benches that were opened anew. Raises CaseLost."""
         attempt = self._attempts[-1]
         seed = f"{self._nodeid} {len(self._attempts) - 1}"
-        conductor = self._conducting([*benches, *others], seed, attempt.cases, attempt)
-        now, then = _sides(conductor.run(), len(benches))
+        # Whose memory is laid out first may be better off: the sides take turns at that, too.
+        first, second = (others, benches) if len(self._attempts) % 2 else (benches, others)
+        conductor = self._conducting([*first, *second], seed, attempt.cases, attempt)
+        now, then = _sides(conductor.run(), [bench in benches for bench in (*first, *second)])
         if self._pairs is not None:
             self._pairs.add(now, then)
         else:
@@ -207,10 +209,6 @@ class Examination:
             self._again += [without_readings(run, self._cut_short(attempt))] if run is not None else []
         for bench in (*benches, *others):
             bench.release()
-
-    def note(self, text: str) -> None:
-        """Say something of the sweep as a whole, once, under its table."""
-        self._notes += [text] if text and text not in self._notes else []
 
     def note(self, text: str) -> None:
         """Say something of the sweep as a whole, once, under its table."""
@@ -262,7 +260,8 @@ class Examination:
     def _swept(self) -> Sweep:
         assert self._conductor is not None
         assert self._terms is not None
-        points, _ = _sides(self._conductor.results(), len(self._benches))
+        own = len(self._benches)
+        points = [point(measured) for measured in self._conductor.results() if measured.bench < own]
         for device, reason in self._refused.items():
             points += [Point(dict(axes), device, "failed", reason) for axes in self._benches[0].opened.cases]
         notes = () if hasattr(signal, "SIGSTOP") else (_NOT_STOPPED,)
@@ -403,12 +402,10 @@ class Examination:
         return round(time.monotonic() - self._started, 3)
 
 
-def _sides(measured: Sequence[Measured], benches: int) -> tuple[list[Point], list[Point]]:
-    """The points of the first `benches`, and those of the others."""
-    return (
-        [point(one) for one in measured if one.bench < benches],
-        [point(one) for one in measured if one.bench >= benches],
-    )
+def _sides(measured: Sequence[Measured], here: Sequence[bool]) -> tuple[list[Point], list[Point]]:
+    """The points of this side, and those of the other; `here` tells for each bench which it is of."""
+    now, then = ([point(one) for one in measured if here[one.bench] is side] for side in (True, False))
+    return now, then
 
 
 def _doubts(verdicts: Mapping[str, Verdict]) -> str:
