@@ -14,7 +14,7 @@ from ..domain.session import DeviceMemory, ModelFacts, Weight
 from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
 from ..errors import MissingLibrary, ModelError, ModelPerfError, OutOfMemory
-from . import torch_devices, torch_export, torch_files, torch_state, torch_weights
+from . import torch_devices, torch_export, torch_files, torch_placement, torch_state, torch_weights
 from .kinds import is_a, last_line
 from .outputs import dtypes, named, plain_array
 
@@ -80,6 +80,7 @@ class TorchSession:
         self._ready: _Ready | None = ready
         self._device = device
         self._allocator = torch_devices.Allocator(device)
+        self._watch = torch_placement.Watch(device, self._allocator)
         # Last: from here on close() puts the model back, until here leaving the caller's block does.
         self._undo = undo.pop_all()
 
@@ -99,7 +100,8 @@ class TorchSession:
 
     def bind(self, inputs: Mapping[str, Any] | Sequence[Any]) -> Callable[[], Any]:
         ready = self._open()
-        tensors = map_leaves(inputs, Value, lambda _, value: self._tensor(value))
+        with self._watch.binding():
+            tensors = map_leaves(inputs, Value, lambda _, value: self._tensor(value))
         positional, by_name = ready.arrange(tensors) if isinstance(tensors, Mapping) else (tensors, {})
         return functools.partial(ready.module, *positional, **by_name)
 
@@ -108,6 +110,7 @@ class TorchSession:
             self._synchronize(self._device.index)
 
     def arrays(self, outputs: Any) -> dict[str, Any]:
+        self.facts = self._watch.called(self.facts)
         return named(outputs, _array)
 
     def dtypes(self, outputs: Any) -> dict[str, str]:
@@ -215,6 +218,8 @@ def _facts(model: object, ready: _Ready, device: Device) -> ModelFacts:
         versions=torch_devices.versions(device),
         hardware="" if device.kind == "cpu" else torch_devices.accelerators().get(str(device), ""),
         precision=torch_weights.precision(ready.module),
+        counts=torch_placement.counts(device),
+        notes=torch_placement.notes(device),
     )
 
 

@@ -73,6 +73,12 @@ class Allocator:
             int(self._module.max_memory_allocated(self._name)), int(self._module.max_memory_reserved(self._name))
         )
 
+    def allocations(self) -> int | None:
+        """How often memory was taken since the process began; None where that is not told, or not counted."""
+        if not hasattr(self._module, "memory_stats"):
+            return None
+        return self._module.memory_stats(self._name).get("allocation.all.allocated", 0) or None
+
     def free_bytes(self) -> int | None:
         if not hasattr(self._module, "mem_get_info"):
             return None
