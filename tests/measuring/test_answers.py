@@ -10,7 +10,7 @@ import pytest
 
 from pytest_modelperf.domain.baseline import OutputSample
 from pytest_modelperf.domain.precision import PERMITTED, difference
-from pytest_modelperf.measuring.answers import _CHUNK, VALUES, Answer, apart, kept, remarks, tell
+from pytest_modelperf.measuring.answers import _ROW, _ROWS, VALUES, Answer, apart, kept, remarks, tell
 
 RNG = np.random.default_rng(0)
 
@@ -50,7 +50,7 @@ class TestTell:
         assert answer(np.array([np.finfo(np.float64).max, 3.0])).scale == pytest.approx(3.0)
 
     def test_values_come_from_the_whole_output(self) -> None:
-        size = 3 * _CHUNK + 17
+        size = 2 * _ROW * _ROWS + _ROW + 17
         told = answer(np.arange(size, dtype=np.int64).reshape(1, -1))
         assert len(told.values) == VALUES
         assert told.values[0] == 0.0
@@ -58,6 +58,21 @@ class TestTell:
         steps = np.diff(np.array(told.values, np.float64))
         assert steps.max() - steps.min() <= 1
         assert told.scale == pytest.approx(math.sqrt(np.mean(np.arange(size, dtype=np.float64) ** 2)))
+
+    @pytest.mark.parametrize("kind", [np.float32, np.float64])
+    def test_large_outputs_are_told_as_small_ones_are(self, kind: type) -> None:
+        values: Any = RNG.standard_normal(3 * _ROW + 5).astype(kind)
+        values[[7, _ROW + 1, _ROW + 2, -1]] = (np.nan, np.inf, np.finfo(kind).min, 1e30)
+        told = answer(values)
+        finite = values[np.isfinite(values) & (np.abs(values) < 1e30)].astype(np.float64)
+        assert (told.nan, told.infinite) == (1, 1)
+        assert told.scale == pytest.approx(np.sqrt(np.mean(finite**2)), rel=1e-6)
+
+    @pytest.mark.filterwarnings("error")
+    def test_values_whose_squares_overflow_are_values(self) -> None:
+        assert answer(np.full(_ROW, 1e25, np.float32)).scale == pytest.approx(1e25)
+        assert answer(np.full((2, _ROW), 3, np.int8)).scale == 3.0
+        assert answer(np.full(_ROW, 1e200)).scale == 0.0
 
     @pytest.mark.parametrize("shape", [(), (0,), (0, 3), (1,), (2, 1)])
     def test_outputs_of_any_shape(self, shape: tuple[int, ...]) -> None:
