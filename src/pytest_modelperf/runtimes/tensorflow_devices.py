@@ -80,10 +80,11 @@ def set_threads(device: Device) -> None:
         return
     if not _try_threads(device.threads):
         raise UsageError(
-            f"TensorFlow runs with {now or 'its default number of'} threads in this process since it was first used, "
-            f"and '{device}' cannot be had any more; name the devices in the marker, not in the call, and keep tests "
-            "with other numbers of threads in files of their own. With --modelperf-isolate=no or --pdb there is one "
-            f"process for all: measure on one device, and set {INTRA_THREADS} before pytest starts"
+            f"'{device}' cannot be had in this process: TensorFlow was used in it with "
+            f"{f'threads={now}' if now else 'its default number of threads'}, which is settled at its first use. Name "
+            "the devices in the marker, not in the call, and keep tests with other numbers of threads in files of "
+            "their own. With --modelperf-isolate=no or --pdb all is one process: measure on one device, and set "
+            f"{INTRA_THREADS} before pytest starts"
         )
     for name in (INTRA_THREADS, INTER_THREADS) if given is not None else ():
         os.environ.pop(name, None)

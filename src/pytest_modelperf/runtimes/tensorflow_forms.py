@@ -138,7 +138,7 @@ def _concrete(function: Any) -> Form:
 def _function(function: Any, title: str, variables: Callable[[], Mapping[str, Any] | None] = lambda: None) -> Form:
     signature = _function_signature(function)
     # With an input signature all other arguments have their default, and may not be given.
-    settled = {} if signature is not None else _inference(function.python_function)
+    settled = {} if signature is not None else _inference(function.function_type.parameters)
     return Form(
         title,
         "tf.function",
@@ -158,7 +158,7 @@ def _callable(model: Any, title: str) -> Form:
         )
     if is_a(model.__call__, FUNCTION):
         return _function(model.__call__, title, _variables_of(model))
-    settled = _inference(model)
+    settled = _inference(inspect.signature(model).parameters)
     return Form(
         title,
         "tf.function",
@@ -168,9 +168,9 @@ def _callable(model: Any, title: str) -> Form:
     )
 
 
-def _inference(call: Callable[..., Any]) -> dict[str, bool]:
+def _inference(parameters: Mapping[str, Any]) -> dict[str, bool]:
     """What tells a function with the parameter `training` that it is not trained now."""
-    return {"training": False} if "training" in inspect.signature(call).parameters else {}
+    return {"training": False} if "training" in parameters else {}
 
 
 def _variables_of(owner: Any) -> Callable[[], Mapping[str, Any] | None]:
