@@ -189,7 +189,7 @@ class Conformance:
             first = self.called(session, calls[0])
             kept = first.copy()
             other = session.bind({name: Value(-value.array, value.dtype) for name, value in network.drawn(2).items()})
-            for call in (other, *calls):
+            for call in (*calls, other):
                 self.called(session, call)
         np.testing.assert_array_equal(first, kept)
 

@@ -35,6 +35,7 @@ class TestModule(_Torch):
 
 
 class TestTorchScript(_Torch):
+    cycles = 30
     mistakes: ClassVar[Mapping[str, Told]] = {**_OF_OPERATORS, "unknown": "raises"}
 
     def build(self, folder: Path) -> object:
@@ -67,6 +68,7 @@ class TestExportedProgram(_Torch):
 class TestCallable(Conformance):
     runtime = CallableRuntime()
     signature = None
+    cycles = 30
     tells_weights = False
     sets_threads = False
     mistakes: ClassVar[Mapping[str, Told]] = {**_OF_OPERATORS, "dtype": "unseen", "rank": "unseen"}
