@@ -36,7 +36,10 @@ def interpreter_class() -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        from tensorflow.lite import Interpreter  # the same, before it had a package of its own
+        # The same, before it had a package of its own.
+        import tensorflow
+
+        return tensorflow.lite.Interpreter
     return Interpreter
 
 
