@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -99,13 +99,15 @@ class Folder:
         env: Mapping[str, str] | None = None,
         before: Callable[[], None] | None = None,
         autoload: bool = False,
+        launcher: Sequence[str] = (),
     ) -> subprocess.Popen[str]:
         """Start `pytest` with these arguments, and do not wait for its end.
 
+        `launcher` are arguments of Python that come before, as those of torchrun.
         `env` are more variables; `before` runs in the new process, before it becomes pytest. Only with `autoload` are
         other plugins than ours loaded.
         """
-        command = [sys.executable, "-m", "pytest", *([] if autoload else ["-p", "modelperf"]), *arguments]
+        command = [sys.executable, *launcher, "-m", "pytest", *([] if autoload else ["-p", "modelperf"]), *arguments]
         return subprocess.Popen(
             command,
             cwd=self.path,

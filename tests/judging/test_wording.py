@@ -60,6 +60,7 @@ def test_an_alarm_needs_the_cases_own_level_and_same_does_not() -> None:
             "the declared inputs changed, x (batch, 64) → x (batch, 96)",
         ),
         ({}, {"runtime": "openvino"}, "the runtime asked for changed, none → openvino"),
+        ({"processes": "2"}, {"processes": "4"}, "the number of processes changed, 2 → 4"),
     ],
 )
 def test_other_work_is_told_from_the_same(then: dict[str, str], now: dict[str, str], expected: str) -> None:

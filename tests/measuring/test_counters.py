@@ -50,6 +50,21 @@ def test_what_our_processes_use_is_ours() -> None:
     assert mine.read().ours - before.ours >= 0.2
 
 
+def test_what_processes_use_that_belong_to_the_run_is_ours() -> None:
+    with subprocess.Popen([sys.executable, "-c", BURN.format(60)]) as process:
+        mine = Counters([process.pid])
+        before = mine.read()
+        while mine.read().ours - before.ours < 0.2:
+            time.sleep(0.05)
+        process.kill()
+
+
+def test_a_process_of_the_run_may_be_gone() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    assert Counters([process.pid]).read().ours > 0
+
+
 def test_what_other_processes_use_is_not() -> None:
     mine = Counters()
     before = mine.read()

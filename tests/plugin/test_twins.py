@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pytest_modelperf.plugin.twins import _ended, side_by_side
+from pytest_modelperf.plugin.twins import how_ended, side_by_side
 
 
 def report(when: str, outcome: str, longrepr: Any = None) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def crash(message: str) -> dict[str, Any]:
     ],
 )
 def test_how_a_test_ended_is_told_by_its_reports(reports: list[dict[str, Any]], how: str) -> None:
-    ended = _ended(reports)
+    ended = how_ended(reports)
     assert str(ended) == how
     assert ended.passed is (how == "passed")
 

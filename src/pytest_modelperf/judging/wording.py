@@ -14,8 +14,12 @@ from .ratio import Ratio
 # The interval that is shown, and that *same* is judged by: 95%, as everywhere.
 SHOWN_LEVEL = 0.05
 # The conditions that hold what the test declares, with their names for people: other inputs are other work, and so is
-# another runtime, or the same with other options.
-DECLARED = {"inputs": "the declared inputs", "runtime": "the runtime asked for"}
+# another runtime, or the same with other options, or a model of another number of processes.
+DECLARED = {
+    "inputs": "the declared inputs",
+    "runtime": "the runtime asked for",
+    "processes": "the number of processes",
+}
 
 
 def worded(verdict: Verdict, found: Ratio) -> Verdict:

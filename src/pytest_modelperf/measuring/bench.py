@@ -78,6 +78,9 @@ class LocalBench:
         self._readings: list[Reading] = []
         self._begun = {"memory.start": float(start_bytes)} if start_bytes else {}
         self._calls: dict[int, Callable[[], Any]] = {}
+        # Of the case that is being made ready.
+        self._unavailable: dict[str, str] = {}
+        self._first_seconds = 0.0
         start = perf_counter()
         self._session = open_session()
         self._session.wait()
@@ -133,19 +136,13 @@ class LocalBench:
         return self.opened
 
     def prepare(self, order: Prepare) -> Prepared:
-        axes = self._cases[order.case]
+        steps = {"whole": self._whole, "admit": self._admitted, "call": self._called, "finish": self._finished}
         try:
-            memory.give_back()
-            unavailable = self._reset_peak()
-            refusal = self._refusal(axes, self._peak(unavailable).get("memory.peak", 0.0))
-            if refusal:
-                return Prepared("out of memory", refusal)
-            with self._session.running():
-                return self._ready(order, axes, unavailable)
+            return steps[order.step](order)
         except Exception as error:  # noqa: BLE001 - whatever a model raises is this case's result
             failure = error
         self._calls.pop(order.case, None)
-        return self._failure(failure, axes)
+        return self._failure(failure, self._cases[order.case])
 
     def block(self, order: Block) -> Samples:
         call, session = self._calls[order.case], self._session
@@ -166,32 +163,55 @@ class LocalBench:
         failure = self._failure(problem, self._cases[order.case])
         return Samples(error=failure.reason, out_of_memory=failure.status == "out of memory")
 
-    def _ready(self, order: Prepare, axes: Mapping[str, int], unavailable: dict[str, str]) -> Prepared:
+    def _whole(self, order: Prepare) -> Prepared:
+        for step in (self._admitted, self._called):
+            prepared = step(order)
+            if prepared.status != "ok":
+                return prepared
+        with self._session.running():
+            warmup, call_seconds = self._warm_up(self._calls[order.case], prepared.call_seconds, order.seconds)
+        return msgspec.structs.replace(self._finished(order), warmup=warmup, call_seconds=call_seconds)
+
+    def _admitted(self, order: Prepare) -> Prepared:
+        """Whether the case is to be tried."""
+        memory.give_back()
+        self._unavailable = self._reset_peak()
+        held = self._peak(self._unavailable).get("memory.peak", 0.0)
+        refusal = self._refusal(self._cases[order.case], held)
+        return Prepared("out of memory", refusal) if refusal else Prepared("ok")
+
+    def _called(self, order: Prepare) -> Prepared:
+        """The first call, and its time."""
         session = self._session
-        call = session.bind(drawing.draw(self._inputs, axes))
-        start = perf_counter()
-        call()
-        session.wait()
-        first_seconds = perf_counter() - start
-        warmup, call_seconds = self._warm_up(call, first_seconds, order.seconds)
-        figures = {"cold_start.load": self.opened.load_seconds, "cold_start.first_call": first_seconds}
+        with session.running():
+            call = session.bind(drawing.draw(self._inputs, self._cases[order.case]))
+            start = perf_counter()
+            call()
+            session.wait()
+            self._first_seconds = perf_counter() - start
+        self._calls[order.case] = call
+        return Prepared("ok", call_seconds=self._first_seconds)
+
+    def _finished(self, order: Prepare) -> Prepared:
+        """All that is to be told of a case that is warm, but for its warm-up and the time of a call."""
+        axes, unavailable = self._cases[order.case], self._unavailable
+        figures = {"cold_start.load": self.opened.load_seconds, "cold_start.first_call": self._first_seconds}
         figures |= self._begun | self._peak(unavailable)
         asked = drawing.draw(self._inputs, axes)
         # Before a function writes into it.
         digest, differ = drawing.digest(asked), drawing.samples_differ(self._inputs, asked)
-        first, second = (self._answers(order.case, values) for values in (drawing.copied(asked), asked))
+        with self._session.running():
+            first, second = (self._answers(order.case, values) for values in (drawing.copied(asked), asked))
         notes, counts = answers.remarks(first, second, differ)
-        self._calls[order.case] = call
         if "memory.peak" in figures:
             self._readings.append(Reading(drawing.nbytes(self._inputs, axes), int(figures["memory.peak"])))
+        facts = self._session.facts
         return Prepared(
             "ok",
-            call_seconds=call_seconds,
-            warmup=warmup,
             figures=figures,
             unavailable=unavailable,
-            counts={**_counts(session.facts), **counts},
-            notes=(*session.facts.notes, *notes),
+            counts={**_counts(facts), **counts},
+            notes=(*facts.notes, *notes),
             weights=self.opened.weights,
             inputs=digest,
             outputs=answers.kept(first, second),

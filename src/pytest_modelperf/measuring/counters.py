@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,15 +46,19 @@ class Events:
 
 
 class Counters:
-    """Reads them for this process and all that it has started by now.
+    """Reads them for this process, for those of `others`, and for all that they have started by now.
 
     `cpus` is how many count: those that we may run on, or all of them where that is no restriction. `sums` is how many
     of the system's figures a reading adds up, each of them rounded to its clock tick.
     """
 
-    def __init__(self) -> None:
-        me = psutil.Process()
-        self._processes = {process.pid: 0.0 for process in [me, *me.children(recursive=True)]}
+    def __init__(self, others: Iterable[int] = ()) -> None:
+        self._processes: dict[int, float] = {}
+        for pid in (os.getpid(), *others):
+            # Who looks at us has yet to notice that one is gone.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                root = psutil.Process(pid)
+                self._processes |= {process.pid: 0.0 for process in [root, *root.children(recursive=True)]}
         everyone = range(len(psutil.cpu_times(percpu=True)))
         allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(everyone)
         self._restricted = sorted(allowed.intersection(everyone)) if len(allowed) < len(everyone) else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -67,11 +68,20 @@ class Unable(Message, frozen=True):
     reason: str
 
 
+# Of making a case ready: all of it, or in turn whether it fits, its first call, and, after warm-up by blocks, the rest.
+Step = Literal["whole", "admit", "call", "finish"]
+
+
 class Prepare(Message, frozen=True):
-    """Bind the inputs of a case, call it a first time, warm it up for at most `seconds`."""
+    """Bind the inputs of a case, call it a first time, warm it up for at most `seconds`.
+
+    Processes that call one model together are told `step` by step, so that all make the same calls: none may call what
+    another has no memory for, nor end its warm-up before the others do.
+    """
 
     case: int
     seconds: float
+    step: Step = "whole"
 
 
 class Prepared(Message, frozen=True):

@@ -85,6 +85,10 @@ class Channel(Generic[Answer]):
         answer: Answer = from_bytes(self._connection.recv_bytes(), self._incoming)
         return answer
 
+    def fileno(self) -> int:
+        """What tells that a message is there: for `multiprocessing.connection.wait`."""
+        return self._connection.fileno()
+
     def close(self) -> None:
         self._connection.close()
 
@@ -145,15 +149,22 @@ class Peer(Generic[Answer]):
         try:
             return self._channel.receive(limit)
         except TimeoutError:
-            self._before_kill(self)
-            self.kill()
-            remedy = self._remedy if timeout_s is None else ""
-            raise Lost(self.name, Fate(f"gave no answer for {limit:g} s and was killed", remedy=remedy)) from None
+            raise self.hung(limit, self._remedy if timeout_s is None else "") from None
         except (EOFError, OSError):
             raise self._lost() from None
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
             self.kill()
             raise Lost(self.name, Fate(f"answered nonsense ({error}) and was killed")) from error
+
+    def hung(self, limit: float, remedy: str = "") -> Lost:
+        """Kill a process that stayed silent for so many seconds; gives what there is to raise."""
+        self._before_kill(self)
+        self.kill()
+        return Lost(self.name, Fate(f"gave no answer for {limit:g} s and was killed", remedy=remedy))
+
+    def fileno(self) -> int:
+        """What tells that a message is there: for `multiprocessing.connection.wait`."""
+        return self._channel.fileno()
 
     def ask(self, message: object, timeout_s: float | None = None) -> Answer:
         """Send, and give the next message that comes back."""

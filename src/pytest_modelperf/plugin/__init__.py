@@ -5,6 +5,7 @@ This module is loaded by every pytest run in an environment that has the plugin,
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +31,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    # Of the ranks of torchrun, rank 0 reports for all.
+    if os.environ.get("RANK", "0") != "0" and "TORCHELASTIC_RUN_ID" in os.environ and is_enabled(config):
+        from .muted import mute_reports
+
+        mute_reports(config)
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,9 +8,9 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, ClassVar, Protocol, TypeVar
 
 import pytest
 
@@ -29,13 +29,16 @@ from ..measuring.orders import (
     TakeWeights,
     Unable,
 )
-from ..measuring.peer import Lost, Peer
+from ..measuring.peer import ENDING_SECONDS, Lost, Peer
+from ..measuring.ranks import prepare_in_step
 from .messages import Broken, Collected, Finish, FromRunner, Missing, Open, OpenInstead, Refused, Stopped
 from .start import start
 from .tree import Tree
 
 Answer = TypeVar("Answer", bound=Message)
 
+# What helps a runner that needs longer than it is given.
+SILENT_REMEDY = "raise --modelperf-timeout if it needs longer"
 # Lines of a lost runner's output that its test shows.
 _LAST_LINES = 40
 # Frames of a stack that tell of pytest and of this plugin, not of the test.
@@ -68,19 +71,46 @@ class BodyLeft(Exception):
         self.runner = runner
 
 
+class RunnerPeer(Protocol):
+    """What a runner is spoken to by: a Peer, or one for the runners of all ranks."""
+
+    name: str
+    timeout_s: float
+
+    @property
+    def alive(self) -> bool: ...
+    def send(self, message: object) -> None: ...
+    def receive(self, timeout_s: float | None = None) -> FromRunner: ...
+    def ask(self, message: object, timeout_s: float | None = None) -> FromRunner: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def close(self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS) -> None: ...
+    def kill(self) -> None: ...
+
+
 class Runner:
     """The process for the marked tests of one file.
 
     Raises Lost when it dies or hangs, RunnerBroken when it cannot work.
     """
 
+    # Whether its model is called by several processes together.
+    in_step: ClassVar[bool] = False
+
     def __init__(
-        self, config: pytest.Config, path: Path, timeout_s: float, label: str = "", tree: Tree | None = None
+        self,
+        config: pytest.Config,
+        path: Path,
+        timeout_s: float,
+        label: str = "",
+        tree: Tree | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         """Start it; `ready` waits until it has collected `path`, or its counterpart in `tree`.
 
-        `label` tells twins apart (`"on cpu:threads=1"`).
+        `label` tells twins apart (`"on cpu:threads=1"`), `variables` are to be added to its environment.
         """
+        self._variables = variables or {}
         self.path, self.tree = path, tree
         self._log: IO[bytes] | None = None if _shows_output(config) else tempfile.TemporaryFile()  # noqa: SIM115
         self.name = " ".join(filter(None, ["the runner of", _relative(config, path), label]))
@@ -117,7 +147,7 @@ class Runner:
                 raise RunnerBroken(error.told("before it was ready"), words) from error
             raise
 
-    def _started(self, config: pytest.Config, timeout_s: float) -> Peer[FromRunner]:
+    def _started(self, config: pytest.Config, timeout_s: float) -> RunnerPeer:
         executable, *arguments = launch.argv("pytest_modelperf.plugin.runner")
         folder = str(config.invocation_params.dir)
         if self.tree is not None:
@@ -130,7 +160,8 @@ class Runner:
             [executable, *arguments],
             FromRunner,
             timeout_s=timeout_s,
-            remedy="raise --modelperf-timeout if it needs longer",
+            remedy=SILENT_REMEDY,
+            env={**os.environ, **self._variables},
             cwd=folder,
             output=self._log,
             before_kill=_write_stack,
@@ -211,6 +242,8 @@ class RemoteBench:
         return ""
 
     def prepare(self, order: Prepare) -> Prepared:
+        if self.runner.in_step:
+            return prepare_in_step(lambda step: self._asked(step, Prepared), self.block, order)
         return self._asked(order, Prepared)
 
     def block(self, order: Block) -> Samples:

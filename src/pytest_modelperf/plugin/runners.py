@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from .tree import Tree
 class Runners:
     """Starts runners when they are first asked for, and ends them."""
 
-    def __init__(self, config: pytest.Config, timeout_s: float) -> None:
-        self._config, self._timeout_s = config, timeout_s
+    def __init__(self, config: pytest.Config, timeout_s: float, make: Callable[..., Runner] = Runner) -> None:
+        """`make` is called as the class Runner is."""
+        self._config, self._timeout_s, self._make = config, timeout_s, make
         self._started: dict[tuple[Path, str], Runner] = {}
 
     def of(self, path: Path, label: str = "", tree: Tree | None = None) -> Runner:
@@ -30,7 +32,7 @@ class Runners:
     def begin(self, path: Path, label: str = "", tree: Tree | None = None) -> Runner:
         """The same, and do not wait until it is ready."""
         if (path, label) not in self._started:
-            self._started[path, label] = Runner(self._config, path, self._timeout_s, label, tree)
+            self._started[path, label] = self._make(self._config, path, self._timeout_s, label, tree)
         return self._started[path, label]
 
     def end(self, path: Path, label: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from ..measuring.host import read_host
 from ..measuring.locks import DeviceLocks
 from ..reporting.progress import NoProgress, ProgressLine
 from ..reporting.protocol import parse_report_option
+from . import ranks
 from .against import Against, of_worker
 from .coordinator import Coordinator
 from .examination import Bureau
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..reporting.progress import Progress
     from ..reporting.protocol import Reporter
+    from .ranks import Place
 
 # The chance of one false alarm in a whole run, over all cases that were collected (design.md).
 FAMILY_LEVEL = 0.05
@@ -47,6 +50,9 @@ def register(config: pytest.Config) -> None:
     """Register the parts of an enabled run. Raises pytest.UsageError for options that cannot be."""
     settings = config.stash[SETTINGS]
     is_worker = hasattr(config, "workerinput")
+    place = ranks.place(os.environ)
+    # Whether another process writes and reports.
+    is_silent = is_worker or (place is not None and place.rank > 0)
     host = read_host()
     try:
         machine = checked_name(settings.machine) if settings.machine else machine_name(host)
@@ -58,7 +64,9 @@ def register(config: pytest.Config) -> None:
     in_place = next((flag for name, flag in _IN_PLACE.items() if config.getoption(name, False)), "")
     in_place = in_place or ("" if settings.isolate else "--modelperf-isolate=no")
     _check_against(settings, in_place)
-    progress = _progress(config, is_worker)
+    if place is not None:
+        _check_ranks(config, settings, in_place)
+    progress = _progress(config, is_silent)
     bureau = Bureau(
         settings,
         Store(settings.baselines, machine),
@@ -73,13 +81,14 @@ def register(config: pytest.Config) -> None:
         config.stash[DESK] = desk
         config.pluginmanager.register(MarkedTests(desk), "modelperf-marked")
     else:
-        config.pluginmanager.register(Coordinator(config, bureau, locks), "modelperf-coordinator")
+        coordinator = Coordinator(config, bureau, locks) if place is None else _of_rank(config, bureau, place)
+        config.pluginmanager.register(coordinator, "modelperf-coordinator")
     if settings.against and is_worker:
         bureau.tree = of_worker(config)
     elif settings.against:
         config.pluginmanager.register(Against(config, bureau), "modelperf-against")
     config.pluginmanager.register(Run(bureau), "modelperf-run")
-    if not is_worker:
+    if not is_silent:
         config.pluginmanager.register(Summary(bureau, machine, reports), "modelperf-summary")
 
 
@@ -120,6 +129,34 @@ def _check_against(settings: Settings, in_place: str) -> None:
     raise pytest.UsageError(f"{other} {why} with --modelperf-against={settings.against}; leave one of them out")
 
 
+def _check_ranks(config: pytest.Config, settings: Settings, in_place: str) -> None:
+    """Raises pytest.UsageError for what several ranks cannot do."""
+    others = {
+        in_place: "no other process can be told its turns; run the test in one process",
+        "-n": "each rank is a process of its own already; leave it out" if config.getoption("tx", None) else "",
+        "--modelperf-against": "compare in one process, or with stored baselines" if settings.against else "",
+    }
+    for flag, remedy in others.items():
+        if flag and remedy:
+            raise pytest.UsageError(f"{flag} does not work with the several processes of torchrun: {remedy}")
+
+
+def _of_rank(config: pytest.Config, bureau: Bureau, place: Place) -> Coordinator:
+    """The coordinator of one of several ranks. Raises pytest.UsageError."""
+    from .follower import Follower
+    from .leader import Leader, Leading, RankLocks
+    from .muted import Muted
+
+    if place.rank > 0:
+        config.pluginmanager.register(Muted(config, f"rank {place.rank} of {place.size}"), "modelperf-muted")
+        return Follower(config, bureau, DeviceLocks(), place)
+    try:
+        leader = Leader(place, config.rootpath, bureau.settings.timeout_s)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    return Leading(config, bureau, RankLocks(place, _say_waiting(config, bureau.progress)), leader)
+
+
 def _check_devices(settings: Settings) -> None:
     """Raises UsageError for a device of the command line that is not there; nothing is asked for the CPU."""
     others = [device for device in settings.devices if device.kind != "cpu"]
@@ -146,9 +183,9 @@ def _say_waiting(config: pytest.Config, progress: Progress) -> Callable[[str], N
     return waiting
 
 
-def _progress(config: pytest.Config, is_worker: bool) -> Progress:
+def _progress(config: pytest.Config, is_silent: bool) -> Progress:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or is_worker:
+    if reporter is None or is_silent:
         return NoProgress()
     writer = reporter._tw
 

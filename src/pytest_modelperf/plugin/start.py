@@ -14,8 +14,8 @@ import pytest
 from .messages import Start
 from .tree import Tree
 
-# Options that a runner has values of its own for. What reports, selects, stops or distributes is the coordinator's.
-_OWN_OPTIONS: dict[str, Any] = {
+# Options by which plugins report: one process of a run does.
+REPORTING: dict[str, Any] = {
     "xmlpath": None,
     "htmlpath": None,
     "json_report": False,
@@ -25,6 +25,10 @@ _OWN_OPTIONS: dict[str, Any] = {
     "cov_source": [],
     "log_file": os.devnull,
     "durations": None,
+}
+# Options that a runner has values of its own for. What reports, selects, stops or distributes is the coordinator's.
+_OWN_OPTIONS: dict[str, Any] = {
+    **REPORTING,
     "cacheclear": False,
     "keyword": "",
     "markexpr": "",

@@ -96,7 +96,7 @@ class Twin:
                 reports.append(said.data)
             elif isinstance(said, TestDone):
                 runner.peer.pause()
-                raise _ended(reports)
+                raise how_ended(reports)
             elif isinstance(said, Broken):
                 raise RunnerBroken(f"{runner.name} failed by itself: {said.text}", said.details)
 
@@ -181,7 +181,7 @@ def _check_file(path: Path, tree: Tree) -> None:
         raise TestMissing(f"there is no {inside}")
 
 
-def _ended(reports: Sequence[Mapping[str, Any]]) -> Ended:
+def how_ended(reports: Sequence[Mapping[str, Any]]) -> Ended:
     """How a test ended that has these reports of its phases, as pytest serialises them."""
     for report in reports:
         if report["outcome"] != "passed":
