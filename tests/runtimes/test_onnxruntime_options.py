@@ -38,6 +38,7 @@ AVAILABLE = [
             {"graph_optimization_level": "all"},
             "the option graph_optimization_level of onnxruntime is 'all'; write \"ORT_ENABLE_ALL\" or another",
         ),
+        ({"execution_mode": ["ORT_PARALLEL"]}, "the option execution_mode of onnxruntime is ['ORT_PARALLEL']; write"),
         ({"intra_op_num_threads": -1}, "the option intra_op_num_threads of onnxruntime is -1; write a number, 0 for"),
         ({"enable_mem_pattern": 1}, "the option enable_mem_pattern of onnxruntime is 1; write True or False"),
         ({"providers": "CPUExecutionProvider"}, "the option providers of onnxruntime is 'CPUExecutionProvider'; write"),

@@ -34,7 +34,7 @@ def _member(enumeration: str) -> Callable[[object], Any]:
     def member(value: object) -> Any:
         import onnxruntime  # type: ignore[import-untyped]
 
-        return getattr(onnxruntime, enumeration).__members__.get(value)
+        return getattr(onnxruntime, enumeration).__members__.get(str(value))
 
     return member
 
