@@ -223,7 +223,9 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup(GROUP, "performance of machine-learning models")
     for option in OPTIONS:
         if option.flag is not None:
-            group.addoption(option.flag, dest=option.ini, help=option.help, **_argument(option))
+            # argparse takes a sign of percent for a place to fill in.
+            text = option.help.replace("%", "%%")
+            group.addoption(option.flag, dest=option.ini, help=text, **_argument(option))
         kind: Any = {"switch": "bool", "repeatable": "linelist"}.get(option.kind, "string")
         # Not the option's own default: what is set to it is set all the same.
         default: Any = {"switch": False, "repeatable": []}.get(option.kind, "")
