@@ -294,3 +294,35 @@ def test_second(modelperf):
     first, second = outcomes(folder)
     assert first == second
     assert not any("second" in line for line in first)
+
+
+def test_a_rank_that_stops_alone_ends_all_and_tells_why(folder: Folder) -> None:
+    write(
+        folder,
+        "test_a.py",
+        """
+def test_unmarked():
+    assert RANK == "0", "no data here"
+
+
+@perf
+def test_total(modelperf):
+    modelperf(lambda x: x)
+""",
+    )
+    result = run(folder, "-x")
+    assert result.ret != 0
+    assert "rank 1 has ended its run" in "\n".join(result.outlines)
+    told = "\n".join(result.errlines)
+    assert told.count("rank 1 of 2:") == 1
+    assert "AssertionError: no data here" in told
+
+
+@pytest.mark.parametrize("option", ["--modelperf-isolate=no", "--modelperf-against=HEAD", "-n1"])
+def test_what_ranks_cannot_do_is_refused(folder: Folder, option: str) -> None:
+    write(folder, "test_a.py", "")
+    ranks = {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "a run"}
+    plugins = ["-p", "xdist"] if option == "-n1" else []
+    result = folder.run(*plugins, option, env=ranks)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "does not work with the several processes of torchrun" in "\n".join(result.errlines)
