@@ -5,8 +5,8 @@ The few trials of every run see a promise that is badly broken; the many of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Iterator, Mapping
 from functools import cache, partial
 from itertools import islice
 
@@ -40,7 +40,7 @@ def windows(noise: Noise, rng: np.random.Generator, trials: int) -> Iterator[Jud
     """An unchanged run, and a window of accepted ones, on a machine whose other tests are known."""
     runs = _records(noise(rng, trials * ((OTHERS + 1) * RUNS + 1), ROUNDS))
     for _ in range(trials):
-        known = Experiences(_window(runs) for _ in range(OTHERS)).of("")
+        known = Experiences(_window(runs, f"test_{number}") for number in range(OTHERS)).of("")
         yield partial(compare, CASE, next(runs), _window(runs), tolerance=0.0, conditions={}, experience=known)
 
 
@@ -58,11 +58,11 @@ def _records(logs: Logs) -> Iterator[CaseRecord]:
     return (CaseRecord(HARDWARE, len(rounds), located(rounds, FAST_ROUNDS)) for rounds in logs)
 
 
-def _window(runs: Iterator[CaseRecord]) -> Baseline:
-    return baseline(*islice(runs, RUNS), conditions={})
+def _window(runs: Iterator[CaseRecord], test: str = "") -> Baseline:
+    return dataclasses.replace(baseline(*islice(runs, RUNS), conditions={}), test=test)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Shares:
     """In how many of all trials the 95% interval held the truth, and *slower* was said at either level."""
 
@@ -89,17 +89,51 @@ def _holds(verdict: Verdict) -> bool:
     return verdict.change is not None and verdict.change.low <= 1.0 <= verdict.change.high
 
 
-everywhere = pytest.mark.parametrize("noise", NOISES)
-either = pytest.mark.parametrize("comparison", ["windows", "pairs"])
+def cases(known: Mapping[tuple[str, str], str] | None = None) -> pytest.MarkDecorator:
+    """Every comparison with every noise; `known` are those that break the promise, each with its figure."""
+    given = [(comparison, noise) for noise in NOISES for comparison in ("windows", "pairs")]
+    marked = {case: (pytest.mark.xfail(reason=figure),) for case, figure in (known or {}).items()}
+    return pytest.mark.parametrize(
+        ("comparison", "noise"), [pytest.param(*case, marks=marked.get(case, ())) for case in given]
+    )
 
 
-@either
-@everywhere
+@cases()
 def test_intervals_hold_the_truth(comparison: str, noise: str) -> None:
     assert shares(comparison, noise, FEW).held >= 0.95 - POINTS - chance_band(0.95, FEW)
 
 
-@either
-@everywhere
+@cases()
 def test_alarms_are_as_rare_as_their_level(comparison: str, noise: str) -> None:
     assert shares(comparison, noise, FEW).slower <= SINGLE + chance_band(SINGLE, FEW)
+
+
+@pytest.mark.slow
+@cases(
+    {
+        ("windows", "quiet"): "holds it in 97.6%: what the machine is learnt to be is drawn toward what is stated",
+        ("pairs", "quiet"): "holds it in 98.2%: four degrees of freedom do not tell that pairs spread so little",
+    }
+)
+def test_intervals_hold_the_truth_within_a_point_and_a_half(comparison: str, noise: str) -> None:
+    assert shares(comparison, noise, MANY).held == pytest.approx(0.95, abs=POINTS)
+
+
+@pytest.mark.slow
+@cases({("windows", "two states of rounds"): "5.5%: a run that was slow throughout looks like no other of its window"})
+def test_a_single_case_alarms_at_most_at_its_level(comparison: str, noise: str) -> None:
+    assert shares(comparison, noise, MANY).slower <= SINGLE
+
+
+# Before they are confirmed: measured again twice, alarms were 0.07% of heavy tails, 0.2% of two states of rounds, and
+# still 1.9% of two states of runs.
+@pytest.mark.slow
+@cases(
+    {
+        ("windows", "heavy tailed"): "0.55%: the tails of runs are heavier than those of t",
+        ("windows", "two states of runs"): "1.9%: a window of five may lie in one state",
+        ("windows", "two states of rounds"): "2.7%: a run that was slow throughout looks like no other of its window",
+    }
+)
+def test_each_case_of_ten_alarms_at_most_at_its_level(comparison: str, noise: str) -> None:
+    assert shares(comparison, noise, MANY).slower_of_ten <= OF_TEN
