@@ -17,6 +17,7 @@ from pytest_modelperf.plugin.messages import (
     Collected,
     FromRunner,
     Judged,
+    Missing,
     Refused,
     Reported,
     RunTest,
@@ -255,6 +256,7 @@ def test_ranks_that_are_asked_for_other_work_are_told() -> None:
         (reported("passed"), False),
         (reported("skipped"), True),
         (Refused("no"), True),
+        (Missing("no"), True),
         (TERMS, False),
     ],
 )

@@ -222,7 +222,9 @@ def is_wrong(message: FromRunner) -> bool:
         return bool(message.data["outcome"] != "passed")
     if isinstance(message, Prepared):
         return message.status != "ok"
-    return isinstance(message, Refused | Broken | Stopped) or (isinstance(message, Samples) and bool(message.error))
+    return isinstance(message, Missing | Refused | Broken | Stopped) or (
+        isinstance(message, Samples) and bool(message.error)
+    )
 
 
 def told(message: FromRunner) -> str:
