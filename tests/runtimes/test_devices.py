@@ -35,6 +35,17 @@ def test_without_torch_onnxruntime_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
     assert devices.present()["cuda:0"] == "NVIDIA H200"
 
 
+def test_tensorflow_is_asked_where_the_driver_has_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in ("_of_torch", "_of_onnxruntime", "_of_openvino"):
+        monkeypatch.setattr(devices, other, dict)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr("pytest_modelperf.runtimes.tensorflow_devices.accelerators", lambda: {"cuda:0": "NVIDIA L4"})
+    monkeypatch.setattr(devices.cuda_driver, "names", tuple)
+    assert list(devices.present()) == ["cpu"]
+    monkeypatch.setattr(devices.cuda_driver, "names", lambda: ("NVIDIA L4",))
+    assert devices.present()["cuda:0"] == "NVIDIA L4"
+
+
 def test_openvino_has_devices_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "_of_torch", lambda: {"cuda:0": "NVIDIA H200"})
     monkeypatch.setattr(devices, "_of_openvino", lambda: {"gpu:0": "Intel Arc"})

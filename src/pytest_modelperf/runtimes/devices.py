@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .. import launch
 from ..errors import PeerLost
+from . import cuda_driver
 
 # Importing torch and waking a GPU takes seconds; a driver that hangs takes for ever.
 TIMEOUT_S = 60.0
@@ -24,9 +25,11 @@ _CPUINFO = Path("/proc/cpuinfo")
 def present() -> dict[str, str]:
     """The devices by name, each with what it is: `{"cpu": "AMD EPYC × 2", "cuda:0": "NVIDIA H200"}`.
 
-    torch is asked, else onnxruntime, and OpenVINO, which has devices of its own; without them there is the CPU.
+    torch is asked, else onnxruntime, else TensorFlow, and OpenVINO, which has devices of its own; without them there is
+    the CPU.
     """
-    return {"cpu": f"{_cpu()} × {os.cpu_count() or 1}", **(_of_torch() or _of_onnxruntime()), **_of_openvino()}
+    cuda = _of_torch() or _of_onnxruntime() or _of_tensorflow()
+    return {"cpu": f"{_cpu()} × {os.cpu_count() or 1}", **cuda, **_of_openvino()}
 
 
 def ask_present(timeout_s: float = TIMEOUT_S) -> dict[str, str]:
@@ -67,6 +70,15 @@ def _of_onnxruntime() -> dict[str, str]:
     if importlib.util.find_spec("onnxruntime") is None:
         return {}
     from .onnxruntime import accelerators
+
+    return accelerators()
+
+
+def _of_tensorflow() -> dict[str, str]:
+    # Importing it takes seconds, which a machine without a GPU is spared.
+    if importlib.util.find_spec("tensorflow") is None or not cuda_driver.names():
+        return {}
+    from .tensorflow_devices import accelerators
 
     return accelerators()
 

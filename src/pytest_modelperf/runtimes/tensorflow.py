@@ -147,6 +147,8 @@ class TensorFlowSession:
         if self._file is not None:
             return folder_weights(self._file) if self._file.is_dir() else file_weights({"model": self._file})
         variables = form.variables()
+        if variables is None and form.pending:
+            raise ModelError(f"{form.title} {form.pending}")
         return None if variables is None else values.weights(variables)
 
     def load_weights(self, weights: Mapping[str, Weight]) -> None:
@@ -201,9 +203,8 @@ class TensorFlowSession:
         if len(operators) < self.facts.counts.get("fallback_nodes", 0):
             return
         kinds = ", ".join(sorted(set(operators)))
-        notes = (
-            (f"{len(operators)} of the operators ran on the CPU instead of '{self._device}': {kinds}",) if kinds else ()
-        )
+        note = f"{len(operators)} of the operators ran on the CPU instead of '{self._device}': {kinds}"
+        notes = (note,) if operators else ()
         self.facts = replace(self.facts, counts={"fallback_nodes": len(operators)}, notes=notes)
 
 

@@ -41,7 +41,8 @@ class Form:
 
     `graph` gives what executes the model on such arguments. `arrange` makes inputs by name into arguments.
     `variables()` are those that are known by now, by names that are the same in every process; None where nobody
-    tells. `versions` are those of other libraries than TensorFlow; `keeps` is what must stay in memory.
+    tells, and `pending` says why where that will change. `versions` are those of other libraries than TensorFlow;
+    `keeps` is what must stay in memory.
     """
 
     title: str
@@ -50,6 +51,7 @@ class Form:
     variables: Callable[[], Mapping[str, Any] | None]
     signature: Signature | None = None
     arrange: Callable[[Mapping[str, Any]], Arguments] = by_name
+    pending: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     keeps: object = None
 

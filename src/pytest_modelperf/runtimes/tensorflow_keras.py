@@ -88,6 +88,7 @@ def of_model(model: Any, place: str, title: str = "") -> Form:
         lambda: _variables(there),
         _of_any_dtype(signature),
         arrange,
+        "has no variables before its first call; call it once in the fixture",
         {"keras": keras.__version__},
     )
 
