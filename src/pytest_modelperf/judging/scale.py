@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..domain.baseline import CaseRecord
 from .ratio import LEAST_ROUNDS, Ratio, Side, own_factor, ratio, stated_spread
 from .spread import Factor, drawn
+from .statistics import LEVEL
 
 # What is known of a machine's runs, by scale ("" for times); on a scale that is not named, nothing.
 Experience = Mapping[str, Factor]
@@ -17,7 +18,7 @@ Experience = Mapping[str, Factor]
 class Scaled:
     """A ratio, the yardstick that both sides were divided by ("" for none), and how much narrower that made it.
 
-    `gain` is the standard error of the ratio of times over that of this one.
+    `gain` is the width of the interval of the ratio of times over that of this one.
     """
 
     ratio: Ratio
@@ -35,13 +36,14 @@ def compared(
 ) -> Scaled:
     """The ratio of now to `then`, with the spread between runs from `among`, on the scale where it is known best.
 
-    Scaled where both sides have the same yardstick and it helps: of all ways the one with the smallest standard error,
-    which the spreads between runs and rounds tell and not the ratio. A yardstick of the wrong kind, or a disturbed one,
-    makes it larger. What runs in common spread on a scale is drawn toward what the machine is known for.
+    Scaled where both sides have the same yardstick and it helps: of all ways the one with the narrowest interval, which
+    the spreads between runs and rounds tell and not the ratio. A yardstick of the wrong kind, or a disturbed one, makes
+    it wider. What runs in common spread on a scale is drawn toward what the machine is known for.
     """
     found = {scale: on_scale(scale, now, then, among, experience, drifting=drifting) for scale in _scales(now, then)}
-    best = min(found, key=lambda scale: found[scale].error)
-    return Scaled(found[best], best, found[""].error / found[best].error if found[best].error else 1.0)
+    widths = {scale: one.half_width(LEVEL) for scale, one in found.items()}
+    best = min(widths, key=lambda scale: widths[scale])
+    return Scaled(found[best], best, widths[""] / widths[best] if widths[best] else 1.0)
 
 
 def on_scale(
