@@ -203,6 +203,7 @@ def test_lives(modelperf, total):
     return folder, run(folder, "--modelperf-update")
 
 
+@pytest.mark.slow
 def test_tests_fail_on_all_ranks_alike(failed: tuple[Folder, pytest.RunResult]) -> None:
     folder, result = failed
     assert result.ret != 0
@@ -213,12 +214,14 @@ def test_tests_fail_on_all_ranks_alike(failed: tuple[Folder, pytest.RunResult]) 
     ]
 
 
+@pytest.mark.slow
 def test_a_broken_budget_is_told_once(failed: tuple[Folder, pytest.RunResult]) -> None:
     _, result = failed
     assert "over budget" in said(result, "test_budget")
     assert len(re.findall(r"^_+ test_budget _+$", "\n".join(result.outlines + result.errlines), re.M)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("test", "words"),
     [
@@ -234,6 +237,7 @@ def test_what_goes_wrong_on_one_rank_is_told_by_its_number(
     assert words in said(result, test)
 
 
+@pytest.mark.slow
 def test_ranks_that_collect_other_tests_end_with_the_difference(folder: Folder) -> None:
     write(
         folder,
@@ -251,6 +255,7 @@ def test_total(modelperf, number):
     assert told in "\n".join(result.errlines)
 
 
+@pytest.mark.slow
 def test_the_run_ends_where_a_rank_is_gone(folder: Folder) -> None:
     write(
         folder,
@@ -268,6 +273,7 @@ def test_total(modelperf):
     assert re.search(r"rank\s*: 1 .*\n\s*exitcode\s*: -9", "\n".join(result.errlines))
 
 
+@pytest.mark.slow
 def test_all_ranks_stop_at_the_first_failure(folder: Folder) -> None:
     write(
         folder,
@@ -296,6 +302,7 @@ def test_second(modelperf):
     assert not any("second" in line for line in first)
 
 
+@pytest.mark.slow
 def test_a_rank_that_stops_alone_ends_all_and_tells_why(folder: Folder) -> None:
     write(
         folder,

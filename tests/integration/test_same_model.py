@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -158,12 +159,15 @@ def suspect(new_folder: Callable[[], Folder]) -> Folder:
     return folder
 
 
+@pytest.mark.slow
 def test_a_suspect_is_confirmed_with_the_weights_it_had(suspect: Folder) -> None:
     result = suspect.run(BRIEF, TOLERANT, env=SLOWER)
     result.assert_outcomes(failed=1)
-    assert "measured 3 times, each in a fresh runner: +" in said(result, "test_speed")
+    # Once may be enough: what is beyond doubt at the first look is not measured a third time.
+    assert re.search(r"measured [23] times, each in a fresh runner: \+", said(result, "test_speed"))
 
 
+@pytest.mark.slow
 def test_a_suspect_that_cannot_be_confirmed_says_why(suspect: Folder) -> None:
     result = suspect.run(BRIEF, TOLERANT, env={**SLOWER, "WIDE": "1"})
     assert "could not be measured again: it is not the model that was opened on cpu: its weights are" in summary(result)
