@@ -170,7 +170,7 @@ class Runner:
     def check(self, test: str) -> None:
         """Raises RunnerBroken, with the collection errors, when the runner did not collect this test."""
         assert self._collected is not None
-        if self.has(test):
+        if test in self._collected.tests:
             return
         problems = "\n".join(self._collected.problems)
         if problems:
@@ -182,10 +182,6 @@ class Runner:
             "process that imports it",
             "\n".join(["it found:", *self._collected.tests]),
         )
-
-    def has(self, test: str) -> bool:
-        """Whether it has collected this test."""
-        return self._collected is not None and test in self._collected.tests
 
     def last_words(self) -> str:
         """The end of what the process wrote to its standard output and error."""
