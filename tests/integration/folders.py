@@ -119,11 +119,11 @@ class Folder:
         )
 
     @staticmethod
-    def finish(process: subprocess.Popen[str]) -> pytest.RunResult:
+    def finish(process: subprocess.Popen[str], limit_s: float = LIMIT_S) -> pytest.RunResult:
         """Wait for a run's end, and show its output where a test fails."""
         began = time.monotonic()
         try:
-            out, err = process.communicate(timeout=LIMIT_S)
+            out, err = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
