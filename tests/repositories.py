@@ -54,7 +54,7 @@ class Repository:
         """What a run must leave as it is: worktrees, the tree's changes, the stash, branches and the reflog."""
         asked = {
             "worktrees": ("worktree", "list", "--porcelain"),
-            "changes": ("status", "--porcelain", "--ignored"),
+            "changes": ("status", "--porcelain"),
             "stash": ("stash", "list"),
             "branches": ("for-each-ref",),
             "reflog": ("reflog", "--all"),
