@@ -12,7 +12,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -101,15 +101,16 @@ class RemoteDesk:
                 raise TwinDone("a twin's part is done")
 
     def judge(self, passed: bool) -> Judged:
-        self._channel.send(BodyDone(passed))
-        # Orders come first that were on their way to a body which a time limit has ended.
-        while True:
-            order = self._channel.receive()
-            if isinstance(order, WriteWeights):
-                self._channel.send(self._written_anew(order))
-            elif isinstance(order, Judged):
-                self._opener = None
-                return order
+        with _time_limit_held():
+            self._channel.send(BodyDone(passed))
+            # Orders come first that were on their way to a body which a time limit has ended.
+            while True:
+                order = self._channel.receive()
+                if isinstance(order, WriteWeights):
+                    self._channel.send(self._written_anew(order))
+                elif isinstance(order, Judged):
+                    self._opener = None
+                    return order
 
     def _next_order(self, bench: LocalBench | None) -> ToRunner:
         """The next order that is not the bench's; those are carried out."""
@@ -170,6 +171,23 @@ class RemoteDesk:
     def _check_imports(self) -> None:
         if self._imports is not None:
             self._imports.check(sys.modules)
+
+
+@contextlib.contextmanager
+def _time_limit_held() -> Iterator[None]:
+    """Hold the clock of a time limit that a signal keeps (pytest-timeout's), as long as others measure the test.
+
+    Fresh processes may take minutes, and a verdict that nobody waits for would be taken for the next test's.
+    """
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    seconds, interval = signal.setitimer(signal.ITIMER_REAL, 0.0)
+    try:
+        yield
+    finally:
+        if seconds:
+            signal.setitimer(signal.ITIMER_REAL, seconds, interval)
 
 
 def _done(bench: LocalBench, order: Prepare | Block | Release | WriteWeights | TakeWeights) -> object:
