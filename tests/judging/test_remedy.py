@@ -68,9 +68,24 @@ def test_pairs_that_differ_ask_for_a_quieter_machine() -> None:
     assert text.endswith("pairs of fresh processes are taken to spread by 13%; a quieter machine would narrow it")
 
 
+def test_pairs_with_noisy_rounds_are_no_accepted_runs() -> None:
+    pairs = dataclasses.replace(QUIET, now_rounds=0.15**2, between_runs=0.1**2, runs=5, attempts=math.inf)
+    text = told(pairs, against="main (3fa2b1c)")
+    assert text.endswith("measure longer (--modelperf-seconds), on a quieter machine")
+
+
 def test_a_change_at_the_edge_of_the_tolerance_is_told_as_that() -> None:
     text = told(dataclasses.replace(QUIET, log_ratio=math.log(1.05001), between_runs=0.01**2))
     assert text.endswith("the change lies at the edge of the accepted 5.0%; set another tolerance")
+
+
+def test_what_is_not_yet_faster_is_held_to_the_level_of_its_alarm() -> None:
+    # Its 95% interval lies below the tolerance; at the stricter level of many cases it does not.
+    found = dataclasses.replace(QUIET, log_ratio=math.log(0.93), now_rounds=0.009**2)
+    text = told(found, level=0.001)
+    match = re.match(r"known to ±([\d.]+)% where ±([\d.]+)% would tell: ", text)
+    assert match is not None, text
+    assert float(match[1]) > float(match[2])
 
 
 @given(

@@ -20,7 +20,9 @@ _HOPELESS = math.log(2.0)
 def remedy(found: Ratio, verdict: Verdict, *, seconds: float | None = None) -> str:
     """One sentence for a reader. `seconds` is the measuring time of a case in this run, if it is known."""
     tolerance = verdict.tolerance
-    level = verdict.level if found.log_ratio > math.log1p(tolerance) else SHOWN_LEVEL
+    # What lies within the tolerance is to be *same*, which alarms nobody.
+    inside = -tolerance <= math.expm1(min(found.log_ratio, 100.0)) <= tolerance
+    level = SHOWN_LEVEL if inside else verdict.level
     half, wanted = found.half_width(level), _wanted(found, tolerance)
     if half > _HOPELESS:
         return "this machine was too unsteady to tell a change of less than a factor of two; measure on a quieter one"
@@ -50,7 +52,9 @@ def _longer(found: Ratio, wanted: float, level: float, seconds: float | None) ->
     left = (wanted / found.half_width(level) * found.error) ** 2 - (found.error**2 - found.now_rounds)
     times = math.ceil(found.now_rounds / left) if left > 0.0 else math.inf
     if times > _MOST_TIMES:
-        return f"{cause}; measure longer (--modelperf-seconds), on a quieter machine, and accept more runs"
+        # Of pairs nothing was accepted.
+        also = "" if math.isinf(found.attempts) else ", and accept more runs"
+        return f"{cause}; measure longer (--modelperf-seconds), on a quieter machine{also}"
     setting = f"--modelperf-seconds={times * seconds:g}" if seconds else "more --modelperf-seconds"
     return f"{cause}; measure {times} times as long ({setting})"
 
