@@ -311,6 +311,7 @@ class Examination:
         baseline, run, terms = self._bureau.store.load(self._nodeid), self._run(), self._terms
         opened = [bench.opened for bench in self._benches]
         elsewhere = self._bureau.store.machines_with(self._nodeid) if baseline is None else ()
+        experience = self._bureau.experience(self._nodeid)
         return {
             point.case.key: compare(
                 point.case.key,
@@ -323,7 +324,7 @@ class Examination:
                 elsewhere=elsewhere,
                 unmeasured=point.reason,
                 again=[more.cases[point.case.key] for more in self._again if point.case.key in more.cases],
-                experience=self._bureau.experience(self._nodeid),
+                experience=experience,
                 tolerances=self._bureau.settings.tolerances,
             )
             for point in self._sweep
