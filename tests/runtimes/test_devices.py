@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelperf.errors import PeerLost
-from pytest_modelperf.runtimes import devices
+from pytest_modelperf.runtimes import cuda_driver, devices
 
 
 def test_the_cpu_is_always_there_with_its_name() -> None:
@@ -40,9 +40,9 @@ def test_tensorflow_is_asked_where_the_driver_has_a_gpu(monkeypatch: pytest.Monk
         monkeypatch.setattr(devices, other, dict)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     monkeypatch.setattr("pytest_modelperf.runtimes.tensorflow_devices.accelerators", lambda: {"cuda:0": "NVIDIA L4"})
-    monkeypatch.setattr(devices.cuda_driver, "names", tuple)
+    monkeypatch.setattr(cuda_driver, "names", tuple)
     assert list(devices.present()) == ["cpu"]
-    monkeypatch.setattr(devices.cuda_driver, "names", lambda: ("NVIDIA L4",))
+    monkeypatch.setattr(cuda_driver, "names", lambda: ("NVIDIA L4",))
     assert devices.present()["cuda:0"] == "NVIDIA L4"
 
 

@@ -250,7 +250,12 @@ def test_outputs_of_all_kinds() -> None:
 
 def test_functions_that_are_debugged_operator_by_operator_run_as_graphs(scaled: Scaled) -> None:
     seen: list[bool] = []
-    looked = tf.function(lambda x: seen.append(tf.executing_eagerly()) or x)
+
+    def look(x: Any) -> Any:
+        seen.append(tf.executing_eagerly())
+        return x
+
+    looked = tf.function(look)
     tf.config.run_functions_eagerly(True)
     try:
         answers(looked, [value(1)])

@@ -11,6 +11,7 @@ import pytest
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.session import DeviceMemory
 from pytest_modelperf.errors import DeviceMissing, MissingLibrary, UsageError
+from pytest_modelperf.runtimes import cuda_driver
 from pytest_modelperf.runtimes import tensorflow_devices as devices
 from pytest_modelperf.runtimes.tensorflow_devices import GIVEN_THREADS, INTER_THREADS, INTRA_THREADS
 
@@ -105,7 +106,7 @@ def test_memory_is_the_allocator_s_on_a_gpu_alone(make: Any) -> None:
 
 
 def test_versions(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices.cuda_driver, "version", lambda: "580.1")
+    monkeypatch.setattr(cuda_driver, "version", lambda: "580.1")
     make("NVIDIA H200")
     assert devices.versions(CPU) == {"tensorflow": "2.21.0"}
     assert devices.versions(Device("cuda")) == {

@@ -147,7 +147,7 @@ def test_inputs_that_nest_otherwise(keras: Any) -> None:
 
 
 def test_a_model_of_a_class_of_its_own_takes_the_arguments_of_its_call(keras: Any) -> None:
-    class Scaled(keras.Model):  # type: ignore[misc, name-defined]
+    class Scaled(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.dense = keras.layers.Dense(2)

@@ -371,6 +371,7 @@ class TestCuda:
         peak, free = opened.peak(), opened.free_bytes()
         assert peak is not None
         assert free is not None
+        assert peak.reserved_bytes is not None
         assert peak.reserved_bytes >= peak.peak_bytes >= 3 * 4 * 1024**2
         assert opened.asynchronous
         assert opened.facts.hardware == torch.cuda.get_device_name(0)
