@@ -36,7 +36,7 @@ class TestIr(_OpenVino):
 
 class TestLiveModel(_OpenVino):
     signature = UNNAMED
-    cycles = 30
+    cycles = 20
 
     def build(self, folder: Path) -> object:
         return openvino.Core().read_model(network.onnx_file(folder))
@@ -44,7 +44,7 @@ class TestLiveModel(_OpenVino):
 
 class TestOnnx(_OpenVino):
     natural = False
-    cycles = 30
+    cycles = 20
 
     def build(self, folder: Path) -> object:
         return network.onnx_file(folder)

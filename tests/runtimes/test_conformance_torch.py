@@ -54,7 +54,7 @@ class TestExportedProgram(_Torch):
         (Input("x", (None, None, network.FEATURES), "float32"), Input("shift", (None, network.FEATURES), "float32"))
     )
     # Opening one takes torch 0.1 s.
-    cycles = 30
+    cycles = 20
 
     def build(self, folder: Path) -> object:
         path = folder / "network.pt2"
