@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+from runtimes import saved_models
 
-FRAMEWORKS = "{'torch', 'onnx', 'onnxruntime', 'openvino', 'tensorflow', 'tensorrt', 'transformers'}"
+FRAMEWORKS = (
+    "{'torch', 'onnx', 'onnxruntime', 'openvino', 'tensorflow', 'keras', 'ai_edge_litert', 'tensorrt', 'transformers'}"
+)
 
 
 def imported_by(code: str, among: str = FRAMEWORKS) -> str:
@@ -23,7 +28,7 @@ def test_the_registry_alone_imports_not_even_numpy() -> None:
 
 
 def test_recognising_objects_and_files_imports_no_framework(tmp_path: Path) -> None:
-    for name in ("a.pt", "b.pt2", "c.onnx", "d.h5", "e.xml", "f.engine"):
+    for name in ("a.pt", "b.pt2", "c.onnx", "d.h5", "d.keras", "d.tflite", "e.xml", "f.engine"):
         (tmp_path / name).write_bytes(b"\x80\x02 not a model <net ")
     code = f"""
 from pathlib import Path
@@ -43,7 +48,22 @@ def ir_file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["program_file", "onnx_file", "ir_file"])
+@pytest.fixture
+def saved_model(tmp_path: Path) -> Path:
+    signature = saved_models.signature(("x", saved_models.tensor("x:0", saved_models.FLOAT, -1, 3)))
+    return saved_models.write(tmp_path / "saved", saved_models.graph({"serving_default": signature}))
+
+
+@pytest.fixture
+def keras_file(tmp_path: Path) -> Path:
+    layer = {"class_name": "InputLayer", "config": {"name": "x", "batch_shape": [None, 3], "dtype": "float32"}}
+    path = tmp_path / "net.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"layers": [layer]}}))
+    return path
+
+
+@pytest.mark.parametrize("name", ["program_file", "onnx_file", "ir_file", "saved_model", "keras_file"])
 def test_the_signature_of_a_file_needs_no_framework(name: str, request: pytest.FixtureRequest) -> None:
     path = request.getfixturevalue(name)
     code = f"""
