@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from integration.folders import BRIEF, SPEED, Folder, changed, unscaled
+from integration.folders import SPEED, STEADY, Folder, changed, unscaled
 from integration.projects import Project
 
 
@@ -42,7 +42,7 @@ def folder(new_folder: Callable[[], Folder]) -> Folder:
 def _accepted(new_folder: Callable[[], Folder]) -> Folder:
     folder = new_folder()
     folder.write("test_a.py", SPEED)
-    folder.run("--modelperf-update", BRIEF).assert_outcomes(passed=1)
+    folder.run("--modelperf-update", STEADY).assert_outcomes(passed=1)
     changed(folder.baseline("test_a/test_speed.json"), unscaled)
     return folder
 

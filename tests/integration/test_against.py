@@ -105,14 +105,18 @@ def test_failing_here(modelperf):
     modelperf(sleeps)
 """
 )
+# Where a word hangs on the time of short sleeps, ten rounds for each of the five pairs: of three calls one that a busy
+# machine holds up for 0.1 s would be enough.
 NOW = (
     HEAD
     + """
-@pytest.mark.modelperf(inputs=X)
+STEADY = 0.3
+
+@pytest.mark.modelperf(inputs=X, seconds=STEADY)
 def test_slower(modelperf):
     modelperf(rests)
 
-@pytest.mark.modelperf(inputs=X, sweep={"batch": [1, 2]})
+@pytest.mark.modelperf(inputs=X, seconds=STEADY, sweep={"batch": [1, 2]})
 def test_swept(modelperf):
     modelperf(sleeps)
 

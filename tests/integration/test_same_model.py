@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from integration.folders import BRIEF, SLOWER, TOLERANT, Folder, changed, said, summary, unscaled
+from integration.folders import BRIEF, SLOWER, STEADY, TOLERANT, Folder, changed, said, summary, unscaled
 from repositories import Repository
 
 pytest.importorskip("torch")
@@ -154,7 +154,7 @@ def test_a_device_that_does_not_is_refused(devices: pytest.RunResult, test: str,
 def suspect(new_folder: Callable[[], Folder]) -> Folder:
     folder = new_folder()
     folder.write("test_a.py", SUSPECT)
-    folder.run(BRIEF, TOLERANT, "--modelperf-update").assert_outcomes(passed=1)
+    folder.run(STEADY, TOLERANT, "--modelperf-update").assert_outcomes(passed=1)
     changed(folder.baseline("test_a/test_speed.json"), unscaled)
     return folder
 

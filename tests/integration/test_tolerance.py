@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from integration.folders import BRIEF, SPEED, Folder, changed, output, summary, unscaled
+from integration.folders import BRIEF, SPEED, STEADY, Folder, changed, output, summary, unscaled
 
 TESTS = (
     SPEED
@@ -22,7 +22,7 @@ def steady(new_folder: Callable[[], Folder]) -> Folder:
     """Two tests with baselines, one with a tolerance in its marker."""
     folder = new_folder()
     folder.write("test_a.py", TESTS)
-    folder.run(BRIEF, "--modelperf-update").assert_outcomes(passed=2)
+    folder.run(STEADY, "--modelperf-update").assert_outcomes(passed=2)
     for name in ("speed", "tolerant"):
         changed(folder.baseline(f"test_a/test_{name}.json"), unscaled)
     return folder
@@ -30,7 +30,7 @@ def steady(new_folder: Callable[[], Folder]) -> Folder:
 
 def test_the_marker_goes_before_the_command_line_and_that_before_the_ini_file(steady: Folder) -> None:
     steady.ini("modelperf_tolerance = 1%")
-    result = steady.run(BRIEF, "--modelperf-tolerance=0.9")
+    result = steady.run(STEADY, "--modelperf-tolerance=0.9")
     result.assert_outcomes(passed=2)
     told = summary(result)
     assert "accepts +90%" in told
