@@ -12,7 +12,7 @@ TESTS = """
 pytestmark = pytest.mark.modelperf(inputs=X)
 
 def naps(x):
-    time.sleep({1: 0.004, 2: 0.004, 16: 0.02, 3: 0.05, 6: 0.098}[len(x)])
+    time.sleep({1: 0.004, 8: 0.004, 16: 0.02, 3: 0.05, 6: 0.12}[len(x)])
     return x
 
 def odd(x):
@@ -45,10 +45,10 @@ def test_body_memory(modelperf):
 def test_body_energy(modelperf):
     assert modelperf(sleeps).best.energy.per_sample < 1
 
-@pytest.mark.modelperf(sweep={"batch": [1, 2, 16]}, budget={"latency.mean": "10 ms"}, seconds=0.05)
+@pytest.mark.modelperf(sweep={"batch": [1, 8, 16]}, budget={"latency.mean": "10 ms"}, seconds=0.05)
 def test_best_holds_the_budget(modelperf):
     sweep = modelperf(naps)
-    assert sweep.best is sweep.at(batch=2)
+    assert sweep.best is sweep.at(batch=8)
 
 @pytest.mark.modelperf(sweep={"batch": [3, 6]})
 def test_knee(modelperf):
@@ -129,9 +129,9 @@ def test_an_assert_in_the_body_explains_itself(run: pytest.RunResult, test: str,
 
 def test_the_best_case_holds_the_budget(run: pytest.RunResult) -> None:
     text = said(run, "test_best_holds_the_budget")
-    assert text.startswith("over budget: batch=16: latency.mean is 2"), "the body passed: batch=2 is the best"
+    assert text.startswith("over budget: batch=16: latency.mean is 2"), "the body passed: batch=8 is the best"
     assert re.search(r"batch=16: latency.mean is 2\d\.\d ms .*, budget ≤ 10\.0 ms", summary(run))
-    assert re.search(r"best batch=2: \d+/s over budget: batch=16: ", summary(run))
+    assert re.search(r"best batch=8: \d+/s over budget: batch=16: ", summary(run))
 
 
 def test_a_call_longer_than_the_time_is_made_three_times(run: pytest.RunResult) -> None:
