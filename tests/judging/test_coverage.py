@@ -154,7 +154,8 @@ def test_confirmed_alarms_are_at_most_at_their_level(noise: str, level: float) -
     for _ in range(trials):
         judged = next(_windows(runs, 1))
         alarms += confirmed(judged, list(islice(runs, CONFIRMATIONS)), level)
-    assert alarms / trials <= level
+    # Machines of two states lie at the level of one of ten itself: 0.30% and 0.45% by one seed, 0.65% by another.
+    assert alarms / trials <= level + chance_band(level, trials)
 
 
 def confirmed(judged: Judged, again: list[CaseRecord], level: float) -> bool:

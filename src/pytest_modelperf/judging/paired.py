@@ -24,7 +24,7 @@ from .wording import redeclared, told, worded
 PAIR_SPREAD = 0.005
 # The pairs of a run tell their spread themselves. What is stated counts for half a degree of freedom: with more, pairs
 # of two states miss the truth too often; with none, four degrees make intervals wider than they need be (simulated,
-# tests/judging/test_paired.py).
+# tests/judging/test_coverage.py).
 PAIR_FACTOR = Factor(1.0, 0.5)
 
 
