@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 
@@ -10,6 +11,7 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 from integration.folders import LIMIT_S, output, said, summary
 from integration.projects import Project
+from pexpect.popen_spawn import PopenSpawn  # type: ignore[import-untyped]
 
 WHERE = """
 @perf
@@ -22,84 +24,83 @@ def test_speed(modelperf, request):
 FAILING = WHERE.replace("len(sweep) == 1", "len(sweep) == 2")
 PROMPT = r"\(Pdb\) "
 
-Debug = Callable[..., pexpect.spawn]
+Debug = Callable[..., PopenSpawn]
 
 
 @pytest.fixture
 def debug(project: Project) -> Iterator[Debug]:
-    """Starts pytest on a terminal of its own, and kills what is left of it."""
-    started: list[pexpect.spawn] = []
+    """Starts pytest where it can be asked and answered, and kills what is left of it.
 
-    def starter(*arguments: str) -> pexpect.spawn:
-        command = ["-m", "pytest", "-p", "modelperf", "--modelperf", *arguments]
-        terminal = pexpect.spawn(
-            sys.executable,
-            command,
-            cwd=project.path,
-            env=project.environment(),
-            timeout=LIMIT_S,
-            encoding="utf-8",
-            logfile=sys.stdout,
+    Over pipes: not every sandbox lets a process have a terminal of its own.
+    """
+    started: list[PopenSpawn] = []
+
+    def starter(*arguments: str) -> PopenSpawn:
+        command = [sys.executable, "-m", "pytest", "-p", "modelperf", "--modelperf", *arguments]
+        environment = {**project.environment(), "PYTHONUNBUFFERED": "1"}
+        session = PopenSpawn(
+            command, cwd=project.path, env=environment, timeout=LIMIT_S, encoding="utf-8", logfile=sys.stdout
         )
-        started.append(terminal)
-        return terminal
+        started.append(session)
+        return session
 
     yield starter
-    for terminal in started:
-        terminal.close(force=True)
+    for session in started:
+        if session.proc.poll() is None:
+            session.kill(signal.SIGKILL)
+        session.wait()
 
 
-def _ends(terminal: pexpect.spawn) -> int | None:
-    terminal.expect(pexpect.EOF)
-    terminal.close()
-    status: int | None = terminal.exitstatus
+def _ends(session: PopenSpawn) -> int:
+    session.expect(pexpect.EOF)
+    status: int = session.wait()
     return status
 
 
 class TestDebugger:
     def test_pdb_stops_where_the_test_fails(self, project: Project, debug: Debug) -> None:
         project.write("test_model.py", FAILING)
-        terminal = debug("--pdb")
-        terminal.expect("entering PDB")
-        terminal.expect(PROMPT)
-        terminal.sendline("p sweep")
-        terminal.expect_exact("<Sweep of 1 points>")
-        terminal.expect(PROMPT)
-        terminal.sendline("p sweep.at(batch=1).latency.p50 > 0")
-        terminal.expect_exact("True")
-        terminal.expect(PROMPT)
-        terminal.sendline("q")
-        terminal.expect_exact("Exit: Quitting debugger")
-        assert _ends(terminal) == pytest.ExitCode.INTERRUPTED
+        session = debug("--pdb")
+        session.expect("entering PDB")
+        session.expect(PROMPT)
+        session.sendline("p sweep")
+        session.expect_exact("<Sweep of 1 points>")
+        session.expect(PROMPT)
+        session.sendline("p sweep.at(batch=1).latency.p50 > 0")
+        session.expect_exact("True")
+        session.expect(PROMPT)
+        session.sendline("q")
+        session.expect_exact("Exit: Quitting debugger")
+        assert _ends(session) == pytest.ExitCode.INTERRUPTED
         assert [line.split()[0] for line in project.lines("where.txt")] == ["pytest"]
 
     def test_pdb_goes_on_to_the_summary(self, project: Project, debug: Debug) -> None:
         project.write("test_model.py", FAILING)
-        terminal = debug("--pdb")
-        terminal.expect(PROMPT)
-        terminal.sendline("c")
-        terminal.expect("totals: ")
-        terminal.expect("1 failed")
-        assert _ends(terminal) == pytest.ExitCode.TESTS_FAILED
+        session = debug("--pdb")
+        session.expect(PROMPT)
+        session.sendline("c")
+        session.expect("totals: ")
+        session.expect("1 failed")
+        assert _ends(session) == pytest.ExitCode.TESTS_FAILED
 
     def test_trace_stops_before_the_test_does_anything(self, project: Project, debug: Debug) -> None:
         project.write("test_model.py", WHERE)
-        terminal = debug("--trace")
-        terminal.expect(PROMPT)
+        session = debug("--trace")
+        session.expect(PROMPT)
         assert project.lines("where.txt") == []
-        terminal.sendline("c")
-        terminal.expect("1 passed")
-        assert _ends(terminal) == pytest.ExitCode.OK
+        session.sendline("c")
+        session.expect("1 passed")
+        assert _ends(session) == pytest.ExitCode.OK
 
     def test_a_breakpoint_stops_without_isolation(self, project: Project, debug: Debug) -> None:
         project.write("test_model.py", WHERE.replace("assert", "breakpoint()\n    assert"))
-        terminal = debug("--modelperf-isolate=no")
-        terminal.expect(PROMPT)
-        terminal.sendline("p len(sweep)")
-        terminal.expect_exact("1")
-        terminal.sendline("c")
-        terminal.expect("1 passed")
-        assert _ends(terminal) == pytest.ExitCode.OK
+        session = debug("--modelperf-isolate=no")
+        session.expect(PROMPT)
+        session.sendline("p len(sweep)")
+        session.expect_exact("1")
+        session.sendline("c")
+        session.expect("1 passed")
+        assert _ends(session) == pytest.ExitCode.OK
 
     def test_a_breakpoint_in_a_runner_says_what_to_do(self, project: Project) -> None:
         calls = {"a": "breakpoint()", "b": "pytest.set_trace()", "c": "import pdb; pdb.set_trace()"}
