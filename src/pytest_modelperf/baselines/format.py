@@ -7,7 +7,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,12 +15,10 @@ import msgspec
 
 from ..domain.baseline import Baseline, CaseRecord, Location, OutputSample, Run
 from ..errors import BaselineError
-from .former import BaselineOfFormat1, RecordOfFormat1
 
-# History of the format. A file says which it is; an older one is read, a newer one is refused.
-#   1  anchor, runs (conditions, cases); format, machine, test
-#   2  anchors in place of anchor; in a record times and scaled (by yardstick) in place of log_location, spread,
-#      yardstick, scaled_location and scaled_spread; weights and outputs
+# History of the format. A file says which it is; one of another format is refused, with what to do.
+#   1  before the first release: locations of the middle rounds, which compare wrongly with those of the fast ones
+#   2  anchors, runs (conditions, cases), machine, test
 FORMAT = 2
 
 # Digits that floats keep: a log location to a few parts in a million, finer than any two runs agree.
@@ -37,13 +35,6 @@ _RANGES: dict[type, dict[str, tuple[float, float]]] = {
     CaseRecord: {"rounds": _ROUNDS},
     Location: {"location": _LOGS, "spread": _SPREADS},
     OutputSample: {"scale": (0.0, sys.float_info.max)},
-    RecordOfFormat1: {
-        "log_location": _LOGS,
-        "scaled_location": _LOGS,
-        "spread": _SPREADS,
-        "scaled_spread": _SPREADS,
-        "rounds": _ROUNDS,
-    },
 }
 
 _LOCATION = {field.name for field in dataclasses.fields(Location)}
@@ -51,8 +42,6 @@ _LOCATION = {field.name for field in dataclasses.fields(Location)}
 _BY_NAME, _FREE = ("scaled", "outputs"), ("figures", "counts")
 
 Noun = TypeVar("Noun")
-# Reads a record, which stands at a place in the file.
-Reader = Callable[[object, str, Path], CaseRecord]
 
 
 def encode(baseline: Baseline) -> str:
@@ -73,7 +62,7 @@ def decode(text: str, path: Path) -> Baseline:
     """The baseline that the text of the file at `path` holds.
 
     Raises BaselineError that names the file, the field and the remedy: for conflict markers, text that is cut off or no
-    JSON, a newer format, and fields that are missing, unknown, of the wrong type or impossible.
+    JSON, another format, and fields that are missing, unknown, of the wrong type or impossible.
     """
     conflict = _CONFLICT.search(text)
     if conflict:
@@ -83,16 +72,13 @@ def decode(text: str, path: Path) -> Baseline:
         )
     data = _parsed(text, path)
     _check_format(data, path)
-    former = data.pop("format") == 1
-    _check_names(data, BaselineOfFormat1 if former else Baseline, "", path)
-    read = _former_record if former else _record
-    # The one anchor of former times may have held no case: then there is none.
-    anchors = [_run(data["anchor"], read, "anchor", path)] if former else _runs(data["anchors"], read, "anchors", path)
+    del data["format"]
+    _check_names(data, Baseline, "", path)
     return Baseline(
         test=_converted(data["test"], str, "test", path),
         machine=_converted(data["machine"], str, "machine", path),
-        anchors=tuple(anchor for anchor in anchors if anchor.cases),
-        runs=tuple(_runs(data["runs"], read, "runs", path)),
+        anchors=tuple(_runs(data["anchors"], "anchors", path)),
+        runs=tuple(_runs(data["runs"], "runs", path)),
     )
 
 
@@ -121,23 +107,30 @@ def _check_format(data: Mapping[str, Any], path: Path) -> None:
     if found > FORMAT:
         raise _problem(
             path,
-            f"was written by a newer pytest-modelperf (format {found}, this one reads up to {FORMAT})",
+            f"was written by a newer pytest-modelperf (format {found}, this one reads {FORMAT})",
             "upgrade pytest-modelperf, or delete the file and accept a new baseline with --modelperf-update",
+        )
+    if found < FORMAT:
+        raise _problem(
+            path,
+            f"was written by an older pytest-modelperf (format {found}, this one reads {FORMAT}), "
+            "whose times are others",
+            "delete the file and accept a new baseline with --modelperf-update",
         )
 
 
-def _runs(data: object, read: Reader, where: str, path: Path) -> list[Run]:
+def _runs(data: object, where: str, path: Path) -> list[Run]:
     if not isinstance(data, list):
         raise _damaged(path, where, "is no list")
-    return [_run(run, read, f"{where}[{index}]", path) for index, run in enumerate(data)]
+    return [_run(run, f"{where}[{index}]", path) for index, run in enumerate(data)]
 
 
-def _run(data: object, read: Reader, where: str, path: Path) -> Run:
+def _run(data: object, where: str, path: Path) -> Run:
     fields = _fields(data, Run, where, path)
     cases = _converted(fields["cases"], dict[str, Any], f"{where}.cases", path)
     return Run(
         conditions=_converted(fields["conditions"], dict[str, str], f"{where}.conditions", path),
-        cases={case: read(record, f"{where}.cases[{case!r}]", path) for case, record in cases.items()},
+        cases={case: _record(record, f"{where}.cases[{case!r}]", path) for case, record in cases.items()},
     )
 
 
@@ -152,10 +145,6 @@ def _record(data: object, where: str, path: Path) -> CaseRecord:
         },
     }
     return _noun({**fields, **nested}, CaseRecord, where, path)
-
-
-def _former_record(data: object, where: str, path: Path) -> CaseRecord:
-    return _noun(data, RecordOfFormat1, where, path).today()
 
 
 def _noun(data: object, noun: type[Noun], where: str, path: Path) -> Noun:
