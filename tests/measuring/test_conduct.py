@@ -48,7 +48,7 @@ class TestMeasuring:
             batch = one.samples_per_call
             plan = schedule(0.001 * batch, 1.0)
             assert one.timing.rounds_ns == ((batch * 1_000_000,) * plan.calls,) * plan.rounds
-            assert one.timing.settling_calls == SETTLING_CALLS
+            assert one.timing.settling_calls == plan.settling
             assert one.timing.warmup == one.prepared.warmup
             assert one.timing.warmup.settled
             assert one.timing.turns == tuple(turn for turn in range(turns) if plan.takes_part(turn, turns))
@@ -302,9 +302,11 @@ class TestYardsticks:
 
     def test_one_that_two_devices_share_plays_once_a_round(self) -> None:
         ruler = FakeYardstick([])
-        benches = FakeBench([1]), FakeBench([1], device="cpu:threads=2")
+        # A block of either leaves it the time for one of its own.
+        devices = "cpu", "cpu:threads=2"
+        benches = [FakeBench([1], device=device, prepare=lambda batch: ready(0.01)) for device in devices]
         measured = conductor(*benches, yardsticks=lambda device: [ruler]).run()
-        assert len(ruler.player.orders) == schedule(0.001, 1.0).rounds
+        assert len(ruler.player.orders) == schedule(0.01, 1.0).rounds
         assert [list(one.timing.yardsticks) for one in measured if one.timing is not None] == [["fake/1"]] * 2
 
     def test_devices_are_asked_for_in_their_order(self) -> None:

@@ -10,6 +10,7 @@ from pytest_modelperf.measuring.schedule import (
     BLOCK_SECONDS,
     FEWEST_ROUNDS,
     MOST_CALLS_A_BLOCK,
+    PIPELINED_BLOCK_SECONDS,
     SETTLING_CALLS,
     SLOW_CALLS,
     Schedule,
@@ -24,9 +25,10 @@ times = st.floats(0.01, 60.0)
 @pytest.mark.parametrize(
     ("call_seconds", "seconds", "expected"),
     [
-        (1e-6, 3.0, Schedule(300, MOST_CALLS_A_BLOCK, 2)),
-        (0.001, 3.0, Schedule(250, 10, 2)),
-        (0.006, 3.0, Schedule(125, 2, 2)),
+        (1e-6, 3.0, Schedule(1000, MOST_CALLS_A_BLOCK, 2)),
+        (0.0004, 3.0, Schedule(750, 8, 2)),
+        (0.001, 3.0, Schedule(750, 3, 1)),
+        (0.006, 3.0, Schedule(250, 1, 1)),
         (0.01, 3.0, Schedule(150, 1, 1)),
         (0.1, 3.0, Schedule(15, 1, 1)),
         (0.11, 3.0, Schedule(27, 1, 0)),
@@ -43,7 +45,8 @@ def test_a_block_lasts_about_as_long_as_it_should(call_seconds: float, seconds: 
     plan = schedule(call_seconds, seconds, pipelined=pipelined)
     assert 1 <= plan.calls <= MOST_CALLS_A_BLOCK
     if 1 < plan.calls < MOST_CALLS_A_BLOCK:
-        assert plan.calls * call_seconds == pytest.approx(BLOCK_SECONDS, abs=call_seconds / 2)
+        block = PIPELINED_BLOCK_SECONDS if pipelined else BLOCK_SECONDS
+        assert plan.calls * call_seconds == pytest.approx(block, abs=call_seconds / 2)
 
 
 @given(call_times, times, st.booleans())
@@ -66,10 +69,10 @@ def test_the_time_is_kept_where_ten_rounds_fit_into_it(call_seconds: float, seco
 
 def test_pipelined_calls_take_their_share_of_the_time() -> None:
     plain, pipelined = schedule(0.001, 3.0), schedule(0.001, 3.0, pipelined=True)
-    assert pipelined.calls == plain.calls
-    assert pipelined.rounds == 136
-    assert pipelined.seconds(0.001, pipelined=True) == pytest.approx(136 * 0.022)
-    assert plain.seconds(0.001) == pytest.approx(250 * 0.012)
+    assert (plain.rounds, plain.calls) == (750, 3)
+    assert plain.seconds(0.001) == pytest.approx(750 * 0.004)
+    assert (pipelined.rounds, pipelined.calls) == (142, 10)
+    assert pipelined.seconds(0.001, pipelined=True) == pytest.approx(142 * 0.021)
 
 
 @given(st.integers(1, 200), st.integers(0, 200))

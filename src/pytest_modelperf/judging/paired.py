@@ -16,9 +16,12 @@ from .record import located, log_median, log_medians, record
 from .remedy import remedy
 from .rounds import kept_turns
 from .spread import Factor, drawn
-from .statistics import TRIM
+from .statistics import Cut
 from .wording import redeclared, told, worded
 
+# Neighbouring blocks are mostly in one state of the machine, and far apart where it changed between them: nearly a
+# median errs by a sixth less than a mean without a fifth of either end (docs/measurements/repeatability.md).
+PAIR_TRIM: Cut = (0.4, 0.4)
 # What is stated of the spread between pairs of processes beyond what their rounds explain: two processes of one model,
 # all but one stopped, agreed within 0.5% on a quiet machine (facts measured: docs/measurements/repeatability.md).
 PAIR_SPREAD = 0.005
@@ -49,7 +52,7 @@ def pair(now: Point, then: Point, hardware: str) -> Pair:
     logs = _log_ratios(now.timing, then.timing)
     if not logs:
         raise NotMeasured(f"{now.case.key} was measured on both sides and never in the same turn; measure longer")
-    return Pair(*records, located(logs, TRIM), len(logs))
+    return Pair(*records, located(logs, PAIR_TRIM), len(logs))
 
 
 def compare_pairs(

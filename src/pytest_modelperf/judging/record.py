@@ -24,7 +24,7 @@ READINGS = ("memory.peak", "memory.reserved", "memory.start", "cold_start.load",
 FAST_ROUNDS: Cut = (0.05, 0.7)
 
 # A yardstick that had its turn in fewer of the rounds tells of another stretch of time.
-YARDSTICK_SHARE = 0.25
+YARDSTICK_SHARE = 0.05
 
 _LOG_NS = math.log(1e-9)
 
@@ -34,7 +34,7 @@ def record(point: Point, hardware: str) -> CaseRecord:
 
     Times and yardsticks are located by their fast rounds, each by its own: what they tell is how fast the machine was
     in this run. Rounds that others disturbed are left out by rule (`rounds.kept`). A yardstick counts where it took its
-    turn in at least a quarter of the rounds. Raises NotMeasured for a point without timed calls.
+    turn in at least a twentieth of the rounds. Raises NotMeasured for a point without timed calls.
     """
     timing = point.timing
     if not point.ok or timing is None or not timing.calls:

@@ -6,15 +6,18 @@ import math
 from dataclasses import dataclass
 
 # A block lasts about this long. What disturbs a block mostly disturbs all of it and little of the next: many short ones
-# tell more than few long ones. Pairs of processes in turn on a busy machine were known to 0.19-0.45% after 4 s each in
-# blocks of 10 ms, and to 0.28-1.03% in blocks of 40 ms; below 10 ms the changes of turn cost more than they bring
-# (docs/measurements/repeatability.md).
-BLOCK_SECONDS = 0.01
+# tell more than few long ones. The ratio of two processes in turn on a busy machine was known to 0.2-0.6% after 0.8 s
+# each in blocks of 3 ms, to 0.7-2.4% in blocks of 10 ms; in blocks of 1 ms the changes of turn cost more than they
+# bring (docs/measurements/repeatability.md).
+BLOCK_SECONDS = 0.003
+# Calls that are queued on an accelerator fill its pipeline and drain it once a block: a longer one hides that.
+PIPELINED_BLOCK_SECONDS = 0.01
 # More calls than this in a block tell nothing new about a round.
 MOST_CALLS_A_BLOCK = 500
-# Calls at the start of a block that are made and not timed, as many as fill a block and two at the most: caches and
+# Calls at the start of a block that are made and not timed, as many as fill this time and two at the most: caches and
 # thread pools come back from the others' turn. One long call is worth more than what it is spoilt by in its first
 # milliseconds.
+SETTLING_SECONDS = 0.001
 SETTLING_CALLS = 2
 LONGEST_SETTLING_SECONDS = 0.1
 FEWEST_ROUNDS = 10
@@ -48,10 +51,11 @@ def schedule(call_seconds: float, seconds: float, *, pipelined: bool = False) ->
     """The schedule of a case from the time of one call and the measuring time, both in seconds."""
     if call_seconds > seconds:
         return Schedule(SLOW_CALLS, 1, 0, slow=True)
-    calls = max(1, min(MOST_CALLS_A_BLOCK, round(BLOCK_SECONDS / max(call_seconds, 1e-9))))
+    block = PIPELINED_BLOCK_SECONDS if pipelined else BLOCK_SECONDS
+    calls = max(1, min(MOST_CALLS_A_BLOCK, round(block / max(call_seconds, 1e-9))))
     settling = settling_calls(call_seconds)
     # A fast model fills less than a block; as many rounds as a block's time gives are enough for it.
-    block_seconds = max(Schedule(1, calls, settling).seconds(call_seconds, pipelined), BLOCK_SECONDS)
+    block_seconds = max(Schedule(1, calls, settling).seconds(call_seconds, pipelined), block)
     rounds = math.floor(seconds / block_seconds)
     return Schedule(max(FEWEST_ROUNDS, rounds), calls, settling)
 
@@ -60,4 +64,4 @@ def settling_calls(call_seconds: float) -> int:
     """How many calls at the start of a block are not timed."""
     if call_seconds > LONGEST_SETTLING_SECONDS:
         return 0
-    return min(SETTLING_CALLS, math.ceil(BLOCK_SECONDS / max(call_seconds, 1e-9)))
+    return min(SETTLING_CALLS, math.ceil(SETTLING_SECONDS / max(call_seconds, 1e-9)))
