@@ -119,3 +119,9 @@ def test_a_closed_session_binds_no_more() -> None:
     session.close()
     with pytest.raises(ModelError, match=r"double is closed; open another"):
         session.bind([value("float32")])
+
+
+def test_what_returns_before_its_work_is_done_is_refused() -> None:
+    jitted = type("PjitFunction", (Doubler,), {"__qualname__": "predict"})()
+    with pytest.raises(ModelError, match=r"jitted by JAX.*add the runtime of docs/how-to/own-runtime\.md"):
+        RUNTIME.open(jitted, CPU)

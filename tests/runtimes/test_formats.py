@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelperf.runtimes.formats import FOREIGN, foreign, seems
+from pytest_modelperf.runtimes.formats import FOREIGN, PAGE, foreign, seems
+
+# Formats of devices that only a runtime of one's own can execute.
+OF_DEVICES = (".gguf", ".mindir", ".ms", ".rknn", ".mlmodel", ".mlpackage")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +54,14 @@ def test_every_foreign_format_says_what_to_do(tmp_path: Path, suffix: str) -> No
     what, remedy = found
     assert what.startswith(("a ", "an "))
     assert "pass " in remedy
+
+
+def test_formats_of_devices_are_answered_with_the_page_that_adds_a_runtime(tmp_path: Path) -> None:
+    assert (Path(__file__).parents[2] / PAGE).is_file()
+    named = {suffix for suffix, (_, remedy) in FOREIGN.items() if f"add a runtime for it ({PAGE} of" in remedy}
+    assert named == set(OF_DEVICES)
+    (tmp_path / "Manifest.json").touch()
+    assert PAGE in (foreign(tmp_path) or ("", ""))[1]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,12 @@ from ..domain.device import Device
 from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
 from ..errors import DeviceMissing, ModelError, UsageError
+from .formats import PAGE
 from .outputs import dtypes, named, plain_array
 from .protocol import DeviceMemory, ModelFacts, Weight
+
+# The class of what `jax.jit` gives; its module has had several names.
+_JITTED = "PjitFunction"
 
 
 class CallableRuntime:
@@ -44,6 +48,11 @@ class CallableRuntime:
             )
         if inspect.iscoroutinefunction(model):
             raise ModelError(f"{name} is a coroutine function; pass a plain function that runs it to its end")
+        if type(model).__name__ == _JITTED:
+            raise ModelError(
+                f"{name} was jitted by JAX and returns before its work is done; pass a function that waits "
+                f"(lambda x: jax.block_until_ready(f(x))), or add the runtime of {PAGE} of pytest-modelperf"
+            )
         return CallableSession(model, name)
 
 

@@ -10,6 +10,9 @@ _WEIGHTS = (
     "and pass the module"
 )
 _CALL = "load it in a fixture and pass a function that calls it"
+# The page that shows how a runtime is added.
+PAGE = "docs/how-to/own-runtime.md"
+_ADD = f"{_CALL}, or add a runtime for it ({PAGE} of pytest-modelperf)"
 
 # Suffix → (what such a file is, what to do with it).
 FOREIGN: dict[str, tuple[str, str]] = {
@@ -17,16 +20,16 @@ FOREIGN: dict[str, tuple[str, str]] = {
     ".ckpt": ("a checkpoint", _WEIGHTS),
     ".bin": ("a file of weights", _WEIGHTS),
     ".safetensors": ("a safetensors file", _WEIGHTS),
-    ".gguf": ("a GGUF file", _CALL),
+    ".gguf": ("a GGUF file", _ADD),
     ".pb": (
         "a TensorFlow graph",
         "pass the folder of its SavedModel, or load it in a fixture and pass a tf.function that calls it",
     ),
-    ".mindir": ("a MindSpore model", _CALL),
-    ".ms": ("a MindSpore Lite model", _CALL),
-    ".rknn": ("an RKNN model", _CALL),
-    ".mlmodel": ("a Core ML model", _CALL),
-    ".mlpackage": ("a Core ML model", _CALL),
+    ".mindir": ("a MindSpore model", _ADD),
+    ".ms": ("a MindSpore Lite model", _ADD),
+    ".rknn": ("an RKNN model", _ADD),
+    ".mlmodel": ("a Core ML model", _ADD),
+    ".mlpackage": ("a Core ML model", _ADD),
     ".ort": ("an ONNX Runtime flatbuffer", "pass the ONNX file that it was made from"),
     ".pkl": ("a Python pickle", f"it is not opened, since that runs whatever code is in it; {_CALL}"),
     ".pickle": ("a Python pickle", f"it is not opened, since that runs whatever code is in it; {_CALL}"),
@@ -39,7 +42,7 @@ FOLDERS: dict[str, tuple[str, str]] = {
         "a transformers checkpoint",
         "load it in a fixture (AutoModel.from_pretrained) and pass the module",
     ),
-    "Manifest.json": ("a Core ML model", _CALL),
+    "Manifest.json": ("a Core ML model", _ADD),
 }
 
 # First bytes → what a file that begins with them seems to be, for people.
