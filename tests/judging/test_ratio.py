@@ -137,6 +137,7 @@ def test_the_detectable_slowdown_is_found_in_80_of_100_runs(level: float, runs: 
     machine, factor = Machine(np.random.default_rng(33), between_runs=STATED), Factor(1.0, 1e6)
     then = sides(machine, runs)
     detectable = ratio([then[0]], then, STATED, factor).detectable(0.05, level)
+    assert detectable is not None
     found = 0
     for _ in range(TRIALS):
         now = sides(machine, 1, math.log1p(detectable))
@@ -174,7 +175,21 @@ def test_a_busy_run_is_known_less_well() -> None:
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_smaller_slowdown_can_be_detected_where_less_is_accepted(tolerance: float, more: float) -> None:
     found = Ratio(0.0, 1e-4, 1e-4, 1e-4, 4, 12.0)
-    assert tolerance < found.detectable(tolerance, 0.05) <= found.detectable(tolerance + more, 0.05)
+    less, larger = (found.detectable(accepted, 0.05) for accepted in (tolerance, tolerance + more))
+    assert less is not None
+    assert larger is not None
+    assert tolerance < less <= larger
+
+
+@pytest.mark.parametrize("tolerance", [0.02, 9.0])
+@pytest.mark.parametrize(("error", "sees"), [(0.7, True), (0.9, False), (400.0, False)])
+def test_what_would_not_find_ten_times_what_is_accepted_sees_nothing(
+    tolerance: float, error: float, sees: bool
+) -> None:
+    # At 5% and many degrees of freedom it reaches 2.8 errors.
+    found = Ratio(0.0, error**2, 0.0, 0.0, 5, 1e6).detectable(tolerance, 0.05)
+    assert (found is not None) == sees
+    assert found is None or 1.0 + found < 10 * (1.0 + tolerance)
 
 
 def test_an_interval_too_wide_for_a_float_is_open() -> None:

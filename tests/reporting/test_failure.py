@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -37,6 +38,13 @@ def test_a_slowdown_figure_by_figure() -> None:
         "pytest --modelperf --modelperf-update tests/test_vision.py::test_resnet50",
     ):
         assert line in lines
+
+
+def test_a_slowdown_that_it_could_hardly_have_seen_says_so() -> None:
+    result = samples.batch_sweep()
+    blind = replace(result.verdicts["cpu batch=8"], detectable=None)
+    result = replace(result, verdicts={"cpu batch=8": blind})
+    assert re.search(r"^ +would have seen +none$", text(result, ("slower", ("cpu batch=8",))), re.M)
 
 
 def test_an_unscaled_comparison_says_so() -> None:

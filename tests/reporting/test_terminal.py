@@ -122,6 +122,22 @@ def test_evidence_of_the_comparison() -> None:
     assert "uncertain: batch=4: --modelperf-seconds=12 would tell" in text
 
 
+@pytest.mark.parametrize(
+    ("some", "words"),
+    [
+        (1, "accepts +5%, would have seen +3.1% (1 of 4 cases: none)"),
+        (4, "accepts +5%, could not have seen any slowdown"),
+    ],
+)
+def test_a_comparison_that_saw_nothing_says_so_without_a_figure(some: int, words: str) -> None:
+    result = samples.batch_sweep()
+    cases = list(result.verdicts)[:some]
+    blind = {case: replace(result.verdicts[case], detectable=None) for case in cases}
+    text = render(samples.report(replace(result, verdicts={**result.verdicts, **blind})), 160, False)
+    assert words in text
+    assert [row.split().count("none") for row in table(text)[2:6]] == [1] * some + [0] * (4 - some)
+
+
 def test_what_broke_is_told_in_words() -> None:
     text = summary("broken")
     assert "same, over budget" in text

@@ -66,7 +66,8 @@ class Verdict:
     `change` is the ratio of now to the baseline (1.1: 10% slower), with its 95% interval; `level` the chance of a
     false alarm that this case may have: *slower* and *faster* are judged at it, *same* by the 95% interval;
     `tolerance` the accepted slowdown as a fraction; `detectable` the smallest slowdown, as a fraction, that this
-    comparison would have found in 80 of 100 runs; `runs` how many accepted runs it was compared with (with `against`,
+    comparison would have found in 80 of 100 runs (None with a change: it would not have found ten times what is
+    accepted); `runs` how many accepted runs it was compared with (with `against`,
     the commit that it was compared with, "main (3fa2b1c)": how many pairs of fresh processes were measured); `scale`
     the yardstick that both sides were divided by, "" for none, and `gain` how many times narrower that made the
     interval; `conditions` what differs between the sides, `"torch 2.12.0 → 2.13.0"`; `notes` counters that changed

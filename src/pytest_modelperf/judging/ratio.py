@@ -24,6 +24,9 @@ _SPREADS = {"": UNSCALED_SPREAD, "single": 0.015, "memory": 0.02, "calls": 0.03,
 LEAST_ROUNDS = 2
 # The detectable slowdown is one that would be found in 80 of 100 runs (design.md).
 POWER = 0.8
+# A comparison that would not find ten times what is accepted finds nothing: how many thousand percent it would take is
+# no figure for a reader.
+_FARTHEST = math.log(10.0)
 
 _LARGEST_LOG = 700.0
 
@@ -102,10 +105,13 @@ class Ratio:
         half = self.half_width(level)
         return Estimate(_exp(self.log_ratio), _exp(self.log_ratio - half), _exp(self.log_ratio + half))
 
-    def detectable(self, tolerance: float, level: float) -> float:
-        """The smallest slowdown, as a fraction, that is told to lie beyond `tolerance` with the chance POWER."""
+    def detectable(self, tolerance: float, level: float) -> float | None:
+        """The smallest slowdown, as a fraction, that is told to lie beyond `tolerance` with the chance POWER.
+
+        None where even ten times what is accepted is not.
+        """
         reach = self.half_width(level) + NormalDist().inv_cdf(POWER) * self.error
-        return _exp(math.log1p(tolerance) + reach) - 1.0
+        return math.expm1(math.log1p(tolerance) + reach) if reach < _FARTHEST else None
 
 
 def ratio(now: Sequence[Side], then: Sequence[Side], stated: float, factor: Factor) -> Ratio:

@@ -128,7 +128,10 @@ def _compared(result: TestResult, case: str) -> Iterator[Fact]:
         yield "accepted slowdown", percent(verdict.tolerance)
         yield "compared with", compared_text(verdict)
         yield "level", f"{percent(verdict.level)}, the chance of a false alarm" if verdict.level else ""
-        yield "would have seen", f"a slowdown of {percent(verdict.detectable)}" if verdict.detectable else ""
+        yield (
+            "would have seen",
+            "none" if verdict.detectable is None else f"a slowdown of {percent(verdict.detectable)}",
+        )
     yield "changed since", "; ".join(map(plain, verdict.conditions))
     yield "notes", "; ".join(map(plain, verdict.notes))
     yield "reason", plain(verdict.reason)

@@ -32,7 +32,7 @@ and of the nouns below it:
                 "preemptions": 12.5 | null, "gpu": {"power cap": 3}} | null
     },
     "verdicts": {"cpu batch=8": {"word": "slower", "case": …, "change": [1.124, 1.098, 1.151, ""], "tolerance": 0.05,
-                 "level": 0.0125, "detectable": 0.031, "runs": 8, "scale": …, "conditions": […], "notes": […],
+                 "level": 0.0125, "detectable": 0.031 | null, "runs": 8, "scale": …, "conditions": […], "notes": […],
                  "counters": ["names of those that changed"], "reason": "",
                  "beside": [{"word": "hungrier", "path": "memory.peak", "before": 536870912, "now": 746586112,
                              "change": [1.39, 1.31, 1.47, ""] | null, "tolerance": 0.05 | null, "evidence": …}]}},
@@ -42,7 +42,7 @@ and of the nouns below it:
 }
 ```
 
-`low` and `high` are the ends of the 95% interval (of `change`: of the interval at `level`); null is an infinite end.
+`low` and `high` are the ends of the 95% interval; null is an infinite end.
 Unknown keys are passed over when a report is read, so that a later version may add some without a new format.
 """
 

@@ -23,6 +23,7 @@ from .words import (
     plain,
     points,
     scale_text,
+    seen_text,
     told,
     with_interval,
 )
@@ -94,11 +95,9 @@ def _compared(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     judged = [verdict for verdict in result.verdicts.values() if verdict.change is not None]
     if not judged:
         return
-    seen = [verdict.detectable for verdict in judged if verdict.detectable is not None]
-    power = f", would have seen +{percent(max(seen))}" if seen else ""
     accepts = percent(max(verdict.tolerance for verdict in judged))
     with_ = f"compared with {compared_text(max(judged, key=_runs))}" if against(result) else _baseline(judged)
-    yield f"{with_}; accepts +{accepts}{power}", "dim"
+    yield f"{with_}; accepts +{accepts}, {seen_text(judged)}", "dim"
 
 
 def _baseline(judged: Sequence[Verdict]) -> str:

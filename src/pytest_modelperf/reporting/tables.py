@@ -26,6 +26,8 @@ GAP = 2
 OPEN = "?"
 # What an ok case has in place of a figure that could not be measured.
 MISSING = "–"
+# What a comparison would have seen whose interval is too wide for any slowdown.
+NONE_SEEN = "none"
 # Behind the verdict of a case that breaks a budget or has become something else too; and where there is no room for it.
 OVER = "over budget"
 MARK = "!"
@@ -184,9 +186,13 @@ def _change(result: TestResult) -> Column:
 
 def _detectable(result: TestResult) -> Column:
     verdicts = [result.verdicts.get(point.case.key) for point in result.sweep]
-    seen = [verdict.detectable if verdict else None for verdict in verdicts]
-    cells = _aligned(["" if share is None else significant(share * 100, 2) for share in seen])
+    judged = [verdict if verdict is not None and verdict.change is not None else None for verdict in verdicts]
+    cells = _aligned(["" if verdict is None else _seen(verdict.detectable) for verdict in judged])
     return Column("detectable", (Form(("detectable", "%"), cells),))
+
+
+def _seen(slowdown: float | None) -> str:
+    return NONE_SEEN if slowdown is None else significant(slowdown * 100, 2)
 
 
 def _verdict(result: TestResult) -> Column:

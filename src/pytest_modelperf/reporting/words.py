@@ -98,6 +98,16 @@ def attempts_text(verdict: Verdict) -> str:
     return f"measured {len(verdict.attempts)} times, each in a fresh runner: {each}"
 
 
+def seen_text(verdicts: Sequence[Verdict]) -> str:
+    """What comparisons would have found, of several the largest: `"would have seen +2.9%"`."""
+    seen = [verdict.detectable for verdict in verdicts if verdict.detectable is not None]
+    blind = len(verdicts) - len(seen)
+    if not seen:
+        return "could not have seen any slowdown"
+    none = f" ({blind} of {len(verdicts)} cases: none)" if blind else ""
+    return f"would have seen +{percent(max(seen))}{none}"
+
+
 def change_text(change: Estimate) -> str:
     """A ratio and its interval as changes: `"+12.4% [+9.8%, +15.1%]"`."""
     return f"{signed_percent(change)}% [{signed_percent(change.low)}%, {signed_percent(change.high)}%]"
