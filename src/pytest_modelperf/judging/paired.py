@@ -6,17 +6,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..domain.baseline import CaseRecord, Location
+import numpy as np
+
+from ..domain.baseline import CaseRecord
 from ..domain.results import Point, Timing
 from ..domain.verdict import TOLERANCES, Tolerances, Verdict
 from ..errors import NotMeasured
 from .beside import beside
 from .ratio import LEAST_ROUNDS, Ratio, Side, own_factor
-from .record import located, log_median, log_medians, record
+from .record import log_median, log_medians, record
 from .remedy import remedy
 from .rounds import kept_turns
 from .spread import Factor, drawn
-from .statistics import Cut
+from .statistics import Cut, trimmed_mean, trimmed_mean_error, winsor_limits
 from .wording import redeclared, told, worded
 
 # Neighbouring blocks are mostly in one state of the machine, and far apart where it changed between them: nearly a
@@ -29,16 +31,22 @@ PAIR_SPREAD = 0.005
 # of two states miss the truth too often; with none, four degrees make intervals wider than they need be (simulated,
 # tests/judging/test_coverage.py).
 PAIR_FACTOR = Factor(1.0, 0.5)
+# A single pair says nothing of how far pairs differ.
+_FEWEST_PAIRS = 2
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Both sides of a case in one pair of fresh processes. `ratio` is of the log ratios of the rounds, now to then."""
+    """Both sides of a case in one pair of fresh processes. `logs` are the log ratios of the rounds, now to then."""
 
     now: CaseRecord
     then: CaseRecord
-    ratio: Location
-    rounds: int
+    logs: tuple[float, ...]
+
+    @property
+    def location(self) -> float:
+        """Where the pair by itself sees the log ratio."""
+        return trimmed_mean(self.logs, PAIR_TRIM)
 
 
 def pair(now: Point, then: Point, hardware: str) -> Pair:
@@ -52,7 +60,7 @@ def pair(now: Point, then: Point, hardware: str) -> Pair:
     logs = _log_ratios(now.timing, then.timing)
     if not logs:
         raise NotMeasured(f"{now.case.key} was measured on both sides and never in the same turn; measure longer")
-    return Pair(*records, located(logs, PAIR_TRIM), len(logs))
+    return Pair(*records, tuple(logs))
 
 
 def compare_pairs(
@@ -72,8 +80,8 @@ def compare_pairs(
 
     `against` names the other side, `unmeasured` why there are no pairs; `tolerances` are those of what is judged beside
     the time. The pairs differ by what rounds cannot show (memory is laid out anew in every process), so that the
-    interval is of their mean: its spread is theirs, drawn a little toward what is stated (duet benchmarking, Bulej et
-    al. 2020; levels of variance, Kalibera & Jones 2013).
+    interval holds their spread, drawn a little toward what is stated (duet benchmarking, Bulej et al. 2020; levels of
+    variance, Kalibera & Jones 2013).
     """
     verdict = Verdict("not measured", case, tolerance=tolerance, level=level, against=against)
     other_work = redeclared(conditions_then, conditions)
@@ -85,16 +93,20 @@ def compare_pairs(
     sides = ([one.now for one in pairs], [one.then for one in pairs])
     verdict = told(verdict, newest.then, newest.now, conditions_then, conditions)
     verdict = replace(verdict, beside=beside(*sides, tolerances, level=level))
-    kept = [one for one in pairs if one.rounds >= LEAST_ROUNDS]
+    kept = [one for one in pairs if len(one.logs) >= LEAST_ROUNDS]
     if not kept:
         return replace(verdict, word="uncertain", reason="a single call says nothing of its own error; measure longer")
+    verdict = replace(verdict, runs=len(kept), attempts=tuple(math.exp(one.location) for one in kept))
+    if len(kept) < _FEWEST_PAIRS:
+        reason = "a single pair of processes does not tell how far pairs differ; run it again"
+        return replace(verdict, word="uncertain", reason=reason)
     found = _mean(kept)
-    verdict = replace(worded(verdict, found), attempts=tuple(math.exp(one.ratio.location) for one in kept))
+    verdict = worded(verdict, found)
     return replace(verdict, reason=remedy(found, verdict, seconds=seconds)) if verdict.word == "uncertain" else verdict
 
 
 def _mean(pairs: Sequence[Pair]) -> Ratio:
-    sides = [Side(one.ratio.location, one.ratio.spread**2 / one.rounds) for one in pairs]
+    sides = pooled([one.logs for one in pairs])
     factor = drawn(own_factor([sides], PAIR_SPREAD), PAIR_FACTOR)
     number = len(sides)
     return Ratio(
@@ -106,6 +118,19 @@ def _mean(pairs: Sequence[Pair]) -> Ratio:
         freedom=factor.freedom,
         attempts=math.inf,
     )
+
+
+def pooled(pairs: Sequence[Sequence[float]]) -> list[Side]:
+    """What each pair adds to the trimmed mean of all rounds together, which is the mean of these sides.
+
+    A round counts by its influence on the trimmed mean (Huber 1981, sec. 3.3), and the pairs are clusters of rounds. So
+    a pair in which one process had the worse of it throughout weighs no more than its rounds do.
+    """
+    center, low, high = winsor_limits([log for logs in pairs for log in logs], PAIR_TRIM)
+    clipped = [np.clip(np.asarray(logs, np.float64), low, high) for logs in pairs]
+    middle = float(np.mean([one.mean() for one in clipped]))
+    influences = [center + (one - middle) / (1.0 - sum(PAIR_TRIM)) for one in clipped]
+    return [Side(float(one.mean()), trimmed_mean_error(one, (0.0, 0.0)).value ** 2) for one in influences]
 
 
 def _log_ratios(now: Timing, then: Timing) -> list[float]:

@@ -18,8 +18,6 @@ from .tree import Tree
 # Pairs of fresh processes that share the measuring time of a case. Two processes of one model differ by what no round
 # shows (memory is laid out anew); five tell that spread with four degrees of freedom, and cost five starts.
 RESTARTS = 5
-# A single pair says nothing of how far pairs differ.
-_FEWEST = 2
 
 
 @dataclass(frozen=True)
@@ -79,9 +77,6 @@ class Pairs:
         if absent is not None:
             reason = absent.reason
             return Verdict(absent.word, key, tolerance=tolerance, level=level, reason=reason, against=self.tree.name)
-        if 0 < len(self._pairs.get(key, ())) < _FEWEST:
-            reason = f"a single pair of processes does not tell how far pairs differ, of {RESTARTS} that were to be"
-            return Verdict("uncertain", key, tolerance=tolerance, level=level, reason=reason, against=self.tree.name)
         now, then = conditions([opened], self._isolation), self._then.get(point.device)
         return compare_pairs(
             key,
