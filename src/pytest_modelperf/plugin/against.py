@@ -7,7 +7,7 @@ import pytest
 from ..domain.codec import from_json, to_json
 from ..errors import ModelPerfError
 from . import interpreter
-from .examination import Bureau
+from .bureau import Bureau
 from .marker import is_marked
 from .tree import Tree, below
 from .twins import outside

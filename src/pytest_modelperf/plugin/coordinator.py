@@ -15,8 +15,9 @@ from ..errors import ModelPerfError, NotMeasured, PeerLost, UsageError
 from ..measuring.conduct import CaseLost
 from ..measuring.locks import DeviceLocks
 from ..measuring.peer import Lost
+from .bureau import Bureau
 from .conversation import Conversation
-from .examination import Bureau, Examination
+from .examination import Examination
 from .marked import ModelPerfFailure
 from .marker import is_marked, own_id, spec_of
 from .remote import RunnerBroken, physical

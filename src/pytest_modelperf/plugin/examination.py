@@ -6,76 +6,36 @@ import dataclasses
 import signal
 import time
 import zlib
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
 
-from ..baselines.store import Store
 from ..domain.axes import Case
 from ..domain.baseline import Run
 from ..domain.codec import to_json
-from ..domain.host import Host
 from ..domain.report import TestResult
 from ..domain.results import Point, Sweep
 from ..domain.verdict import Verdict
 from ..errors import BaselineError, MetricUnavailable
 from ..judging.budgets import breaches
 from ..judging.comparison import compare
-from ..judging.experience import Experiences
 from ..judging.looks import look_level
-from ..judging.scale import Experience
 from ..judging.settle import Policy, is_suspect, reads_worse, settle
 from ..measuring.bench import Bench
 from ..measuring.conduct import Conductor, Measured, Progress
 from ..measuring.orders import Opened
 from ..measuring.state import NoObserver, Observer
-from ..reporting import progress as live
 from ..reporting.failure import failure_text
+from .bureau import Bureau
 from .messages import Judged, Terms
 from .observing import observer
-from .options import Settings
 from .pairs import RESTARTS, Absent, Pairs
 from .points import conditions, point, properties, run_of, without_readings
 from .tree import Tree
-from .yardsticks import Yardsticks
 
 _NOT_STOPPED = "this system has no signal to stop a process with: those that waited for their turn were left to idle"
 # A case is measured again when its slowdown would be found at this level: every fifth unchanged case at the edge of the
 # tolerance is, which costs time and no false alarm. A case fails only at its own level, over all measurements.
 SUSPECT_LEVEL = 0.4
-
-
-@dataclass
-class Bureau:
-    """What the examinations of a process share.
-
-    `level` is the chance of a false alarm that one case may have; it is set when all cases are known. `tree` is the
-    other side of all comparisons (None: stored baselines). `stopped` collects what was measured of tests that were
-    interrupted. `processes` measure with this one, on this machine: the other ranks' coordinators.
-    """
-
-    settings: Settings
-    store: Store
-    host: Host
-    yardsticks: Yardsticks
-    progress: live.Progress
-    isolation: str
-    level: float = 0.05
-    tree: Tree | None = None
-    experiences: Experiences | None = None
-    stopped: list[TestResult] = field(default_factory=list)
-    processes: tuple[int, ...] = ()
-
-    def experience(self, nodeid: str) -> Experience:
-        """What the baselines of the machine's other tests tell of how far its runs spread."""
-        if self.experiences is None:
-            self.experiences = Experiences(self.store.all())
-        return self.experiences.of(nodeid)
-
-    def interrupted(self, examination: Examination) -> None:
-        """Keep what has been measured of a test that is stopped in the middle."""
-        result = examination.partial()
-        if result is not None:
-            self.stopped.append(result)
 
 
 @dataclass(frozen=True)
@@ -164,12 +124,13 @@ class Examination:
 
         Without those that are known to be so after they have been measured again.
         """
-        found = self._worse(SUSPECT_LEVEL)
+        found = self._worse(lambda case: SUSPECT_LEVEL)
+        again = {case for attempt in self._attempts if attempt.confirms for case in attempt.cases}
         # The level of a look rises with the looks: who is worse now will be at the last.
-        return found - self._worse(self._level()) if self._looks else found
+        return found - (again & self._worse(self._level)) if again else found
 
-    def _worse(self, level: float) -> set[str]:
-        """The cases to be measured again of those that are worse at this level."""
+    def _worse(self, level: Callable[[str], float]) -> set[str]:
+        """The cases to be measured again of those that are worse at their level."""
         try:
             verdicts = self._found(level)
         except BaselineError:
@@ -201,6 +162,8 @@ class Examination:
         first, second = (others, benches) if len(self._attempts) % 2 else (benches, others)
         conductor = self._conducting([*first, *second], seed, attempt.cases, attempt)
         now, then = _sides(conductor.run(), [bench in benches for bench in (*first, *second)])
+        self._note_lost(attempt, now, "")
+        self._note_lost(attempt, then, f" at {self.tree.name}" if self.tree is not None else "")
         if self._pairs is not None:
             self._pairs.add(now, then)
         else:
@@ -215,8 +178,15 @@ class Examination:
         self._notes += [text] if text and text not in self._notes else []
 
     def gave_up(self, why: str) -> None:
-        """The last attempt came to nothing; what was measured before is judged."""
+        """The last attempt came to nothing, and there is no look at it; what was measured before is judged."""
+        self._attempts.pop()
         self._notes.append(f"could not be measured again: {why}")
+
+    def _note_lost(self, attempt: Attempt, points: Sequence[Point], where: str) -> None:
+        """Say which cases have failed in these processes, though they ran in those before: they count for less."""
+        for one in points:
+            if not one.ok:
+                self.note(f"{attempt.name}: {one.case.key} {one.status}{where}: {one.reason}")
 
     def judge(self, passed: bool) -> Judged:
         """Compare with the baseline and hold the budgets; says what fails the test if its body has `passed`."""
@@ -224,7 +194,7 @@ class Examination:
             return self.nothing()
         run = self._run() if self._pairs is None else None
         try:
-            verdicts = self._found(self._level())
+            verdicts = self._found(self._level)
         except BaselineError as error:
             result = dataclasses.replace(self._result(self._sweep, run, {}), unmeasured=str(error), run=None)
             return self._judged(result, f"not measured: {error}" if passed else "")
@@ -298,12 +268,13 @@ class Examination:
         """How often suspects have been measured again, and looked at."""
         return sum(attempt.confirms for attempt in self._attempts)
 
-    def _level(self) -> float:
-        """The level of this look, of all that there may be; where nothing was suspect, there was one."""
-        return look_level(self._bureau.level, self._looks, self.confirmations) if self._looks else self._bureau.level
+    def _level(self, case: str) -> float:
+        """The level of the last look at a case, of all that there may be; there is one where it was never suspect."""
+        looks = sum(attempt.confirms and case in attempt.cases for attempt in self._attempts)
+        return look_level(self._bureau.level, looks, self.confirmations) if looks else self._bureau.level
 
-    def _found(self, level: float) -> dict[str, Verdict]:
-        """The verdict of every case at this level, over all measurements so far. Raises BaselineError."""
+    def _found(self, level: Callable[[str], float]) -> dict[str, Verdict]:
+        """The verdict of every case at its level, over all measurements so far. Raises BaselineError."""
         if self._sweep is None or self._terms is None:
             return {}
         if self._pairs is not None:
@@ -318,7 +289,7 @@ class Examination:
                 run.cases.get(point.case.key) if run is not None else None,
                 baseline,
                 tolerance=terms.tolerance,
-                level=level,
+                level=level(point.case.key),
                 conditions=conditions(opened, self._bureau.isolation),
                 seconds=terms.seconds,
                 elsewhere=elsewhere,
@@ -330,7 +301,7 @@ class Examination:
             for point in self._sweep
         }
 
-    def _paired(self, pairs: Pairs, level: float) -> dict[str, Verdict]:
+    def _paired(self, pairs: Pairs, level: Callable[[str], float]) -> dict[str, Verdict]:
         assert self._sweep is not None
         assert self._terms is not None
         opened = {bench.opened.device: bench.opened for bench in self._benches}
@@ -339,7 +310,7 @@ class Examination:
                 point,
                 opened.get(point.device, self._benches[0].opened),
                 tolerance=self._terms.tolerance,
-                level=level,
+                level=level(point.case.key),
                 seconds=self._terms.seconds,
                 tolerances=self._bureau.settings.tolerances,
             )

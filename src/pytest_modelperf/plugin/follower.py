@@ -15,9 +15,10 @@ from ..errors import PeerLost
 from ..measuring.locks import DeviceLocks
 from ..measuring.orders import TakeWeights, WriteWeights
 from ..measuring.peer import Channel, Lost, Peer
+from .bureau import Bureau
 from .conversation import _end_run, _report
 from .coordinator import Coordinator
-from .examination import Bureau, Examination
+from .examination import Examination
 from .marker import is_marked, own_id
 from .messages import FromRunner, Open, OpenInstead, Reported, RunTest, TestDone, ToRunner, Warned
 from .ranks import (

@@ -14,8 +14,9 @@ import pytest
 from ..errors import PeerLost
 from ..measuring.locks import DeviceLocks
 from ..measuring.peer import Channel
+from .bureau import Bureau
 from .coordinator import Coordinator
-from .examination import Bureau, Examination
+from .examination import Examination
 from .marker import is_marked, own_id
 from .ranked import RankedPeer, RankedRunner
 from .ranks import At, Bye, Done, Fail, FromRank, Gone, Hello, Launch, Meeting, Over, Place, Said, ToRank, new_world

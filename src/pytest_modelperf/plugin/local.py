@@ -9,8 +9,9 @@ from ..domain.results import Sweep
 from ..errors import DeviceMissing
 from ..measuring.bench import LocalBench
 from ..measuring.locks import DeviceLocks
+from .bureau import Bureau
 from .desk import Opener
-from .examination import Bureau, Examination
+from .examination import Examination
 from .messages import Judged, Terms
 from .remote import physical
 

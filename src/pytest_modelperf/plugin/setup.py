@@ -17,8 +17,8 @@ from ..reporting.progress import NoProgress, ProgressLine
 from ..reporting.protocol import parse_report_option
 from . import ranks
 from .against import Against, of_worker
+from .bureau import Bureau
 from .coordinator import Coordinator
-from .examination import Bureau
 from .local import LocalDesk
 from .marked import MarkedTests
 from .options import Settings

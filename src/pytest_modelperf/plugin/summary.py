@@ -21,7 +21,7 @@ from .plan import planned
 
 if TYPE_CHECKING:
     from ..reporting.protocol import Reporter
-    from .examination import Bureau
+    from .bureau import Bureau
 
 # Options under which pytest shows something and runs no test.
 _RUNS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")

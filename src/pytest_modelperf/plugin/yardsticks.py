@@ -53,7 +53,7 @@ class Yardsticks:
         return self._panel(device)
 
     def _has(self, key: int | str) -> bool:
-        # One that was lost cost its test the yardstick; the next test gets another.
+        # One that was lost has cost its test the measurement; the next test gets another.
         process = self._processes.get(key)
         return key in self._processes and (process is None or process.alive)
 

@@ -1,0 +1,53 @@
+"""The bureau: what the examinations of a process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..baselines.store import Store
+from ..domain.host import Host
+from ..domain.report import TestResult
+from ..judging.experience import Experiences
+from ..judging.scale import Experience
+from ..reporting.progress import Progress
+from .options import Settings
+from .tree import Tree
+from .yardsticks import Yardsticks
+
+if TYPE_CHECKING:
+    from .examination import Examination
+
+
+@dataclass
+class Bureau:
+    """What the examinations of a process share.
+
+    `level` is the chance of a false alarm that one case may have; it is set when all cases are known. `tree` is the
+    other side of all comparisons (None: stored baselines). `stopped` collects what was measured of tests that were
+    interrupted. `processes` measure with this one, on this machine: the other ranks' coordinators.
+    """
+
+    settings: Settings
+    store: Store
+    host: Host
+    yardsticks: Yardsticks
+    progress: Progress
+    isolation: str
+    level: float = 0.05
+    tree: Tree | None = None
+    experiences: Experiences | None = None
+    stopped: list[TestResult] = field(default_factory=list)
+    processes: tuple[int, ...] = ()
+
+    def experience(self, nodeid: str) -> Experience:
+        """What the baselines of the machine's other tests tell of how far its runs spread."""
+        if self.experiences is None:
+            self.experiences = Experiences(self.store.all())
+        return self.experiences.of(nodeid)
+
+    def interrupted(self, examination: Examination) -> None:
+        """Keep what has been measured of a test that is stopped in the middle."""
+        result = examination.partial()
+        if result is not None:
+            self.stopped.append(result)
