@@ -386,7 +386,6 @@ def test_a_verdict_on_a_baseline_sees_small_steps() -> None:
 
 
 def test_a_verdict_on_a_commit_has_the_findings_of_all_pairs() -> None:
-    same = Location(0.0, 0.01)
-    pairs = [Pair(now, then, same, 40) for now, then in zip(peaks(712, 713), peaks(512, 511), strict=True)]
+    pairs = [Pair(now, then, (0.0, 0.01) * 20) for now, then in zip(peaks(712, 713), peaks(512, 511), strict=True)]
     found = compare_pairs(CASE, pairs, against="main", tolerance=0.05, level=LEVEL, conditions={}, conditions_then={})
     assert [finding.evidence for finding in found.beside] == ["read 712.0 MiB, 713.0 MiB; before 512.0 MiB, 511.0 MiB"]

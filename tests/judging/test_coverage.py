@@ -22,7 +22,6 @@ from pytest_modelperf.judging.experience import Experiences
 from pytest_modelperf.judging.looks import look_level
 from pytest_modelperf.judging.paired import Pair, compare_pairs
 from pytest_modelperf.judging.record import FAST_ROUNDS, located
-from pytest_modelperf.judging.statistics import TRIM
 
 # Accepted runs, or pairs of fresh processes; tests of the same machine with windows of their own; rounds of a run and
 # of a pair.
@@ -54,7 +53,7 @@ def pairs(noise: Noise, rng: np.random.Generator, trials: int) -> Iterator[Judge
     """Unchanged sides, in pairs of fresh processes."""
     now, then = (noise(rng, trials * RUNS, PAIR_ROUNDS) for _ in range(2))
     record = next(_records(now))
-    found = (Pair(record, record, located(rounds, TRIM), PAIR_ROUNDS) for rounds in now - then)
+    found = (Pair(record, record, tuple(rounds)) for rounds in now - then)
     for _ in range(trials):
         given = list(islice(found, RUNS))
         yield partial(compare_pairs, CASE, given, against="main", tolerance=0.0, conditions={}, conditions_then={})

@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ..domain.baseline import CaseRecord
 from ..domain.results import Point, Timing
 from ..domain.verdict import TOLERANCES, Tolerances, Verdict
@@ -18,7 +16,7 @@ from .record import log_median, log_medians, record
 from .remedy import remedy
 from .rounds import kept_turns
 from .spread import Factor, drawn
-from .statistics import Cut, trimmed_mean, trimmed_mean_error, winsor_limits
+from .statistics import Cut, trimmed_mean, trimmed_mean_error
 from .wording import redeclared, told, worded
 
 # Neighbouring blocks are mostly in one state of the machine, and far apart where it changed between them: nearly a
@@ -123,14 +121,20 @@ def _mean(pairs: Sequence[Pair]) -> Ratio:
 def pooled(pairs: Sequence[Sequence[float]]) -> list[Side]:
     """What each pair adds to the trimmed mean of all rounds together, which is the mean of these sides.
 
-    A round counts by its influence on the trimmed mean (Huber 1981, sec. 3.3), and the pairs are clusters of rounds. So
-    a pair in which one process had the worse of it throughout weighs no more than its rounds do.
+    A pair's side is how the trimmed mean would move without it, the pseudo-value of the jackknife (Tukey 1958) with the
+    pairs as clusters of rounds. So a pair in which one process had the worse of it throughout weighs no more than its
+    rounds do.
     """
-    center, low, high = winsor_limits([log for logs in pairs for log in logs], PAIR_TRIM)
-    clipped = [np.clip(np.asarray(logs, np.float64), low, high) for logs in pairs]
-    middle = float(np.mean([one.mean() for one in clipped]))
-    influences = [center + (one - middle) / (1.0 - sum(PAIR_TRIM)) for one in clipped]
-    return [Side(float(one.mean()), trimmed_mean_error(one, (0.0, 0.0)).value ** 2) for one in influences]
+    number, everyone = len(pairs), trimmed_mean([log for logs in pairs for log in logs], PAIR_TRIM)
+    without = [
+        trimmed_mean([log for other, logs in enumerate(pairs) if other != left_out for log in logs], PAIR_TRIM)
+        for left_out in range(number)
+    ]
+    middle = math.fsum(without) / number
+    return [
+        Side(everyone + (number - 1) * (middle - rest), trimmed_mean_error(logs, PAIR_TRIM).value ** 2)
+        for rest, logs in zip(without, pairs, strict=True)
+    ]
 
 
 def _log_ratios(now: Timing, then: Timing) -> list[float]:
