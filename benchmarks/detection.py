@@ -1,6 +1,6 @@
 """What is found and what is a false alarm: models that are unchanged or truly slower by a layer, judged in three ways.
 
-    python benchmarks/detection.py [--minutes 60] [--seconds 4] [--out detection.jsonl]
+    python benchmarks/detection.py [--minutes 60] [--seconds 8] [--methods against,run,benchmark] [--out detection.jsonl]
 
 Stacks of 50, 33, 20 and 10 equal layers are compared with themselves and with stacks of a layer more (2, 3, 5 and 10%
 slower): convolutions, a transformer, a small MLP, and convolutions in ONNX Runtime. By this plugin with
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -59,11 +59,11 @@ while True:
 Trial = dict[str, Any]
 
 
-def main(minutes: float, seconds: float, out: Path) -> None:
+def main(minutes: float, seconds: float, methods: str, out: Path) -> None:
     end = time.monotonic() + 60 * minutes
     rng = random.Random(len(_lines(out)))
     while time.monotonic() < end:
-        for measure in _pass(seconds, rng):
+        for measure in _pass(seconds, methods.split(","), rng):
             with out.open("a") as file:
                 file.writelines(json.dumps(trial) + "\n" for trial in measure())
             if time.monotonic() > end:
@@ -75,13 +75,13 @@ def _lines(out: Path) -> list[Trial]:
     return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
 
 
-def _pass(seconds: float, rng: random.Random) -> list[Callable[[], list[Trial]]]:
+def _pass(seconds: float, methods: Sequence[str], rng: random.Random) -> list[Callable[[], list[Trial]]]:
     """One of everything, in random order: pairs of sides, and a run of either tool over all stored depths."""
     measures: list[Callable[[], list[Trial]]] = []
     for noisy in (False, True):
-        for kind in KINDS:
-            measures += [_against(kind, depth, change, noisy, seconds) for depth, change in _sides(rng)]
-        measures += [_run(noisy, seconds), _benchmark(noisy, seconds)]
+        if "against" in methods:
+            measures += [_against(kind, *side, noisy, seconds) for kind in KINDS for side in _sides(rng)]
+        measures += [make(noisy, seconds) for method, make in _ALL_DEPTHS.items() if method in methods]
     rng.shuffle(measures)
     return measures
 
@@ -133,6 +133,9 @@ def _benchmark(noisy: bool, seconds: float) -> Callable[[], list[Trial]]:
             return [{"method": "benchmark", "noisy": noisy, "medians": medians, "seconds": time.monotonic() - started}]
 
     return measure
+
+
+_ALL_DEPTHS = {"run": _run, "benchmark": _benchmark}
 
 
 def _place(nodeid: str) -> str:
@@ -308,6 +311,7 @@ def _medians(runs: list[dict[str, float]]) -> Iterator[Judged]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--methods", default="against,run,benchmark")
     parser.add_argument("--out", type=Path, default=Path("detection.jsonl"))
     main(**vars(parser.parse_args()))
