@@ -1,6 +1,6 @@
 """What is found and what is a false alarm: models that are unchanged or truly slower by a layer, judged in three ways.
 
-    python benchmarks/detection.py [--minutes 60] [--seconds 8] [--methods against,run,benchmark] [--out detection.jsonl]
+    python benchmarks/detection.py [--minutes 60] [--seconds 8] [--methods against,run] [--out detection.jsonl]
 
 Stacks of 50, 33, 20 and 10 equal layers are compared with themselves and with stacks of a layer more (2, 3, 5 and 10%
 slower): convolutions, a transformer, a small MLP, and convolutions in ONNX Runtime. By this plugin with
