@@ -40,7 +40,13 @@ def test_a_text_that_holds_for_all_needs_no_cases() -> None:
 
 
 def test_percent() -> None:
-    assert [words.percent(share) for share in (0.05, 0.005, 0.0312, 1.0)] == ["5%", "0.5%", "3.12%", "100%"]
+    assert [words.percent(share) for share in (0.05, 0.005, 0.0312, 1.0, 12.84)] == [
+        "5%",
+        "0.5%",
+        "3.12%",
+        "100%",
+        "1284%",
+    ]
 
 
 def test_plain() -> None:

@@ -130,8 +130,9 @@ def signed_percent(ratio: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """`0.05` becomes `"5%"`."""
-    return f"{fraction * 100.0:.3g}%"
+    """`0.05` becomes `"5%"`, and `12.84` `"1284%"`."""
+    share = fraction * 100.0
+    return f"{share:.3g}%" if share < 999.5 else f"{share:.0f}%"
 
 
 def duration(seconds: float) -> str:
