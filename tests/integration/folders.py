@@ -20,11 +20,10 @@ from typing import Any
 import pytest
 
 LIMIT_S = 120
-# A sleeping model repeats on the busiest machine, and needs no measuring time: one call exceeds it.
+# One call of a model that sleeps exceeds it: three are made, and that is all.
 BRIEF = "--modelperf-seconds=0.001"
-# Where a word hangs on the time of short sleeps: of ten rounds the fast ones count, of BRIEF's three calls all do, and
-# one that a busy machine holds up for 0.1 s would be enough.
-STEADY = "--modelperf-seconds=0.05"
+# Ten rounds of such a model.
+ROUNDS = "--modelperf-seconds=0.05"
 # What the environment of the tests must not lend to the run: colour, CI's fuller output, coverage's, xdist's and tox's
 # own (pytest keeps one cache for all folders where it sees tox), output that is not buffered.
 _OURS = (
@@ -41,9 +40,8 @@ _OURS = (
     "COV_CORE_",
 )
 
-MODELS = """\
+IMPORTS = """\
 import os
-import time
 
 import numpy as np
 import pytest
@@ -52,9 +50,36 @@ from pytest_modelperf import MiB, Tensor, ms
 X = {"x": Tensor(("batch", 4))}
 
 
+"""
+# Every word about a model that sleeps is the same on every machine, however busy: what is timed is timed on a clock on
+# which `sleep` alone takes time, and beside no yardstick.
+MODELS = f"""\
+{IMPORTS}\
+from pytest_modelperf.measuring import bench, blocks
+from pytest_modelperf.plugin.yardsticks import Yardsticks
+
+
+class Clock:
+    ns, sleeps = 0, 0
+
+    def __call__(self):
+        return self.ns
+
+    def sleep(self, seconds):
+        # Not always as long, as on every machine: figures have intervals.
+        self.sleeps += 1
+        self.ns += round(seconds * 1e9 * (1 + self.sleeps % 3 / 1000))
+
+
+# All files of a process have one.
+CLOCK = blocks.perf_counter_ns if hasattr(blocks.perf_counter_ns, "sleep") else Clock()
+blocks.perf_counter_ns, bench.perf_counter, sleep = CLOCK, lambda: CLOCK.ns / 1e9, CLOCK.sleep
+Yardsticks.of = lambda yardsticks, device: ()
+
+
 def sleeps(x):
     # SLOWDOWN is chosen by the test that starts this run.
-    time.sleep(0.01 * float(os.environ.get("SLOWDOWN", "1")))
+    sleep(0.01 * float(os.environ.get("SLOWDOWN", "1")))
     return x
 
 
@@ -65,12 +90,12 @@ SPEED = """
 def test_speed(modelperf):
     modelperf(sleeps)
 """
-# A slowdown that no machine is busy enough to hide, and as large a gain.
+# A slowdown that one run tells, and as large a gain.
 SLOWER = {"SLOWDOWN": "10"}
 FASTER = {"SLOWDOWN": "0.1"}
 # What is slower is not measured again, where that is not the point.
 AT_ONCE = "--modelperf-confirm=0"
-# Sleeps are told apart by more than this, and by less on a machine that is fit for tests.
+# What is accepted where one run is to be *same* as another.
 TOLERANT = "--modelperf-tolerance=90%"
 
 
@@ -81,11 +106,12 @@ class Folder:
     path: Path
     scratch: Path
 
-    def write(self, name: str, text: str) -> Path:
-        """A file of the project; a test file (`test_x.py`) begins with MODELS."""
+    def write(self, name: str, text: str, header: str = MODELS) -> Path:
+        """A file of the project; a test file (`test_x.py`) begins with the header: IMPORTS for models of a framework,
+        which take their time by the machine's clock."""
         file = self.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text((MODELS if file.name.startswith("test_") else "") + dedent(text), "utf-8")
+        file.write_text((header if file.name.startswith("test_") else "") + dedent(text), "utf-8")
         return file
 
     def run(self, *arguments: str, **options: Any) -> pytest.RunResult:
@@ -196,13 +222,3 @@ def changed(file: Path, change: Callable[[dict[str, Any]], None]) -> str:
     change(data)
     file.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", "utf-8")
     return file.read_text("utf-8")
-
-
-def unscaled(data: Mapping[str, Any]) -> None:
-    """Make a baseline one of a run without yardsticks: what is then compared are plain times.
-
-    Models that sleep repeat on a busy machine, and the yardstick does not.
-    """
-    for run in (*data["anchors"], *data["runs"]):
-        for record in run["cases"].values():
-            record["scaled"] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from integration.folders import AT_ONCE, BRIEF, SLOWER, Folder, changed, said, summary, unscaled
+from integration.folders import AT_ONCE, BRIEF, SLOWER, Folder, said, summary
 
 TESTS = """
 @pytest.mark.modelperf(inputs=X)
@@ -25,8 +25,6 @@ def slow(new_folder: Callable[[], Folder]) -> Folder:
     folder = new_folder()
     folder.write("test_a.py", TESTS)
     folder.run("--modelperf-update", BRIEF).assert_outcomes(passed=3)
-    for name in ("test_a/test_speed.json", "test_a/test_size*large*.json", "test_a/test_size*small*.json"):
-        changed(folder.baseline(name), unscaled)
     return folder
 
 

@@ -53,7 +53,7 @@ def takes(x):
 
 
 def rests(x):
-    time.sleep(sourced.SECONDS)
+    sleep(sourced.SECONDS)
     return x
 
 
@@ -105,18 +105,17 @@ def test_failing_here(modelperf):
     modelperf(sleeps)
 """
 )
-# Where a word hangs on the time of short sleeps, ten rounds for each of the five pairs: of three calls one that a busy
-# machine holds up for 0.1 s would be enough.
+# Ten rounds for each of the five pairs.
 NOW = (
     HEAD
     + """
-STEADY = 0.3
+ROUNDS = 0.3
 
-@pytest.mark.modelperf(inputs=X, seconds=STEADY)
+@pytest.mark.modelperf(inputs=X, seconds=ROUNDS)
 def test_slower(modelperf):
     modelperf(rests)
 
-@pytest.mark.modelperf(inputs=X, seconds=STEADY, sweep={"batch": [1, 2]})
+@pytest.mark.modelperf(inputs=X, seconds=ROUNDS, sweep={"batch": [1, 2]})
 def test_swept(modelperf):
     modelperf(sleeps)
 

@@ -119,7 +119,7 @@ def picky(x):
     raise ValueError("in layer 3:\\n4 and 5 are not aligned")
 
 def wrong(x):
-    time.sleep(0.004)
+    sleep(0.004)
     return x * float("nan")
 
 def test_nan(modelperf):

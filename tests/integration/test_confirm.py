@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from integration.folders import BRIEF, SLOWER, STEADY, TOLERANT, Folder, changed, output, said, summary, unscaled
+from integration.folders import BRIEF, ROUNDS, SLOWER, TOLERANT, Folder, output, said, summary
 
 # Every process that opens the model leaves its mark; with ONCE the first of them is slow.
 TEST = """
@@ -18,7 +18,7 @@ def model():
     first = not any(MARKS.iterdir())
     MARKS.joinpath(str(os.getpid())).touch()
     factor = 10 if first and "ONCE" in os.environ else float(os.environ.get("SLOWDOWN", "1"))
-    return lambda x: time.sleep(0.004 * factor)
+    return lambda x: sleep(0.004 * factor)
 
 
 @pytest.mark.modelperf(inputs=X)
@@ -30,8 +30,7 @@ def test_speed(modelperf, model):
 @pytest.fixture
 def marked(folder: Folder) -> Folder:
     folder.write("test_a.py", TEST)
-    folder.run(STEADY, TOLERANT, "--modelperf-update").assert_outcomes(passed=1)
-    changed(folder.baseline("test_a/test_speed.json"), unscaled)
+    folder.run(ROUNDS, TOLERANT, "--modelperf-update").assert_outcomes(passed=1)
     clear(folder)
     return folder
 
@@ -61,8 +60,7 @@ def test_a_slowdown_that_does_not_come_again_fails_no_test(marked: Folder) -> No
 
 
 def test_what_is_not_suspect_is_not_measured_again(marked: Folder) -> None:
-    # A busy machine takes its time to start.
-    result = marked.run(STEADY, TOLERANT, "--modelperf-cold-start-tolerance=none")
+    result = marked.run(ROUNDS, TOLERANT)
     result.assert_outcomes(passed=1)
     assert "suspected" not in output(result)
     assert processes(marked) == 1
@@ -78,7 +76,7 @@ def test_nothing_is_confirmed_that_nobody_would_fail_for(marked: Folder, option:
 
 
 def test_the_fixtures_of_a_confirmation_are_torn_down(marked: Folder) -> None:
-    text = TEST.replace("    return lambda x: time", "    yield lambda x: time")
+    text = TEST.replace("    return lambda", "    yield lambda")
     text = text.replace("\n\n\n@pytest.mark", '\n    MARKS.with_name("ended").open("a").write("x")\n\n\n@pytest.mark')
     marked.write("test_a.py", text)
     marked.run(BRIEF, TOLERANT, env=SLOWER).assert_outcomes(failed=1)

@@ -11,7 +11,7 @@ from integration.folders import BRIEF, TOLERANT, Folder, output, said, summary
 NOTE = "modelperf_outputs = note"
 TEST = """
 def wrong(x):
-    time.sleep(0.004)
+    sleep(0.004)
     return x * float(os.environ.get("FACTOR", "1"))
 
 @pytest.mark.modelperf(inputs=X)

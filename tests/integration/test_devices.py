@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from integration import onnx_files
-from integration.folders import BRIEF, Folder, said, summary
+from integration.folders import BRIEF, IMPORTS, Folder, said, summary
 
 TWO_DEVICES = """
 THREADS = [f"cpu:threads={number}" for number in (1, 2)]
@@ -69,7 +69,7 @@ def test_may_be_refused(modelperf):
 @pytest.fixture(scope="module")
 def run(new_folder: Callable[[], Folder]) -> tuple[Folder, pytest.RunResult]:
     folder = new_folder()
-    folder.write("test_a.py", TWO_DEVICES)
+    folder.write("test_a.py", TWO_DEVICES, IMPORTS)
     onnx_files.write(folder.path / "model.onnx")
     return folder, folder.run("--modelperf-seconds=0.01", "-rs")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from integration.folders import Folder, summary
+from integration.folders import IMPORTS, Folder, summary
 
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.tensor import Value
@@ -37,7 +37,7 @@ def project(new_folder: Any) -> Folder:
     model.export(str(folder.path / "inception"), verbose=False)
     converted = tf.lite.TFLiteConverter.from_saved_model(str(folder.path / "inception")).convert()
     (folder.path / "inception.tflite").write_bytes(converted)
-    folder.write("test_a.py", SWEEP)
+    folder.write("test_a.py", SWEEP, IMPORTS)
     return folder
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from integration.folders import Folder, said, summary
+from integration.folders import IMPORTS, Folder, said, summary
 
 pytest.importorskip("ai_edge_litert")
 tf = pytest.importorskip("tensorflow")
@@ -61,8 +61,8 @@ def run(new_folder: Callable[[], Folder]) -> tuple[pytest.RunResult, dict[str, A
     tf.saved_model.save(module, str(folder.path / "net"), signatures=module.predict)
     converted = tf.lite.TFLiteConverter.from_saved_model(str(folder.path / "net")).convert()
     (folder.path / "net.tflite").write_bytes(converted)
-    folder.write("test_files.py", FILES)
-    folder.write("test_live.py", LIVE)
+    folder.write("test_files.py", FILES, IMPORTS)
+    folder.write("test_live.py", LIVE, IMPORTS)
     options = ("--modelperf-seconds=0.01", "--modelperf-report=json:report.json")
     result = folder.run("-p", "xdist", "-n", "2", "--dist", "loadfile", *options)
     return result, json.loads((folder.path / "report.json").read_text("utf-8"))

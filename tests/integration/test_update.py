@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from integration.folders import BRIEF, FASTER, SLOWER, STEADY, TOLERANT, Folder, said, summary
+from integration.folders import BRIEF, FASTER, ROUNDS, SLOWER, TOLERANT, Folder, said, summary
 
 UPDATE = "--modelperf-update"
 BASELINE = "test_a/test_speed.json"
@@ -94,7 +94,7 @@ def test_new_tests_get_a_file_each_and_nothing_else_is_written(folder: Folder) -
 def test_a_run_like_the_baseline_joins_its_window(accepted: Folder) -> None:
     before = json.loads(accepted.baseline(BASELINE).read_text())
     accepted.ini("modelperf_update = true")
-    result = accepted.run(STEADY, TOLERANT)
+    result = accepted.run(ROUNDS, TOLERANT)
     result.assert_outcomes(passed=1)
     assert "totals: 1 same" in summary(result)
     after = json.loads(accepted.baseline(BASELINE).read_text())
@@ -124,11 +124,11 @@ def test_a_slowdown_is_accepted_and_starts_the_window_again(accepted: Folder) ->
 
 def test_a_gain_passes_and_starts_the_window_again_when_it_is_accepted(accepted: Folder) -> None:
     before = accepted.baselines()
-    result = accepted.run(STEADY, env=FASTER)
+    result = accepted.run(ROUNDS, env=FASTER)
     result.assert_outcomes(passed=1)
     assert "totals: 1 faster" in summary(result)
     assert accepted.baselines() == before
-    accepted.run(STEADY, UPDATE, env=FASTER).assert_outcomes(passed=1)
+    accepted.run(ROUNDS, UPDATE, env=FASTER).assert_outcomes(passed=1)
     assert len(runs(accepted)) == 1
     assert accepted.baselines() != before
 
