@@ -31,6 +31,8 @@ class GitError(ModelPerfError):
 def git(folder: Path | str, *arguments: str, timeout_s: float | None = None) -> str:
     """What git prints, without the last line's end. Raises GitError."""
     environment = {name: value for name, value in os.environ.items() if name not in _LOCATIONS}
+    # What it says no with is looked at, and shown among English words.
+    environment["LANGUAGE"] = "en"
     try:
         done = subprocess.run(
             # No hook of the user's runs for what we do.
