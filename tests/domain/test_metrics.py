@@ -15,8 +15,9 @@ def test_every_metric_is_an_attribute_of_a_point(path: str) -> None:
         reduce(getattr, path.split("."), Point({}, "cpu"))
 
 
-def test_more_is_better_of_throughput_alone() -> None:
-    assert [path for path, row in METRICS.items() if row.higher_is_better] == ["throughput", "calls_per_second"]
+def test_more_is_better_of_rates_alone() -> None:
+    more = ["throughput", "calls_per_second", "compute.rate", "compute.peak_share"]
+    assert [path for path, row in METRICS.items() if row.higher_is_better] == more
 
 
 def test_a_counter_is_a_plain_number() -> None:

@@ -68,6 +68,13 @@ def test_an_unknown_figure_is_the_users_error() -> None:
         point(1, 100).figure("latency.p51")
 
 
+def test_a_counter_that_was_not_counted_tells_why() -> None:
+    reason = "two equal calls gave 3 and 4"
+    one = point(1, 100, counts={"nodes": 3.0}, unavailable={"counters.allocations": reason})
+    with pytest.raises(MetricUnavailable, match=rf"counters\.allocations was not counted for cpu batch=1; {reason}"):
+        one.figure("counters.allocations")
+
+
 def test_counters_are_a_mapping() -> None:
     counters = point(1, 100, counts={"nodes": 3.0, "breaks": 0.0}).counters
     assert dict(counters) == {"nodes": 3.0, "breaks": 0.0}

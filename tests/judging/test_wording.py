@@ -73,8 +73,36 @@ def test_what_differs_beside_the_time_is_told() -> None:
     found = told(PLAIN, then, now, {"torch": "2.12.0", "numpy": "2.4.6"}, {"torch": "2.13.0", "numpy": "2.4.6"})
     assert found.conditions == ("torch 2.12.0 → 2.13.0",)
     assert found.notes == ("layers 0 → 8", "parameters 100 → 104 (+4.0%)", "ratio 0.250000 → 0.125000 (-50.0%)")
-    assert found.counters == ("layers", "parameters", "ratio")
+    assert found.counters == ("parameters",)
 
 
 def test_an_interval_is_written_in_percent() -> None:
     assert interval(Estimate(1.051, 1.039, 1.062)) == "+5.1% [+3.9%, +6.2%]"
+
+
+class TestCounters:
+    """What counts as a change of a counter."""
+
+    BEFORE, NOW = {"parameters": 7.0, "flops": 100.0}, {"parameters": 8.0, "flops": 200.0, "kernels": 3.0}
+
+    def told(self, then: dict[str, str], now: dict[str, str]) -> Verdict:
+        records = [CaseRecord("EPYC x2", 40, Location(-4.5, 0.02), counts=counts) for counts in (self.BEFORE, self.NOW)]
+        return told(Verdict("same", "cpu"), *records, then, now)
+
+    def test_under_equal_conditions_all_are_judged_and_one_that_is_new_is_no_change(self) -> None:
+        verdict = self.told({"torch": "2.13.0"}, {"torch": "2.13.0"})
+        assert verdict.counters == ("flops", "parameters")
+        assert verdict.notes == ("flops 100 → 200 (+100.0%)", "parameters 7 → 8 (+14.3%)")
+
+    def test_one_that_is_gone_is_no_change(self) -> None:
+        gone = CaseRecord("EPYC x2", 40, Location(-4.5, 0.02), counts={"kernels": 3.0})
+        now = CaseRecord("EPYC x2", 40, Location(-4.5, 0.02))
+        assert told(Verdict("same", "cpu"), gone, now, {}, {}).counters == ()
+
+    def test_under_other_conditions_those_of_what_is_executed_are_noted_alone(self) -> None:
+        verdict = self.told({"torch": "2.12.0"}, {"torch": "2.13.0"})
+        assert verdict.counters == ("parameters",)
+        assert len(verdict.notes) == 2
+
+    def test_another_yardstick_is_no_other_condition_of_them(self) -> None:
+        assert self.told({"yardsticks": "a"}, {"yardsticks": "b"}).counters == ("flops", "parameters")

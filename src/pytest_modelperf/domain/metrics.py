@@ -38,6 +38,10 @@ METRICS: dict[str, Metric] = {
         Metric("memory.start", "B", "the process's resident set before the test began, with what others left"),
         Metric("memory.reserved", "B", "peak of what the device's allocator reserved"),
         Metric("energy.per_sample", "J", "energy for one sample"),
+        Metric(
+            "compute.rate", "FLOP/s", "floating-point operations per second: the counter flops × calls over time", True
+        ),
+        Metric("compute.peak_share", "", "share of the peak of the device, where that is known", True),
         Metric("cold_start.load", "s", "time to load the model onto the device"),
         Metric("cold_start.first_call", "s", "time of the first call at these axis values"),
     )

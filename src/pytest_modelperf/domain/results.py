@@ -111,6 +111,13 @@ class Energy(_Group):
     per_sample = _Figure("energy.per_sample")
 
 
+class Compute(_Group):
+    """What is computed: the `rate` in floating-point operations per second, and its `peak_share`, as a fraction."""
+
+    rate = _Figure("compute.rate")
+    peak_share = _Figure("compute.peak_share")
+
+
 class ColdStart(_Group):
     """Seconds to load the model, and of the first call at these axis values."""
 
@@ -121,14 +128,16 @@ class ColdStart(_Group):
 class Counters(Mapping[str, float]):
     """Figures that do not depend on the clock, by name; a name that was not counted raises MetricUnavailable."""
 
-    def __init__(self, counts: Mapping[str, float], where: str) -> None:
-        self._counts, self._where = counts, where
+    def __init__(self, counts: Mapping[str, float], where: str, reasons: Mapping[str, str] | None = None) -> None:
+        """`reasons` tell why others were not counted, by metric path."""
+        self._counts, self._where, self._reasons = counts, where, reasons or {}
 
     def __getitem__(self, name: str) -> float:
         __tracebackhide__ = True
         if name not in self._counts:
             known = ", ".join(self._counts) or "none"
-            raise MetricUnavailable(f"counters.{name} was not counted for {self._where}; counted are: {known}")
+            reason = self._reasons.get(f"{COUNTERS}{name}") or f"counted are: {known}"
+            raise MetricUnavailable(f"counters.{name} was not counted for {self._where}; {reason}")
         return self._counts[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -151,6 +160,7 @@ class Point:
     `figures` holds them by path (`"latency.p50"`), `unavailable` the reasons of those that could not be measured,
     `counts` the counters, `reason` why the status is not `"ok"`, `notes` what a reader should know. `weights` is a hash
     of the model's, `inputs` one of what it was asked ("" unknown), `outputs` a sample of its answers by name.
+    `operators` tell how often a call calls each operator, `counted_by` what has counted a counter.
     """
 
     axes: Mapping[str, int]
@@ -166,6 +176,8 @@ class Point:
     weights: str = ""
     inputs: str = ""
     outputs: Mapping[str, OutputSample] = field(default_factory=dict)
+    operators: Mapping[str, int] = field(default_factory=dict)
+    counted_by: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Point {self.case.key}{'' if self.ok else f': {self.status}'}>"
@@ -197,6 +209,11 @@ class Point:
         return Energy(self)
 
     @property
+    def compute(self) -> Compute:
+        """Floating-point operations per second: `.rate`, and as a share of the device's peak `.peak_share`."""
+        return Compute(self)
+
+    @property
     def cold_start(self) -> ColdStart:
         """Seconds: `.load`, `.first_call`."""
         return ColdStart(self)
@@ -204,7 +221,7 @@ class Point:
     @property
     def counters(self) -> Counters:
         """Figures that do not depend on the clock, by name."""
-        return Counters(self.counts, self.case.key)
+        return Counters(self.counts, self.case.key, self.unavailable)
 
     def figure(self, path: str) -> Estimate:
         """The figure at `path`. Raises MetricUnavailable with the reason, UsageError for an unknown path."""

@@ -35,6 +35,9 @@ UNITS: dict[str, tuple[str, float]] = {
     "W": ("W", 1.0),
     "/s": ("1/s", 1.0),
     "k/s": ("1/s", 1e3),
+    "FLOP/s": ("FLOP/s", 1.0),
+    "GFLOP/s": ("FLOP/s", 1e9),
+    "TFLOP/s": ("FLOP/s", 1e12),
     "%": ("", 0.01),
     "": ("", 1.0),
 }
@@ -46,6 +49,7 @@ _WRITTEN: dict[str, tuple[tuple[str, float], ...]] = {
     "J": (("J", 1.0), ("mJ", 1e-3), ("µJ", 1e-6)),
     "W": (("W", 1.0), ("mW", 1e-3)),
     "1/s": (("/s", 1.0),),
+    "FLOP/s": (("TFLOP/s", 1e12), ("GFLOP/s", 1e9), ("MFLOP/s", 1e6), ("FLOP/s", 1.0)),
     "": (("", 1.0),),
 }
 
@@ -57,7 +61,7 @@ _QUANTITY = re.compile(
 def parse_quantity(value: str | float, dimension: str) -> float:
     """The SI value of `"20 ms"`, `"300/s"`, `"2 GiB"`, `"5%"` or of a plain number (already SI).
 
-    `dimension` is the SI unit the value must have: `"s"`, `"B"`, `"J"`, `"W"`, `"1/s"` or `""`.
+    `dimension` is the SI unit the value must have: `"s"`, `"B"`, `"J"`, `"W"`, `"1/s"`, `"FLOP/s"` or `""`.
     Raises UsageError when the text is no quantity or has another dimension.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
@@ -119,4 +123,6 @@ def _finite(number: float, written: object, dimension: str) -> float:
 
 
 def _example(dimension: str) -> str:
-    return {"s": "20 ms", "B": "2 GiB", "J": "3 mJ", "W": "250 W", "1/s": "300/s"}.get(dimension, "5%")
+    return {"s": "20 ms", "B": "2 GiB", "J": "3 mJ", "W": "250 W", "1/s": "300/s", "FLOP/s": "50 GFLOP/s"}.get(
+        dimension, "5%"
+    )

@@ -21,6 +21,13 @@ DECLARED = {
     "processes": "the number of processes",
 }
 
+# The condition that tells of the machine and not of what the model runs in.
+_YARDSTICKS = "yardsticks"
+# The counters of a model and of its answers: whatever executes it, they are to stay.
+OF_THE_MODEL = frozenset(
+    {"parameters", "size_bytes", "nan_values", "inf_values", "nondeterministic_outputs", "constant_outputs"}
+)
+
 
 def worded(verdict: Verdict, found: Ratio) -> Verdict:
     """The verdict with the word for a ratio, and its evidence."""
@@ -55,7 +62,13 @@ def redeclared(then: Mapping[str, str], now: Mapping[str, str]) -> str:
 def told(
     verdict: Verdict, then: CaseRecord, now: CaseRecord, before: Mapping[str, str], conditions: Mapping[str, str]
 ) -> Verdict:
-    """The verdict with what differs beside the time: the conditions, and counters that changed."""
+    """The verdict with what differs beside the time: the conditions, and counters that changed.
+
+    All that changed are noted. Those of what is executed are judged where both sides were made under equal conditions:
+    another version of a framework calls other operators.
+    """
+    differing = tuple(_differences(before, conditions))
+    alike = all(difference.partition(" ")[0] == _YARDSTICKS for difference in differing)
     changed = {
         name: _change(then.counts[name], count)
         for name, count in sorted(now.counts.items())
@@ -63,9 +76,9 @@ def told(
     }
     return replace(
         verdict,
-        conditions=tuple(_differences(before, conditions)),
+        conditions=differing,
         notes=tuple(f"{name} {change}" for name, change in changed.items()),
-        counters=tuple(changed),
+        counters=tuple(name for name in changed if alike or name in OF_THE_MODEL),
     )
 
 

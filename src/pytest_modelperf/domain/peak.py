@@ -1,0 +1,58 @@
+"""The peak of a device: how many floating-point operations a second it could do, and who says so."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_TERA = 1e12
+
+
+@dataclass(frozen=True)
+class Peak:
+    """`flops_per_second`, and its `source`: a data sheet, or what was measured."""
+
+    flops_per_second: float
+    source: str
+
+
+@dataclass(frozen=True)
+class _Card:
+    """A row: what the driver's name of a card matches, TFLOP/s by the dtype of the weights, and the data sheet.
+
+    Products of halves are those of tensor cores without sparsity; float32 is without tensor cores, so that with TF32 a
+    model may do more.
+    """
+
+    name: str
+    float32: float
+    half: float
+    sheet: str
+
+
+# In this order: the first whose name matches. Figures of the boards' data sheets, halved where they are with sparsity.
+_CARDS = (
+    _Card(r"H200", 67, 989.5, "NVIDIA H200 Tensor Core GPU datasheet, SXM"),
+    _Card(r"H100.*PCIe", 51, 756.5, "NVIDIA H100 Tensor Core GPU datasheet, PCIe"),
+    _Card(r"H100.*(HBM3|SXM)", 67, 989.5, "NVIDIA H100 Tensor Core GPU datasheet, SXM"),
+    _Card(r"A100", 19.5, 312, "NVIDIA A100 Tensor Core GPU datasheet"),
+    _Card(r"L40S", 91.6, 362.5, "NVIDIA L40S datasheet"),
+    _Card(r"L4\b", 30.3, 121, "NVIDIA L4 Tensor Core GPU datasheet"),
+    _Card(r"A10\b", 31.2, 125, "NVIDIA A10 Tensor Core GPU datasheet"),
+    _Card(r"T4\b", 8.1, 65, "NVIDIA T4 Tensor Core GPU datasheet"),
+    _Card(r"V100.*SXM", 15.7, 125, "NVIDIA V100 Tensor Core GPU datasheet, SXM2"),
+    _Card(r"V100.*PCIE", 14, 112, "NVIDIA V100 Tensor Core GPU datasheet, PCIe"),
+)
+_FIELDS = {"float32": "float32", "float16": "half", "bfloat16": "half"}
+# Before Ampere tensor cores know no bfloat16.
+_WITHOUT_BFLOAT16 = ("T4", "V100")
+
+
+def peak_of(hardware: str, precision: str) -> Peak | None:
+    """The peak of the accelerator of this name for weights of this dtype; None where the table does not have it."""
+    card = next((card for card in _CARDS if re.search(card.name, hardware, re.IGNORECASE)), None)
+    field = _FIELDS.get(precision or "float32")
+    if card is None or field is None or (precision == "bfloat16" and card.name.startswith(_WITHOUT_BFLOAT16)):
+        return None
+    teraflops: float = getattr(card, field)
+    return Peak(teraflops * _TERA, f"{precision or 'float32'} {teraflops:g} TFLOP/s: {card.sheet}")
