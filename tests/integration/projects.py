@@ -41,7 +41,7 @@ perf = pytest.mark.modelperf(inputs=INPUTS, seconds=0.01)
 # Set in the environment of everything that a project's runs start.
 RUN_VARIABLE = "MODELPERF_TEST_PROJECT"
 # What killed processes may take to be gone, on a busy machine.
-ENDING_SECONDS = 10.0
+ENDING_SECONDS = 30.0
 # What differs between two runs of the same tests.
 _VOLATILE = (
     (re.compile(r"0x[0-9a-f]+"), "0x…"),

@@ -138,9 +138,12 @@ def test_durations_are_those_of_the_phases(project: Project) -> None:
     lines = section(project.run("--durations=0", "--durations-min=0.1"), "= slowest durations")
     found = [re.fullmatch(r"([\d.]+)s (\w+) +test_model.py::test_slow", line) for line in lines if line]
     seconds = {match[2]: float(match[1]) for match in found if match}
-    assert list(seconds) == ["call", "setup", "teardown"]
+    # The longest first: on a busy machine that may be any.
+    assert list(seconds.values()) == sorted(seconds.values(), reverse=True)
+    assert seconds.keys() == {"call", "setup", "teardown"}
     assert seconds["call"] >= 0.4
     assert seconds["setup"] >= 0.3
+    assert seconds["teardown"] >= 0.2
 
 
 class TestWarnings:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from integration.folders import BRIEF, Folder, output, summary
+from integration.projects import Project
 
 TWO_CASES = """
 @pytest.mark.modelperf(inputs=X, sweep={"batch": [1, 2]})
@@ -33,6 +34,18 @@ def test_json_holds_everything_and_a_report_that_cannot_be_written_fails_the_run
     assert {"rounds", "others", "steal", "governor"} < set(test["sweep"]["state"])
     assert test["verdicts"]["cpu batch=2"]["word"] == "new"
     assert test["run"]["conditions"]["numpy"]
+
+
+def test_cases_take_turns_with_a_panel_of_yardsticks(project: Project) -> None:
+    project.write("test_a.py", "@perf\ndef test_speed(modelperf):\n    modelperf(double)\n")
+    project.run("--modelperf-update", "--modelperf-report=json:perf.json").assert_outcomes(passed=1)
+    report = json.loads((project.path / "perf.json").read_text())
+    yardsticks = report["results"][0]["sweep"]["points"][0]["timing"]["yardsticks"]
+    # Those of one thread: the run has one processor.
+    assert {name.partition("/")[0] for name in yardsticks} >= {"calls", "single", "memory"}
+    assert all(any(rounds) for rounds in yardsticks.values())
+    baseline = json.loads(project.baseline("test_a/test_speed.json").read_text())
+    assert baseline["runs"][0]["cases"]["cpu batch=1"]["scaled"].keys() <= yardsticks.keys()
 
 
 @pytest.mark.parametrize(
