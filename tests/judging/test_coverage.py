@@ -117,7 +117,9 @@ def test_alarms_are_as_rare_as_their_level(comparison: str, noise: str) -> None:
 @cases(
     {
         ("windows", "quiet"): "holds it in 97.6%: what the machine is learnt to be is drawn toward what is stated",
-        ("pairs", "quiet"): "holds it in 98.2%: four degrees of freedom do not tell that pairs spread so little",
+        ("pairs", "quiet"): "holds it in 98.0%: four degrees of freedom do not tell that pairs spread so little",
+        ("pairs", "two states of runs"): "holds it in 97.9%: pairs in another state are trimmed, and still widen it",
+        ("pairs", "two states of rounds"): "holds it in 99.0%: the same, of rounds",
     }
 )
 def test_intervals_hold_the_truth_within_a_point_and_a_half(comparison: str, noise: str) -> None:
@@ -137,6 +139,7 @@ def test_a_single_case_alarms_at_most_at_its_level(comparison: str, noise: str) 
         ("windows", "heavy tailed"): "0.55%: the tails of runs are heavier than those of t",
         ("windows", "two states of runs"): "1.9%: a window of five may lie in one state",
         ("windows", "two states of rounds"): "2.7%: a run that was slow throughout looks like no other of its window",
+        ("pairs", "two states of runs"): "0.76%: most of five pairs may lie in one state",
     }
 )
 def test_each_case_of_ten_alarms_at_most_at_its_level(comparison: str, noise: str) -> None:
