@@ -264,7 +264,8 @@ def test_what_did_not_is_the_same(compared: Compared) -> None:
             "test_crashing_model",
             "cpu batch=1",
             "not measured",
-            "the runner of test_a.py at {name} on cpu ended with exit code 4 while warming up batch=1 on cpu",
+            "the runner of test_a.py at {name} on cpu ended with exit code 4 while warming up batch=1 on cpu with "
+            "callable",
         ),
     ],
 )

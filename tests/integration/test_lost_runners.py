@@ -125,11 +125,11 @@ class TestWhatIsTold:
     @pytest.mark.parametrize(
         ("test", "words"),
         [
-            ("crash", "was killed by signal 11 (SIGSEGV) while warming up batch=2 on cpu"),
-            ("kill", "was killed by signal 9 (SIGKILL) while warming up batch=1 on cpu"),
-            ("model_exits", "ended with exit code 4 while warming up batch=1 on cpu"),
+            ("crash", "was killed by signal 11 (SIGSEGV) while warming up batch=2 on cpu with callable"),
+            ("kill", "was killed by signal 9 (SIGKILL) while warming up batch=1 on cpu with callable"),
+            ("model_exits", "ended with exit code 4 while warming up batch=1 on cpu with callable"),
             ("exit", "ended with exit code 0 in the body of the test"),
-            ("load", "was killed by signal 6 (SIGABRT) in the body of the test"),
+            ("load", "was killed by signal 6 (SIGABRT) while opening the model on cpu with fragile"),
             ("set_up", "was killed by signal 6 (SIGABRT) while the test was set up"),
         ],
     )
@@ -173,10 +173,12 @@ class TestWhatIsTold:
         # The eighth failed by itself before it was measured.
         assert "totals: 2 new; 7 not measured" in lost.outlines
         assert "FAILED 1 not measured: test_model.py::test_kill" in lost.outlines
-        assert f"{RUNNER} was killed by signal 9 (SIGKILL) while warming up batch=1 on cpu" in summary(lost)
+        fate = "was killed by signal 9 (SIGKILL) while warming up batch=1 on cpu with callable"
+        assert f"{RUNNER} {fate}" in summary(lost)
 
     def test_junit_and_the_report_say_it(self, lost: pytest.RunResult, project_of_lost: Project) -> None:
-        words = "the runner of test_model.py was killed by signal 9 (SIGKILL) while warming up batch=1 on cpu"
+        fate = "was killed by signal 9 (SIGKILL) while warming up batch=1 on cpu with callable"
+        words = f"the runner of test_model.py {fate}"
         failure = project_of_lost.junit()["test_kill"].find("failure")
         assert failure is not None
         assert failure.attrib["message"] == f"ModelPerfFailure: not measured: {words}"
@@ -216,9 +218,7 @@ def test_a_hang_ends_and_shows_the_line(project: Project) -> None:
     result = project.run("--modelperf-timeout=5")
     result.assert_outcomes(failed=1, skipped=1)
     lines = section(result, "_ test_hang")
-    words = (
-        "gave no answer for 5 s and was killed while warming up batch=1 on cpu; raise --modelperf-timeout if it needs"
-    )
+    words = "gave no answer for 5 s and was killed while warming up batch=1 on cpu with callable; raise --modelperf-"
     assert lines[0].startswith(f"{RUNNER} {words}")
     places = [re.fullmatch(r'  File ".*test_model.py", line (\d+) in (\w+)', line) for line in lines[3:]]
     assert [place[2] for place in places if place] == ["hangs", "test_hang"]
@@ -383,7 +383,7 @@ class TestKilledFromOutside:
     @pytest.mark.parametrize(
         ("module", "words"),
         [
-            ("plugin.runner", f"{RUNNER} was killed by signal 9 (SIGKILL) while timing batch=1 on cpu"),
+            ("plugin.runner", f"{RUNNER} was killed by signal 9 (SIGKILL) while timing batch=1 on cpu with callable"),
             ("measuring.yardstick", "not measured: the yardstick's process was killed by signal 9 (SIGKILL)*"),
         ],
         ids=["runner", "yardstick"],

@@ -213,8 +213,8 @@ class TestLosing:
                 raise lose()
             return Samples((1000,) * order.calls)
 
-        with pytest.raises(CaseLost, match=r"while timing batch=2 on cpu$") as caught:
-            conductor(FakeBench([1, 2, 4], answer=answer)).run()
+        with pytest.raises(CaseLost, match=r"while timing batch=2 on cpu with torch$") as caught:
+            conductor(FakeBench([1, 2, 4], answer=answer), runtime="torch").run()
         assert caught.value.case.axes == {"batch": 2}
 
     def test_a_model_without_axes(self) -> None:

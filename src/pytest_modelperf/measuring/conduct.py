@@ -43,8 +43,9 @@ class Measured:
 class CaseLost(PeerLost):
     """The process that held the model was lost in the middle of a case; `lost` tells how."""
 
-    def __init__(self, lost: Lost, case: Case, doing: str) -> None:
-        super().__init__(lost.told(f"while {doing} {case.label} on {case.device}"))
+    def __init__(self, lost: Lost, case: Case, doing: str, runtime: str = "") -> None:
+        where = f"{case.label} on {case.device}" + (f" with {runtime}" if runtime else "")
+        super().__init__(lost.told(f"while {doing} {where}"))
         self.lost, self.case = lost, case
 
 
@@ -59,7 +60,7 @@ class Conductor:
     same turns. `seconds` is the measuring time for one case on one bench. `yardsticks` gives the panel of yardsticks
     for a device. `unfit` names cases that are known not to fit into memory, by `Case.key`, with the reason; `only` the
     cases to measure (None: all). `seed` makes the order of turns repeatable. `observer` looks at the machine, and
-    `watch` is told how far it is, only while nothing is timed.
+    `watch` is told how far it is, only while nothing is timed. `runtime` is the name of what executes the model.
     """
 
     def __init__(
@@ -73,8 +74,9 @@ class Conductor:
         only: Set[str] | None = None,
         observer: Observer | None = None,
         watch: Callable[[Progress], None] = lambda progress: None,
+        runtime: str = "",
     ) -> None:
-        self._benches, self._seconds, self._watch = benches, seconds, watch
+        self._benches, self._seconds, self._watch, self._runtime = benches, seconds, watch, runtime
         self._rng = random.Random(seed)
         self._yardsticks, self._unfit, self._only = yardsticks, dict(unfit or {}), only
         self._observer = observer or NoObserver()
@@ -130,7 +132,7 @@ class Conductor:
         try:
             return bench.prepare(Prepare(index, self._seconds))
         except Lost as lost:
-            raise CaseLost(lost, case, "warming up") from lost
+            raise CaseLost(lost, case, "warming up", self._runtime) from lost
         finally:
             bench.pause()
 
@@ -235,7 +237,7 @@ class Conductor:
             for case in _cases(bench):
                 contender = self._contenders.get((number, case.key))
                 if contender is not None and contender.playing:
-                    return CaseLost(lost, case, "timing")
+                    return CaseLost(lost, case, "timing", self._runtime)
         return lost
 
 

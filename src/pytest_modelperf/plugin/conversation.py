@@ -107,7 +107,7 @@ class Conversation:
         refused: dict[str, str] = {}
         benches: list[RemoteBench] = []
         for device in terms.devices:
-            bench = RemoteBench.open(runner, device) if self._original is None else self._opened(device)
+            bench = RemoteBench.open(runner, device, terms.runtime) if self._original is None else self._opened(device)
             if isinstance(bench, RemoteBench) and self._original is None:
                 self._original = Original(runner, bench.opened)
             if isinstance(bench, Missing):

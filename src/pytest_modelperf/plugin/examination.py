@@ -252,6 +252,7 @@ class Examination:
             only=only,
             observer=self._observer,
             watch=lambda progress: self._show(progress, attempt),
+            runtime=self._terms.runtime,
         )
 
     def _cut_short(self, attempt: Attempt) -> set[str]:

@@ -116,6 +116,7 @@ class Subject:
             tolerance=settings.tolerance if self.spec.tolerance is None else self.spec.tolerance,
             allow_failed=self.spec.allow_failed,
             seconds=settings.seconds if self.spec.seconds is None else self.spec.seconds,
+            runtime=self.runtime.name,
         )
 
     def _devices(self, settings: Settings) -> tuple[tuple[str, ...], dict[str, str]]:

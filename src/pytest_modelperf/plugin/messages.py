@@ -63,7 +63,10 @@ class Finish(Message, frozen=True):
 
 
 class Terms(Message, frozen=True):
-    """What a test asks of its sweep, the fixture's overrides included. `devices` are to be tried in this order."""
+    """What a test asks of its sweep, the fixture's overrides included.
+
+    `devices` are to be tried in this order; `runtime` is the name of the one that executes the model.
+    """
 
     devices: tuple[str, ...]
     narrowed: Mapping[str, str]
@@ -71,6 +74,7 @@ class Terms(Message, frozen=True):
     tolerance: float
     allow_failed: bool
     seconds: float
+    runtime: str = ""
 
 
 class Open(Message, frozen=True):

@@ -16,7 +16,7 @@ import pytest
 
 from .. import launch
 from ..domain.device import Device
-from ..errors import NotMeasured
+from ..errors import NotMeasured, PeerLost
 from ..measuring.orders import (
     Block,
     Message,
@@ -61,6 +61,13 @@ class TestMissing(Exception):
     """Another tree has no such test."""
 
     __test__ = False
+
+
+class ModelLost(PeerLost):
+    """A runner that was lost while it opened the model of its test."""
+
+    def __init__(self, lost: Lost, device: str, runtime: str) -> None:
+        super().__init__(lost.told(f"while opening the model on {device} with {runtime}"))
 
 
 class BodyLeft(Exception):
@@ -213,10 +220,13 @@ class RemoteBench:
         self.runner, self._peer, self.opened = runner, runner.peer, opened
 
     @classmethod
-    def open(cls, runner: Runner, device: str) -> RemoteBench | Missing | Refused:
-        """Have the runner open its test's model on the device."""
+    def open(cls, runner: Runner, device: str, runtime: str) -> RemoteBench | Missing | Refused:
+        """Have the runner open its test's model, which `runtime` executes, on the device. Raises ModelLost."""
         runner.peer.resume()
-        answer = runner.peer.ask(Open(device))
+        try:
+            answer = runner.peer.ask(Open(device))
+        except Lost as lost:
+            raise ModelLost(lost, device, runtime) from lost
         if isinstance(answer, Missing | Refused):
             return answer
         assert isinstance(answer, Opened)

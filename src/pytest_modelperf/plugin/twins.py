@@ -58,10 +58,10 @@ class Twin:
         then = self._then if self._tree is None else ""
         runner.peer.send(RunTest(self._test, then, twin=True, device=self.device))
         yield
-        self._await_call(runner)
+        terms = self._awaited_call(runner)
         runner.peer.pause()
         yield
-        bench = RemoteBench.open(runner, self.device)
+        bench = RemoteBench.open(runner, self.device, terms.runtime)
         self.waits = isinstance(bench, RemoteBench)
         if not self.waits:
             self._drain(runner, dismiss=isinstance(bench, Missing))
@@ -87,12 +87,12 @@ class Twin:
         self.waits = False
         self._runners.kill_one(self._path, self._label)
 
-    def _await_call(self, runner: Runner) -> None:
+    def _awaited_call(self, runner: Runner) -> Terms:
         reports: list[Mapping[str, Any]] = []
         while True:
             said = runner.peer.receive()
             if isinstance(said, Terms):
-                return
+                return said
             if isinstance(said, Reported):
                 reports.append(said.data)
             elif isinstance(said, TestDone):
