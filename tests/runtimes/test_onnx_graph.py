@@ -41,7 +41,17 @@ def test_the_precision_is_that_of_the_coarsest_weights() -> None:
 
 @pytest.mark.parametrize(
     ("size", "known"),
-    [("seq", "seq"), ("past + 1", None), ("", None), (None, None), (7, 7), (0, None), (-1, None), (2**40, 2**40)],
+    [
+        ("seq", "seq"),
+        ("past + 1", None),
+        ("unk__604", None),
+        ("", None),
+        (None, None),
+        (7, 7),
+        (0, None),
+        (-1, None),
+        (2**40, 2**40),
+    ],
 )
 def test_sizes_with_names_that_are_none_count_as_unnamed(size: int | str | None, known: int | str | None) -> None:
     (found,) = read_bytes(

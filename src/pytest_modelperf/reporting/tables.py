@@ -178,7 +178,7 @@ _METRICS: dict[str, Callable[[str, Sequence[Point]], Column]] = {
 def _change(result: TestResult) -> Column:
     verdicts = [result.verdicts.get(point.case.key) for point in result.sweep]
     changes = [verdict.change if verdict else None for verdict in verdicts]
-    cells = _aligned(["" if change is None else signed_percent(change) for change in changes])
+    cells = aligned(["" if change is None else signed_percent(change) for change in changes])
     ends = _intervals([_scaled(change, 1.0) for change in changes], signed_percent)
     heading = ("change", "%")
     return Column("change", (Form(heading, _joined(cells, ends), figure_width=len(cells[0])), Form(heading, cells)))
@@ -187,7 +187,7 @@ def _change(result: TestResult) -> Column:
 def _detectable(result: TestResult) -> Column:
     verdicts = [result.verdicts.get(point.case.key) for point in result.sweep]
     judged = [verdict if verdict is not None and verdict.change is not None else None for verdict in verdicts]
-    cells = _aligned(["" if verdict is None else _seen(verdict.detectable) for verdict in judged])
+    cells = aligned(["" if verdict is None else _seen(verdict.detectable) for verdict in judged])
     return Column("detectable", (Form(("detectable", "%"), cells),))
 
 
@@ -217,7 +217,7 @@ def _unit(key: str, points: Sequence[Point]) -> tuple[str, float]:
 
 def _figures(figures: Sequence[Estimate | None], points: Sequence[Point], size: float) -> tuple[str, ...]:
     blank = [MISSING if point.ok else "" for point in points]
-    return _aligned(
+    return aligned(
         [none if figure is None else _marked(figure, size) for figure, none in zip(figures, blank, strict=True)]
     )
 
@@ -245,7 +245,7 @@ def _joined(cells: Sequence[str], intervals: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{cell} {interval.rjust(width)}" for cell, interval in zip(cells, intervals, strict=True))
 
 
-def _aligned(numbers: Sequence[str]) -> tuple[str, ...]:
+def aligned(numbers: Sequence[str]) -> tuple[str, ...]:
     """Texts of equal width in which the decimal points stand below each other."""
     parts = [_AT_THE_POINT.split(number, maxsplit=1) for number in numbers]
     before = max(len(whole) for whole, _ in parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..domain.report import Report, TestResult
@@ -12,12 +12,12 @@ from ..domain.verdict import NEVER_ACCEPTED
 from . import tables
 from .findings import WORSE, become
 from .lines import Line, lines
+from .side_by_side import CAUTION, SideBySide, side_by_side
 from .totals import NOT_MEASURED, OVER_STYLE, STYLES, called, counts, tally
 from .words import against, duration, grouped, listed, plain, plural
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
 INDENT = 2
@@ -34,6 +34,8 @@ def render(report: Report, width: int, color: bool) -> str:
     _say_all(console, _before(report))
     for result in report.results:
         _render_test(console, result, report.interrupted)
+    for found in side_by_side(report.results):
+        _render_side_by_side(console, found)
     if report.results:
         _say(console, _text("totals: ", "bold").append_text(counts(tally(report.results))))
     _say_all(console, _after(report))
@@ -63,8 +65,17 @@ def _render_test(console: Console, result: TestResult, interrupted: bool) -> Non
     shown: dict[str, tables.Form] = {}
     if result.sweep.points:
         shown = tables.fitted(result, console.width - INDENT)
-        _print_table(console, _table(result, shown))
+        verdicts = list(shown).index("verdict")
+        _print_table(console, shown.values(), lambda column, row: _style(result, row) if column == verdicts else "")
     _say_all(console, lines(result, list(shown)), INDENT)
+    console.print()
+
+
+def _render_side_by_side(console: Console, found: SideBySide) -> None:
+    _say(console, _text(f"{plain(found.test)} side by side", "bold").append(f": {found.what}"))
+    for columns in found.fitted(console.width - INDENT):
+        _print_table(console, columns)
+    _say(console, _text(CAUTION, "dim"), INDENT)
     console.print()
 
 
@@ -87,20 +98,6 @@ def _circumstances(result: TestResult) -> str:
     where = f"on {devices[0]}" if len(devices) == 1 else ""
     time = f"took {duration(result.seconds)}" if result.seconds else ""
     return ", ".join(part for part in (" ".join(filter(None, (plain(result.model), where))), time) if part)
-
-
-def _table(result: TestResult, shown: Mapping[str, tables.Form]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, tables.GAP, 0, 0), header_style="bold")
-    columns = []
-    for key, form in shown.items():
-        heading, cells = form.padded()
-        table.add_column("\n".join(heading), overflow="fold")
-        columns.append([_text(cell, _style(result, row) if key == "verdict" else "") for row, cell in enumerate(cells)])
-    for row in zip(*columns, strict=True):
-        table.add_row(*row)
-    return table
 
 
 def _style(result: TestResult, row: int) -> str:
@@ -200,7 +197,19 @@ def _say(console: Console, text: Text, indent: int = 0) -> None:
         console.print(_text(" " * (indent + (HANG if number else 0)), "").append_text(line))
 
 
-def _print_table(console: Console, table: Table) -> None:
+def _print_table(
+    console: Console, forms: Iterable[tables.Form], style: Callable[[int, int], str] = lambda column, row: ""
+) -> None:
+    """`style(column, row)` is that of a cell."""
     from rich.padding import Padding
+    from rich.table import Table
 
+    table = Table(box=None, pad_edge=False, padding=(0, tables.GAP, 0, 0), header_style="bold")
+    columns = []
+    for column, form in enumerate(forms):
+        heading, cells = form.padded()
+        table.add_column("\n".join(heading), overflow="fold")
+        columns.append([_text(cell, style(column, row)) for row, cell in enumerate(cells)])
+    for cells in zip(*columns, strict=True):
+        table.add_row(*cells)
     console.print(Padding(table, (0, 0, 0, INDENT)))

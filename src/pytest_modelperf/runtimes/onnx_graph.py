@@ -8,6 +8,7 @@ Field numbers are those of onnx.proto, which are part of the format.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,8 @@ _TYPE = {1: "tensor", 4: "sequence", 5: "map", 8: "sparse tensor", 9: "optional"
 _TENSOR_TYPE = {1: "elem_type", 2: "shape"}
 _SHAPE = {1: "dim"}
 _DIM = {1: "dim_value", 2: "dim_param"}
+# What tf2onnx, and ONNX's inference of shapes, call a size that has no name: another one for each input.
+_MADE_UP = re.compile(r"unk__\d+")
 
 
 @dataclass(frozen=True)
@@ -157,5 +160,5 @@ def _size(data: object) -> int | str | None:
             # Negative sizes (as unsigned 64 bits) and zeros stand for a size that the exporter did not know.
             return value if 0 < value < 2**63 else None
         name = protobuf.text(value)
-        return name if name.isidentifier() else None
+        return name if name.isidentifier() and not _MADE_UP.fullmatch(name) else None
     return None
