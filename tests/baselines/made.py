@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_modelperf.baselines.store import Store
 from pytest_modelperf.domain.baseline import Baseline, CaseRecord, Location, OutputSample, Run
+from pytest_modelperf.domain.blame import Use, Uses
 
 CASE = "cpu batch=8"
 CPU, GPU = "AMD EPYC 7B13 x2", "NVIDIA H200"
@@ -44,6 +45,12 @@ OUTPUTS = st.builds(
     scale=st.floats(0, 1e300),
     values=st.lists(st.none() | st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=5).map(tuple),
 )
+USES = st.builds(
+    Uses,
+    source=NAMES,
+    operators=st.dictionaries(NAMES, st.builds(Use, st.integers(0, 10**6), st.floats(0, 1), NAMES), max_size=3),
+    settings=st.dictionaries(NAMES, NAMES, max_size=2),
+)
 RECORDS = st.builds(
     CaseRecord,
     hardware=NAMES,
@@ -54,6 +61,7 @@ RECORDS = st.builds(
     counts=st.dictionaries(NAMES, st.floats(allow_nan=False, allow_infinity=False), max_size=3),
     weights=st.text("0123456789abcdef", max_size=8),
     outputs=st.dictionaries(NAMES, OUTPUTS, max_size=2),
+    profile=st.none() | USES,
 )
 RUNS = st.builds(Run, st.dictionaries(NAMES, NAMES, max_size=3), st.dictionaries(NAMES, RECORDS, max_size=3))
 BASELINES = st.builds(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from pytest_modelperf.baselines.format import FORMAT, RESTORE, decode, encode
 from pytest_modelperf.domain.baseline import Baseline, Location, OutputSample, Run
+from pytest_modelperf.domain.blame import Use, Uses
 from pytest_modelperf.errors import BaselineError
 
 FILE = Path("perf_baselines/ci/test_it.json")
@@ -23,6 +24,7 @@ FULL = record(
     weights="9f86d081",
     inputs="1c07b4e2",
     outputs={"logits": OutputSample("float32", (8, 1000), 0.5, (0.25, -1.0, None, 0.1234567890123))},
+    profile=Uses("torch 2.13.0", {"aten::mm": Use(2, 0.25, "float"), "aten::add": Use(1.5, 0.125)}, {"threads": "2"}),
 )
 BASELINE = Baseline(NODEID, "ci", (run(),), (run(cases={CASE: FULL}), run(-4.4)))
 TEXT = encode(BASELINE)
@@ -65,6 +67,16 @@ def test_the_file_is_for_readers_too() -> None:
               "values": [0.25, -1, null, 0.1234567890123]
             }
           },
+          "profile": {
+            "operators": {
+              "aten::add": {"calls": 1.5, "form": "", "share": 0.125},
+              "aten::mm": {"calls": 2, "form": "float", "share": 0.25}
+            },
+            "settings": {
+              "threads": "2"
+            },
+            "source": "torch 2.13.0"
+          },
           "rounds": 40,
           "scaled": {
             "numpy matmul/1": {"location": 1.25, "spread": 0.01}
@@ -100,6 +112,16 @@ def test_the_file_is_for_readers_too() -> None:
               "shape": [8, 1000],
               "values": [0.25, -1, null, 0.1234567890123]
             }
+          },
+          "profile": {
+            "operators": {
+              "aten::add": {"calls": 1.5, "form": "", "share": 0.125},
+              "aten::mm": {"calls": 2, "form": "float", "share": 0.25}
+            },
+            "settings": {
+              "threads": "2"
+            },
+            "source": "torch 2.13.0"
           },
           "rounds": 40,
           "scaled": {
@@ -220,6 +242,7 @@ def test_a_field_that_cannot_be_is_named(change: Callable[[Any], object], what: 
     assert problem(edited(change)) == f"the baseline {FILE} is damaged: {what}; {RESTORE}"
 
 
+OPERATORS = {"settings": {}, "source": "torch"}
 SAMPLE = {"dtype": "float32", "shape": [8], "scale": 1, "values": []}
 
 
@@ -248,6 +271,14 @@ SAMPLE = {"dtype": "float32", "shape": [8], "scale": 1, "values": []}
         ("outputs", {"0": {**SAMPLE, "scale": math.nan}}, "['0'].scale is nan, which cannot be"),
         ("outputs", {"0": {**SAMPLE, "shape": ["batch"]}}, "['0'].shape[0] is wrong: Expected `int`, got `str`"),
         ("outputs", {"0": {**SAMPLE, "values": 3}}, "['0'].values is wrong: Expected `array`, got `int`"),
+        ("profile", 3, "is no JSON object"),
+        ("profile", {**OPERATORS}, ".operators is missing"),
+        ("profile", {**OPERATORS, "operators": {"mm": {"calls": 2}}}, ".operators['mm'].form is missing"),
+        (
+            "profile",
+            {**OPERATORS, "operators": {"mm": {"calls": -2, "form": "", "share": 0.5}}},
+            ".operators['mm'].calls is -2.0, which cannot be",
+        ),
         ("outputs", {"0": {**SAMPLE, "values": ["x"]}}, "['0'].values[0] is wrong: Expected `float | null`, got `str`"),
     ],
 )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_modelperf.baselines.window import accepted
 from pytest_modelperf.domain.baseline import WINDOW, Baseline, CaseRecord, OutputSample, Run
+from pytest_modelperf.domain.blame import Use, Uses
 
 GPU_CASE = "cuda:0 batch=8"
 
@@ -106,16 +107,18 @@ def test_a_case_that_left_the_sweep_leaves_with_the_last_run_that_had_it() -> No
     assert anchored(left) == {(CASE, CPU): 0.0}
 
 
-def test_only_the_newest_record_of_a_case_keeps_its_outputs() -> None:
+def test_only_the_newest_record_of_a_case_keeps_its_outputs_and_its_profile() -> None:
     def answered(location: float, hardware: str = CPU) -> Run:
         outputs = {"logits": OutputSample("float32", (8,), 1.0, (location,))}
-        return run(cases={CASE: record(location, hardware, outputs=outputs, weights="9f86")})
+        profile = Uses("torch", {"aten::mm": Use(1, 0.5)})
+        return run(cases={CASE: record(location, hardware, outputs=outputs, weights="9f86", profile=profile)})
 
     found = grown(answered(1.0), answered(2.0), answered(3.0, GPU))
     records = [one.cases[CASE] for one in found.runs]
     assert [bool(one.outputs) for one in records] == [False, True, True]
+    assert [one.profile is not None for one in records] == [False, True, True]
     assert [one.weights for one in records] == ["9f86"] * 3
-    assert not any(one.outputs for anchor in found.anchors for one in anchor.cases.values())
+    assert not any(one.outputs or one.profile for anchor in found.anchors for one in anchor.cases.values())
 
 
 def test_a_figure_that_moved_starts_again_and_times_stay() -> None:

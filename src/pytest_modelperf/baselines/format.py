@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..domain.baseline import Baseline, CaseRecord, Location, OutputSample, Run
+from ..domain.blame import Use, Uses
 from ..errors import BaselineError
 
 # History of the format. A file says which it is; one of another format is refused, with what to do.
@@ -35,9 +36,12 @@ _RANGES: dict[type, dict[str, tuple[float, float]]] = {
     CaseRecord: {"rounds": _ROUNDS},
     Location: {"location": _LOGS, "spread": _SPREADS},
     OutputSample: {"scale": (0.0, sys.float_info.max)},
+    Use: {"calls": (0.0, 1e12), "share": (0.0, 1e6)},
+    Uses: {},
 }
 
-_LOCATION = {field.name for field in dataclasses.fields(Location)}
+# Nouns that stand on one line each.
+_LINES = [{field.name for field in dataclasses.fields(noun)} for noun in (Location, Use)]
 # The fields that hold nouns by name, and those that hold whatever was counted or read, by name.
 _BY_NAME, _FREE = ("scaled", "outputs"), ("figures", "counts")
 
@@ -47,8 +51,8 @@ Noun = TypeVar("Noun")
 def encode(baseline: Baseline) -> str:
     """The file's text: sorted keys, rounded floats, no time stamps; equal baselines give equal texts.
 
-    A line for each field, but one for a location and for all values of an output. Raises BaselineError for a figure
-    that is no finite number.
+    A line for each field, but one for a location, an operator and all values of an output. Raises BaselineError for a
+    figure that is no finite number.
     """
     data = {"format": FORMAT, **dataclasses.asdict(baseline)}
     try:
@@ -143,8 +147,16 @@ def _record(data: object, where: str, path: Path) -> CaseRecord:
         "outputs": {
             name: _noun(one, OutputSample, f"{where}.outputs[{name!r}]", path) for name, one in outputs.items()
         },
+        "profile": None if fields["profile"] is None else _uses(fields["profile"], f"{where}.profile", path),
     }
     return _noun({**fields, **nested}, CaseRecord, where, path)
+
+
+def _uses(data: object, where: str, path: Path) -> Uses:
+    fields = _fields(data, Uses, where, path)
+    operators = _converted(fields["operators"], dict[str, Any], f"{where}.operators", path)
+    nested = {name: _noun(one, Use, f"{where}.operators[{name!r}]", path) for name, one in operators.items()}
+    return _noun({**fields, "operators": nested}, Uses, where, path)
 
 
 def _noun(data: object, noun: type[Noun], where: str, path: Path) -> Noun:
@@ -185,7 +197,7 @@ def _converted(value: object, kind: type[Noun], where: str, path: Path) -> Noun:
 def _text(value: object, margin: str = "\n") -> str:
     """The JSON of `value`, which stands after `margin`: a line break and the indentation."""
     inner = margin + "  "
-    if isinstance(value, dict) and value and value.keys() != _LOCATION:
+    if isinstance(value, dict) and value and value.keys() not in _LINES:
         items = [f"{json.dumps(name)}: {_text(child, inner)}" for name, child in sorted(value.items())]
         return f"{{{inner}{f',{inner}'.join(items)}{margin}}}"
     if isinstance(value, list) and any(isinstance(child, dict) for child in value):

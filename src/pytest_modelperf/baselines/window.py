@@ -40,10 +40,10 @@ def accepted(
         for history in _histories(run)
         if history[0] in restart or newest.get(history, run.conditions) != run.conditions
     }
-    runs = _latest_outputs(_newest([*_kept(before, lambda history: history not in started), run]))
+    runs = _latest_details(_newest([*_kept(before, lambda history: history not in started), run]))
     standing = {history for old in runs for history in _histories(old)} - started
     held = _kept(anchors, lambda history: history in standing)
-    return Baseline(test, machine, tuple(_oldest([*held, *map(_without_outputs, runs)])), tuple(runs))
+    return Baseline(test, machine, tuple(_oldest([*held, *map(_without_details, runs)])), tuple(runs))
 
 
 def _moved(runs: Iterable[Run], now: Run, moved: Mapping[str, Set[str]], *, taking: bool) -> list[Run]:
@@ -103,21 +103,21 @@ def _place(history: History) -> History:
     return case.partition(" ")[0], hardware
 
 
-def _latest_outputs(runs: Iterable[Run]) -> list[Run]:
-    """The runs, with outputs in the newest record of each history alone: an answer is compared with the last."""
+def _latest_details(runs: Iterable[Run]) -> list[Run]:
+    """The runs, with outputs and a profile in the newest record of each history alone: those are compared with."""
     seen: set[History] = set()
     kept: list[Run] = []
     for run in reversed(list(runs)):
-        kept.append(_without_outputs(run, seen))
+        kept.append(_without_details(run, seen))
         seen.update(_histories(run))
     return kept[::-1]
 
 
-def _without_outputs(run: Run, histories: Set[History] | None = None) -> Run:
-    """The run without the outputs of these histories (None: of all)."""
+def _without_details(run: Run, histories: Set[History] | None = None) -> Run:
+    """The run without the outputs and profiles of these histories (None: of all)."""
 
     def stripped(case: str, record: CaseRecord) -> CaseRecord:
         strip = histories is None or (case, record.hardware) in histories
-        return replace(record, outputs={}) if strip and record.outputs else record
+        return replace(record, outputs={}, profile=None) if strip else record
 
     return _changed(run, stripped)

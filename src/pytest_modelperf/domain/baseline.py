@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .blame import Uses
+
 # Accepted runs that a baseline keeps of a case on its hardware: enough to see the spread between runs, few enough to
 # review (design.md).
 WINDOW = 8
@@ -41,7 +43,7 @@ class CaseRecord:
     yardstick (by its full name, version included) in the same rounds; `rounds` is their number. `hardware` is what the
     case's own device is. `figures` hold single readings by metric path (`"memory.peak"`, `"cold_start.load"`),
     `counts` the counters. `weights` is a hash of the model's, `inputs` one of what it was asked ("" unknown), `outputs`
-    a sample of its answers by name.
+    a sample of its answers by name. `profile` tells of the operators that it uses (None: unknown).
     """
 
     hardware: str
@@ -53,6 +55,7 @@ class CaseRecord:
     weights: str = ""
     inputs: str = ""
     outputs: Mapping[str, OutputSample] = field(default_factory=dict)
+    profile: Uses | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,8 @@ class Baseline:
     """The accepted runs of a test on a machine, oldest first, and its anchors.
 
     `runs` hold at most WINDOW records of a case on its hardware; a run without records is not kept. Only the newest
-    record of a case has outputs. `anchors` are what is left of the runs that windows started with: for each case on its
-    hardware one record, which stays while the window slides.
+    record of a case has outputs and a profile. `anchors` are what is left of the runs that windows started
+    with: for each case on its hardware one record, which stays while the window slides.
     """
 
     test: str

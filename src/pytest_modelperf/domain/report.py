@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .baseline import Run
 from .host import Host
+from .profile import Profile
 from .results import Sweep
 from .verdict import Breach, Verdict
 
@@ -19,7 +20,8 @@ class TestResult:
     `accepted` says why a slowdown did not fail the test ("" where it did not matter); `failure` is the text of the
     failure the plugin raised ("" for none); `unmeasured` why the test, as a whole, gave no figures; `model` describes
     the model and its runtime; `best` and `knee` are `Case.key`s ("" for none); `seconds` the time that the whole
-    sweep took.
+    sweep took. `profiles` tell where the time of calls goes, by `Case.key`, `profiles_then` where it went in the commit
+    that was compared with; there are none of cases that nobody has looked into.
     """
 
     __test__ = False
@@ -39,6 +41,8 @@ class TestResult:
     tolerance: float = 0.0
     seconds: float = 0.0
     passed: bool = True
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    profiles_then: Mapping[str, Profile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

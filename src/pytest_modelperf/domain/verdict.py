@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from .blame import Blame
 from .budget import Budget
 from .estimate import Estimate
 
@@ -73,7 +74,8 @@ class Verdict:
     interval; `conditions` what differs between the sides, `"torch 2.12.0 → 2.13.0"`; `notes` counters that changed
     and the like; `counters` the names of those that changed; `reason` why there is no ratio, that a slowdown came by
     drift, or what would help an uncertain one; `attempts`, where there are several measurements, the ratio of each
-    alone, the first included: `change` is of all together. `beside` is what changed beside the time.
+    alone, the first included: `change` is of all together. `beside` is what changed beside the time; `blame` what
+    explains a slowdown.
     """
 
     word: Word
@@ -92,6 +94,7 @@ class Verdict:
     attempts: tuple[float, ...] = ()
     against: str = ""
     beside: tuple[Finding, ...] = ()
+    blame: Blame | None = None
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..domain.baseline import CaseRecord, Location
+from ..domain.profile import Profile
 from ..domain.results import Point, Timing
 from ..errors import NotMeasured
+from .blame import uses
 from .ratio import LEAST_ROUNDS
 from .rounds import kept
 from .statistics import Cut, Values, trimmed_mean, trimmed_mean_error
@@ -29,7 +31,7 @@ YARDSTICK_SHARE = 0.05
 _LOG_NS = math.log(1e-9)
 
 
-def record(point: Point, hardware: str) -> CaseRecord:
+def record(point: Point, hardware: str, profile: Profile | None = None) -> CaseRecord:
     """The sufficient statistics of a point that ran on `hardware`.
 
     Times and yardsticks are located by their fast rounds, each by its own: what they tell is how fast the machine was
@@ -53,6 +55,7 @@ def record(point: Point, hardware: str) -> CaseRecord:
         weights=point.weights,
         inputs=point.inputs,
         outputs=dict(point.outputs),
+        profile=uses(profile) if profile is not None else None,
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from ..domain.axes import samples_per_call
 from ..domain.device import Device
+from ..domain.profile import Taken
 from ..domain.results import Warmup
 from ..domain.session import FILE, ModelFacts, Session
 from ..domain.tensor import tensors
@@ -22,7 +23,19 @@ from . import answers, memory, weights
 from . import inputs as drawing
 from .answers import Answer
 from .blocks import time_calls, time_pipelined, time_waited
-from .orders import Block, Opened, Prepare, Prepared, Samples, TakeWeights, Unable, WriteWeights, Written
+from .orders import (
+    Block,
+    Opened,
+    Prepare,
+    Prepared,
+    Profiled,
+    Samples,
+    TakeProfile,
+    TakeWeights,
+    Unable,
+    WriteWeights,
+    Written,
+)
 from .warmup import warm_up
 
 # A case is not tried when the forecast of its memory exceeds what is there by this factor: the forecast is a line.
@@ -55,6 +68,16 @@ class Reading:
     peak_bytes: int
 
 
+class Profiler(Protocol):
+    """What looks into a session: `take` profiles it, and raises what the model raises."""
+
+    def unable(self, session: Session) -> str:
+        """Why it cannot look into this session, "" where it can."""
+        ...
+
+    def take(self, session: Session, inputs: Any, *, calls: int, warm: int) -> Taken: ...
+
+
 class LocalBench:
     """A bench in this process."""
 
@@ -68,13 +91,14 @@ class LocalBench:
         runtime: str = "",
         path: str = "",
         start_bytes: int = 0,
+        profiler: Profiler | None = None,
     ) -> None:
         """Open the model, on the clock. Raises what the runtime raises.
 
         `runtime` is what the test asks for by name and options, a condition of the run; `path` that of a model that is
         a file or a folder; `start_bytes` the memory that the process had before the test began (0: nobody knows).
         """
-        self._inputs, self._cases = inputs, cases
+        self._inputs, self._cases, self._profiler = inputs, cases, profiler
         self._readings: list[Reading] = []
         self._begun = {"memory.start": float(start_bytes)} if start_bytes else {}
         self._calls: dict[int, Callable[[], Any]] = {}
@@ -100,6 +124,7 @@ class LocalBench:
             settings=dict(facts.settings),
             counts=_counts(facts),
             path=path,
+            unprofiled=profiler.unable(self._session) if profiler is not None else "nothing here makes profiles",
             **self._told(),
         )
 
@@ -162,6 +187,16 @@ class LocalBench:
         self._calls.pop(order.case, None)
         failure = self._failure(problem, self._cases[order.case])
         return Samples(error=failure.reason, out_of_memory=failure.status == "out of memory")
+
+    def profile(self, order: TakeProfile) -> Profiled:
+        """Where the time of a case's calls goes. What is timed here afterwards may be slower."""
+        assert self._profiler is not None
+        try:
+            inputs = drawing.draw(self._inputs, self._cases[order.case])
+            taken = self._profiler.take(self._session, inputs, calls=order.calls, warm=order.warm)
+        except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
+            return Profiled(reason=_reason(error))
+        return Profiled(taken.profile, taken.trace)
 
     def _whole(self, order: Prepare) -> Prepared:
         for step in (self._admitted, self._called):

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from ..domain.baseline import OutputSample
+from ..domain.profile import Profile
 from ..domain.results import Status, Warmup
 
 
@@ -22,7 +23,7 @@ class Opened(Message, frozen=True):
     `versions`, `settings` that the runtime runs with, and what the test declares of `inputs` and `runtime` are
     conditions of the run; `hardware` names the accelerator ("" for the CPU). `path` is that of a model that is a file
     or a folder. `weights` is their hash, "" where there are none to tell of (a function), or where they cannot be told,
-    for the reason `weights_untold`.
+    for the reason `weights_untold`. `unprofiled` is why no source of profiles can look into it, "" where one can.
     """
 
     device: str
@@ -40,6 +41,7 @@ class Opened(Message, frozen=True):
     path: str = ""
     weights: str = ""
     weights_untold: str = ""
+    unprofiled: str = ""
 
 
 class WriteWeights(Message, frozen=True):
@@ -120,6 +122,22 @@ class Samples(Message, frozen=True):
     pipelined_ns: int = 0
     error: str = ""
     out_of_memory: bool = False
+
+
+class TakeProfile(Message, frozen=True):
+    """Profile `calls` calls of a case, after `warm` that do not count. Nothing is timed in this process afterwards."""
+
+    case: int
+    calls: int
+    warm: int
+
+
+class Profiled(Message, frozen=True):
+    """Where the time of a case's calls goes, and the timeline (b"" for none); or why that cannot be told."""
+
+    profile: Profile | None = None
+    trace: bytes = b""
+    reason: str = ""
 
 
 class Release(Message, frozen=True):

@@ -19,6 +19,7 @@ from .stash import IN_RUNNER, SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from ..profiling.protocol import Source
     from ..reporting.protocol import Reporter
     from ..runtimes.protocol import Runtime
 
@@ -80,6 +81,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(trylast=True)
 def pytest_modelperf_runtimes() -> Sequence[Runtime]:
     from ..runtimes.registry import builtin
+
+    return builtin()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_modelperf_profilers() -> Sequence[Source]:
+    from ..profiling.registry import builtin
 
     return builtin()
 

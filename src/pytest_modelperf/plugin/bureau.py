@@ -18,6 +18,9 @@ from .yardsticks import Yardsticks
 if TYPE_CHECKING:
     from .examination import Examination
 
+# What a test's isolation is called where it runs in a runner, as a condition of the run.
+ISOLATED = "runner"
+
 
 @dataclass
 class Bureau:

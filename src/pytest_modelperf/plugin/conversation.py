@@ -36,6 +36,9 @@ from .same_model import Original, note_on_weights, refusal
 from .tree import Tree
 from .twins import Twin, here, lost_there, side_by_side, there
 
+# What is done with the benches of fresh runners: this tree's, and the other's.
+Use = Callable[[Sequence[RemoteBench], Sequence[RemoteBench]], None]
+
 
 class Conversation:
     """Runs `item` where `runner()` is, and gives its reports.
@@ -91,6 +94,7 @@ class Conversation:
         elif isinstance(said, BodyDone):
             if said.passed:
                 self._repeat(runner)
+            self._look_in(runner, said.passed)
             runner.peer.send(self._examination.judge(said.passed))
         elif isinstance(said, Stopped):
             raise pytest.exit.Exception(said.reason, said.returncode) if said.exits else KeyboardInterrupt
@@ -192,23 +196,37 @@ class Conversation:
     def _repeat(self, runner: Runner) -> None:
         """Measure in fresh runners what was to be measured more than once, and suspected slowdowns again."""
         while (attempt := self._examination.next_attempt()) is not None:
-            runner.peer.pause()
-            tree = self._examination.tree
-            here_ = [self._twin(device, attempt.name) for device in attempt.devices]
-            there_ = [self._twin(device, attempt.name, tree) for device in attempt.devices] if tree is not None else []
-            try:
-                self._measure_again(here_, there_)
-            except (PeerLost, RunnerBroken, BodyLeft) as error:
+            problem = self._afresh(runner, attempt.devices, attempt.name, self._examination.measure_again)
+            if problem:
                 # What was measured is judged as it is: a second process that is lost says nothing of the first.
-                self._examination.gave_up(str(error))
+                self._examination.gave_up(problem)
                 return
-            finally:
-                for twin in (*here_, *there_):
-                    twin.kill()
-                runner.peer.resume()
 
-    def _measure_again(self, mine: Sequence[Twin], theirs: Sequence[Twin]) -> None:
-        """Measure in these twins, and let them tear down."""
+    def _look_in(self, runner: Runner, passed: bool) -> None:
+        """Have fresh runners make the profiles: what is timed after one in its process may be slower."""
+        devices = self._examination.to_profile(passed)
+        problem = self._afresh(runner, devices, "profiled", self._examination.profile) if devices else ""
+        if problem:
+            self._examination.profiles.give_up(problem)
+
+    def _afresh(self, runner: Runner, devices: Sequence[str], name: str, use: Use) -> str:
+        """Do something with fresh runners for these devices, of both sides; why it could not be done, "" if it was."""
+        runner.peer.pause()
+        tree = self._examination.tree
+        mine = [self._twin(device, name) for device in devices]
+        theirs = [self._twin(device, name, tree) for device in devices] if tree is not None else []
+        try:
+            self._use(mine, theirs, use)
+        except (PeerLost, RunnerBroken, BodyLeft) as error:
+            return str(error)
+        finally:
+            for twin in (*mine, *theirs):
+                twin.kill()
+            runner.peer.resume()
+        return ""
+
+    def _use(self, mine: Sequence[Twin], theirs: Sequence[Twin], use: Use) -> None:
+        """Open these twins, do it with them, and let them tear down."""
         tree = self._examination.tree
         opened = side_by_side(
             [*(here(twin) for twin in mine), *(there(twin, tree) for twin in theirs if tree is not None)]
@@ -222,7 +240,7 @@ class Conversation:
         for bench in now:
             self._check_model(bench)
         self._share_weights(then)
-        self._examination.measure_again(now, then)
+        use(now, then)
         for twin in (*mine, *theirs):
             twin.dismiss()
             twin.end()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from ..domain.axes import Case
-from ..domain.baseline import Run
+from ..domain.baseline import Baseline, Run
 from ..domain.codec import to_json
 from ..domain.report import TestResult
 from ..domain.results import Point, Sweep
@@ -25,11 +25,12 @@ from ..measuring.conduct import Conductor, Measured, Progress
 from ..measuring.orders import Opened
 from ..measuring.state import NoObserver, Observer
 from ..reporting.failure import failure_text
-from .bureau import Bureau
+from .bureau import ISOLATED, Bureau
 from .messages import Judged, Terms
 from .observing import observer
 from .pairs import RESTARTS, Absent, Pairs
 from .points import conditions, point, properties, run_of, without_readings
+from .profiles import ProfiledBench, Profiles
 from .tree import Tree
 
 _NOT_STOPPED = "this system has no signal to stop a process with: those that waited for their turn were left to idle"
@@ -68,6 +69,7 @@ class Examination:
         self._notes: list[str] = []
         self._pairs = Pairs(bureau.tree, bureau.host, bureau.isolation) if bureau.tree is not None else None
         self._attempts: list[Attempt] = []
+        self.profiles = Profiles(nodeid, bureau.settings, isolated=bureau.isolation == ISOLATED)
         # How many pairs of processes share the measuring time; settled before the first.
         self._shares = 1
 
@@ -188,20 +190,39 @@ class Examination:
             if not one.ok:
                 self.note(f"{attempt.name}: {one.case.key} {one.status}{where}: {one.reason}")
 
+    def to_profile(self, passed: bool) -> tuple[str, ...]:
+        """The devices whose cases are to be looked into, in fresh processes, when all is measured."""
+        try:
+            verdicts = self._found(self._level) if passed else {}
+        except BaselineError:
+            # `judge` says so.
+            verdicts = {}
+        slower = {case for case, verdict in verdicts.items() if verdict.word == "slower"}
+        unable = {bench.opened.device: bench.opened.unprofiled for bench in self._benches if bench.opened.unprofiled}
+        return self.profiles.want(self._sweep or (), slower, unable, passed=passed)
+
+    def profile(self, benches: Sequence[ProfiledBench], others: Sequence[ProfiledBench] = ()) -> None:
+        """Make the profiles, on benches that were opened anew."""
+        side = self.tree.name if self.tree is not None else ""
+        for bench in (*benches, *others):
+            self._bureau.progress.show(self._nodeid, f"profiling on {bench.opened.device}", 0, 0, 0.0)
+            self.profiles.take(bench, side if bench in others else "")
+            bench.release()
+
     def judge(self, passed: bool) -> Judged:
         """Compare with the baseline and hold the budgets; says what fails the test if its body has `passed`."""
         if self._sweep is None or self._terms is None:
             return self.nothing()
         run = self._run() if self._pairs is None else None
         try:
-            verdicts = self._found(self._level)
+            verdicts = self.profiles.blamed(self._found(self._level), self._sweep, self._baseline())
         except BaselineError as error:
             result = dataclasses.replace(self._result(self._sweep, run, {}), unmeasured=str(error), run=None)
             return self._judged(result, f"not measured: {error}" if passed else "")
         if self._pairs is not None and self._pairs.cases and self._pairs.measured < self._shares:
             why = "" if passed else ", for the body of the test failed"
             self._notes.append(f"measured in {self._pairs.measured} of {self._shares} pairs of processes{why}")
-        notes = (*self._sweep.notes, *self._notes)
+        notes = (*self._sweep.notes, *self._notes, *self.profiles.notes())
         self._sweep = dataclasses.replace(self._sweep, notes=notes, state=self._observer.state)
         result = self._result(self._sweep, run, verdicts)
         outcome = settle(self._sweep, verdicts, result.breaches, self._policy())
@@ -262,7 +283,7 @@ class Examination:
     def _run(self) -> Run | None:
         assert self._sweep is not None
         opened = [bench.opened for bench in self._benches]
-        return run_of(self._sweep, opened, self._bureau.host, self._bureau.isolation)
+        return run_of(self._sweep, opened, self._bureau.host, self._bureau.isolation, self.profiles.now)
 
     @property
     def _looks(self) -> int:
@@ -280,7 +301,7 @@ class Examination:
             return {}
         if self._pairs is not None:
             return self._paired(self._pairs, level)
-        baseline, run, terms = self._bureau.store.load(self._nodeid), self._run(), self._terms
+        baseline, run, terms = self._baseline(), self._run(), self._terms
         opened = [bench.opened for bench in self._benches]
         elsewhere = self._bureau.store.machines_with(self._nodeid) if baseline is None else ()
         experience = self._bureau.experience(self._nodeid)
@@ -301,6 +322,10 @@ class Examination:
             )
             for point in self._sweep
         }
+
+    def _baseline(self) -> Baseline | None:
+        """What the test is compared with, None where there is none, or another commit is. Raises BaselineError."""
+        return self._bureau.store.load(self._nodeid) if self._pairs is None else None
 
     def _paired(self, pairs: Pairs, level: Callable[[str], float]) -> dict[str, Verdict]:
         assert self._sweep is not None
@@ -346,6 +371,8 @@ class Examination:
             knee=knee,
             tolerance=self._terms.tolerance,
             seconds=self._seconds(),
+            profiles=self.profiles.shown(self.profiles.now),
+            profiles_then=self.profiles.shown(self.profiles.then),
         )
 
     def _judged(self, result: TestResult, failure: str, warning: str = "") -> Judged:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..profiling.protocol import Source
     from ..reporting.protocol import Reporter
     from ..runtimes.protocol import Runtime
 
@@ -15,6 +16,13 @@ def pytest_modelperf_runtimes() -> Sequence[Runtime]:  # type: ignore[empty-body
     """More runtimes. They are asked before the built-in ones whether they recognise a model.
 
     Called in the process that runs a marked test, when its model is first looked at.
+    """
+
+
+def pytest_modelperf_profilers() -> Sequence[Source]:  # type: ignore[empty-body]
+    """More sources of profiles. They are asked before the built-in ones whether they can look into a session.
+
+    Called in the process that runs a marked test, and once where the options are read.
     """
 
 

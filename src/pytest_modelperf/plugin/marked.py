@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..domain.device import Device
     from ..domain.results import Sweep
     from ..domain.spec import Spec
-    from ..measuring.bench import LocalBench
+    from ..measuring.bench import LocalBench, Profiler
     from ..runtimes.protocol import Runtime
     from .desk import Desk
     from .messages import Terms
@@ -89,6 +89,7 @@ class Subject:
     cases: tuple[dict[str, int], ...]
     # The memory that the process had before the test began.
     start_bytes: int
+    profiler: Profiler
 
     def open(self, device: Device, path: str = "") -> LocalBench:
         from ..measuring.bench import LocalBench
@@ -101,6 +102,7 @@ class Subject:
             list(self.cases),
             runtime=str(self.spec.runtime or ""),
             start_bytes=self.start_bytes,
+            profiler=self.profiler,
             path=str(model.absolute()) if isinstance(model, Path) else "",
         )
 
@@ -216,12 +218,14 @@ def _note_unmeasured(item: pytest.Item, reason: str) -> None:
 def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:
     from ..domain.axes import cases, resolve_sweep
     from ..runtimes.registry import find
+    from .profiles import sources
 
     more = [runtime for runtimes in item.config.hook.pytest_modelperf_runtimes() for runtime in runtimes]
     runtime, model = find(given, more, spec.runtime)
     inputs = _completed(spec, runtime, model)
     axes = [dict(case.axes) for case in cases("", resolve_sweep(inputs, spec.sweep))]
-    return Subject(model, runtime, spec, inputs, tuple(axes), item.stash.get(START_BYTES, 0))
+    start_bytes = item.stash.get(START_BYTES, 0)
+    return Subject(model, runtime, spec, inputs, tuple(axes), start_bytes, sources(item.config))
 
 
 def _completed(spec: Spec, runtime: Runtime, model: object) -> Any:

@@ -13,9 +13,11 @@ from ..measuring.orders import (
     Opened,
     Prepare,
     Prepared,
+    Profiled,
     Release,
     Released,
     Samples,
+    TakeProfile,
     TakeWeights,
     Unable,
     WriteWeights,
@@ -193,6 +195,7 @@ FromRunner = (
     | Refused
     | Prepared
     | Samples
+    | Profiled
     | Released
     | Written
     | Unable
@@ -213,6 +216,7 @@ ToRunner = (
     | TakeWeights
     | Prepare
     | Block
+    | TakeProfile
     | Release
     | Swept
     | Skip

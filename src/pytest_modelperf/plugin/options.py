@@ -153,6 +153,13 @@ OPTIONS = (
         "SECONDS",
     ),
     Option(
+        "modelperf_profile",
+        "where the time of a call goes: auto, none, or sources (torch, onnxruntime, openvino), the first that can",
+        "none",
+        "--modelperf-profile",
+        "SOURCES",
+    ),
+    Option(
         "modelperf_report",
         "write a report, for example json:perf.json (repeatable)",
         "",
@@ -183,13 +190,16 @@ OPTIONS = (
 
 # What is accepted of a slowdown where both sides are measured in turn: they repeat so much better (docs/verdicts.md).
 AGAINST_TOLERANCE = 0.02
+# Where what is no report and no baseline is kept, relative to the rootdir.
+TRACES = ".modelperf"
 
 
 @dataclass(frozen=True)
 class Settings:
     """What the options say, read and checked. `seconds` and `timeout_s` in seconds, `tolerance` a fraction.
 
-    `against` names the commit to compare with, "" for stored baselines.
+    `against` names the commit to compare with, "" for stored baselines. `profile` names the sources of profiles that
+    the user asks for (() for all that there are, None: nobody asks), `traces` is the folder for their timelines.
     """
 
     devices: tuple[Device, ...]
@@ -208,6 +218,8 @@ class Settings:
     uncertain_fails: bool
     counters_fail: bool
     outputs_fail: bool
+    profile: tuple[str, ...] | None = None
+    traces: Path = Path(TRACES)
     against: str = ""
     against_python: str = ""
     against_pythonpath: tuple[str, ...] = ()
@@ -269,6 +281,8 @@ def read_settings(config: pytest.Config) -> Settings:
         uncertain_fails=_choice(config, "modelperf_uncertain") == "fail",
         counters_fail=_choice(config, "modelperf_counters") == "fail",
         outputs_fail=_choice(config, "modelperf_outputs") == "fail",
+        profile=_read(config, "modelperf_profile", _sources),
+        traces=config.rootpath / TRACES,
         against=against,
         against_python=str(_value(config, "modelperf_against_python")),
         against_pythonpath=tuple(_value(config, "modelperf_against_pythonpath")),
@@ -281,6 +295,13 @@ def _more(value: str) -> float | None:
     from ..domain.spec import parse_tolerance
 
     return None if str(value).strip().lower() == "none" else parse_tolerance(value, "increase")
+
+
+def _sources(value: str) -> tuple[str, ...] | None:
+    names = tuple(name.strip() for name in str(value).split(",") if name.strip())
+    if names == ("none",):
+        return None
+    return () if names == ("auto",) else names
 
 
 def _times(value: str) -> int:

@@ -11,6 +11,7 @@ from ..domain.baseline import Run
 from ..domain.estimate import Estimate
 from ..domain.host import Host
 from ..domain.metrics import METRICS
+from ..domain.profile import Profile
 from ..domain.results import Point, Sweep
 from ..domain.verdict import Verdict
 from ..judging.figures import figures
@@ -22,6 +23,7 @@ from ..measuring.schedule import SLOW_CALLS
 # The figures of a point that JUnit and other readers of properties get.
 PROPERTIES = ("latency.p50", "latency.p99", "throughput", "memory.peak")
 
+NO_PROFILES: Mapping[str, Profile] = {}
 
 # What decides how many threads a framework takes when nobody says.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY", "KMP_BLOCKTIME")
@@ -59,11 +61,13 @@ def conditions(benches: Iterable[Opened], isolation: str) -> dict[str, str]:
     return {"python": platform.python_version(), "isolation": isolation, **asked, **threads, **versions}
 
 
-def run_of(sweep: Sweep, benches: Sequence[Opened], host: Host, isolation: str) -> Run | None:
-    """What a baseline would keep of the sweep; None when no case was measured."""
+def run_of(
+    sweep: Sweep, benches: Sequence[Opened], host: Host, isolation: str, profiles: Mapping[str, Profile] = NO_PROFILES
+) -> Run | None:
+    """What a baseline would keep of the sweep and of profiles by `Case.key`; None when no case was measured."""
     hardware = {opened.device: opened.hardware or host.cpu_hardware for opened in benches}
     records = {
-        point.case.key: record(point, hardware[point.device])
+        point.case.key: record(point, hardware[point.device], profiles.get(point.case.key))
         for point in sweep
         if point.ok and point.timing is not None
     }

@@ -23,9 +23,11 @@ from ..measuring.orders import (
     Opened,
     Prepare,
     Prepared,
+    Profiled,
     Release,
     Released,
     Samples,
+    TakeProfile,
     TakeWeights,
     Unable,
 )
@@ -254,6 +256,13 @@ class RemoteBench:
 
     def block(self, order: Block) -> Samples:
         return self._asked(order, Samples)
+
+    def profile(self, order: TakeProfile) -> Profiled:
+        """Have it look into a case: the last that its process does. Raises BodyLeft."""
+        self.resume()
+        profiled = self._asked(order, Profiled)
+        self.pause()
+        return profiled
 
     def resume(self) -> None:
         self._peer.resume()

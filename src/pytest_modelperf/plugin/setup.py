@@ -17,7 +17,7 @@ from ..reporting.progress import NoProgress, ProgressLine
 from ..reporting.protocol import parse_report_option
 from . import ranks
 from .against import Against, of_worker
-from .bureau import Bureau
+from .bureau import ISOLATED, Bureau
 from .coordinator import Coordinator
 from .local import LocalDesk
 from .marked import MarkedTests
@@ -57,6 +57,8 @@ def register(config: pytest.Config) -> None:
     try:
         machine = checked_name(settings.machine) if settings.machine else machine_name(host)
         reports = _reports(config, settings)
+        if settings.profile:
+            _check_sources(config)
         if not is_worker:
             _check_devices(settings)
     except (UsageError, PeerLost) as error:
@@ -73,7 +75,7 @@ def register(config: pytest.Config) -> None:
         host,
         Yardsticks(settings.timeout_s),
         progress,
-        isolation="in the pytest process" if in_place else "runner",
+        isolation="in the pytest process" if in_place else ISOLATED,
     )
     locks = DeviceLocks(_say_waiting(config, progress))
     if in_place:
@@ -155,6 +157,16 @@ def _of_rank(config: pytest.Config, bureau: Bureau, place: Place) -> Coordinator
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     return Leading(config, bureau, RankLocks(place, _say_waiting(config, bureau.progress)), leader)
+
+
+def _check_sources(config: pytest.Config) -> None:
+    """Raises UsageError for a source of profiles that there is not."""
+    from .profiles import sources
+
+    try:
+        sources(config)
+    except UsageError as error:
+        raise UsageError(f"--modelperf-profile: {error}") from None
 
 
 def _check_devices(settings: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,6 +70,7 @@ class Summary:
                 written[str(path)] = f"{reporter.name} report"
             except ModelPerfError as error:
                 problems.append(str(error))
+        written |= dict.fromkeys(_timelines(report.results), "timeline, opens in ui.perfetto.dev")
         if problems and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         notes += [f"ERROR: {problem}" for problem in problems]
@@ -137,6 +138,13 @@ class Summary:
             commit=_commit(config.rootpath),
             interrupted=interrupted,
         )
+
+
+def _timelines(results: Iterable[TestResult]) -> Iterator[str]:
+    for result in results:
+        for profile in (*result.profiles.values(), *result.profiles_then.values()):
+            if profile.trace:
+                yield profile.trace
 
 
 def _commit(folder: Path) -> str:

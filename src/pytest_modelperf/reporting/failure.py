@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from ..domain.outcome import Kind, Outcome, Reason
 from ..domain.report import TestResult
 from ..domain.units import significant
-from ..domain.verdict import Breach, Other
+from ..domain.verdict import Breach, Other, Verdict
+from . import blame
 from .findings import change_of, findings, short
 from .words import (
     against,
@@ -124,6 +125,7 @@ def _compared(result: TestResult, case: str) -> Iterator[Fact]:
     if verdict.change is not None:
         yield "change", change_text(verdict.change)
         yield "latency.p50", _now_and_before(result, case, verdict.change)
+        yield from _blamed(verdict)
         yield "each pair" if verdict.against else "suspected", attempts_text(verdict) if verdict.attempts else ""
         yield "accepted slowdown", percent(verdict.tolerance)
         yield "compared with", compared_text(verdict)
@@ -135,6 +137,13 @@ def _compared(result: TestResult, case: str) -> Iterator[Fact]:
     yield "changed since", "; ".join(map(plain, verdict.conditions))
     yield "notes", "; ".join(map(plain, verdict.notes))
     yield "reason", plain(verdict.reason)
+
+
+def _blamed(verdict: Verdict) -> Iterator[Fact]:
+    if verdict.blame is not None:
+        for number, text in enumerate(blame.causes(verdict.blame)):
+            yield "also" if number else "to blame", text
+        yield "unexplained" if verdict.blame.causes else "to blame", plain(verdict.blame.rest)
 
 
 def _now_and_before(result: TestResult, case: str, change: float) -> str:

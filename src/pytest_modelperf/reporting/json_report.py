@@ -35,9 +35,18 @@ and of the nouns below it:
                  "level": 0.0125, "detectable": 0.031 | null, "runs": 8, "scale": …, "conditions": […], "notes": […],
                  "counters": ["names of those that changed"], "reason": "",
                  "beside": [{"word": "hungrier", "path": "memory.peak", "before": 536870912, "now": 746586112,
-                             "change": [1.39, 1.31, 1.47, ""] | null, "tolerance": 0.05 | null, "evidence": …}]}},
+                             "change": [1.39, 1.31, 1.47, ""] | null, "tolerance": 0.05 | null, "evidence": …}],
+                 "blame": {"seconds": 0.0024, "rest": "",                  of a slower one: what explains it
+                           "causes": [{"what": "`aten::_to_copy` 0 → 12 calls", "seconds": 0.0021 | null}]} | null}},
     "breaches": [{"case": …, "budget": {…}, "figure": [estimate, low, high, unit] | null, "reason": ""}],
     "run": {"conditions": {…}, "cases": {…}} | null                        what a baseline update would accept
+    "profiles": {"cpu batch=8": {
+      "source": "torch 2.13.0", "calls": 20, "seconds": 0.1741,             calls that were looked at; of each of them
+      "operators": [{"name": "aten::addmm", "calls": 12, "seconds": 0.1104, "share": 0.634,
+                     "form": "float", "shapes": "[768], [8, 768], [768, 768]"}, …],          the longest first
+      "kernels": [{"name": …, "calls": 12, "seconds": 0.0104, "bytes": null}, …], "copies": […], "api_calls": […],
+      "settings": {"threads": "2"}, "trace": "PATH"                         its timeline, a Chrome trace
+    }}, "profiles_then": {…}                                                of the commit that was compared with
   }]
 }
 ```

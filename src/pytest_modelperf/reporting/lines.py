@@ -8,7 +8,7 @@ from ..domain.metrics import COUNTERS
 from ..domain.report import TestResult
 from ..domain.results import KNEE
 from ..domain.verdict import NEVER_ACCEPTED, Verdict
-from . import findings, tables
+from . import blame, findings, tables
 from .machine import machine_text
 from .totals import OVER_STYLE, STYLES
 from .words import (
@@ -85,6 +85,11 @@ def _reasons(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
 def _accepted(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     if result.accepted:
         yield f"accepted: {plain(result.accepted)}", "yellow"
+
+
+def _blamed(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+    rows = [(name, blame.told(verdict.blame)) for name, verdict in _verdicts(result)]
+    yield from ((f"to blame: {text}", STYLES["slower"]) for text in told(rows, labels(result).values()))
 
 
 def _beside(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
@@ -176,6 +181,7 @@ _LINES: tuple[Callable[[TestResult, Sequence[str]], Iterator[Line]], ...] = (
     _breaches,
     _unmeasured,
     _reasons,
+    _blamed,
     _beside,
     _accepted,
     _compared,

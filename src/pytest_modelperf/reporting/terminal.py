@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..domain.report import Report, TestResult
 from ..domain.verdict import NEVER_ACCEPTED
-from . import tables
+from . import profiles, tables
 from .findings import WORSE, become
 from .lines import Line, lines
 from .side_by_side import CAUTION, SideBySide, side_by_side
@@ -68,6 +68,7 @@ def _render_test(console: Console, result: TestResult, interrupted: bool) -> Non
         verdicts = list(shown).index("verdict")
         _print_table(console, shown.values(), lambda column, row: _style(result, row) if column == verdicts else "")
     _say_all(console, lines(result, list(shown)), INDENT)
+    _say_all(console, profiles.lines(result), INDENT)
     console.print()
 
 

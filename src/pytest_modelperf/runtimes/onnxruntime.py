@@ -70,10 +70,11 @@ class OnnxSession:
 
     # A run on CUDA returns when its stream is done, with bound outputs too.
     asynchronous = False
+    profiler = "onnxruntime"
 
     def __init__(
         self,
-        load: Callable[[bytes], onnxruntime.InferenceSession],
+        load: Callable[..., onnxruntime.InferenceSession],
         session: onnxruntime.InferenceSession,
         signature: Signature,
         device: Device,
@@ -90,6 +91,7 @@ class OnnxSession:
         self._outputs = [output.name for output in session.get_outputs()]
         # The smallest inputs bound so far, and how many bytes they take: what `trim` calls the model with.
         self._smallest: tuple[int, Mapping[str, Any]] | None = None
+        self._ending: Callable[[], object] | None = None
 
     def running(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -132,6 +134,15 @@ class OnnxSession:
         self._model.ParseFromString(weights[_WHOLE].read().tobytes())
         self._session = self._load(onnx_proto.serialised(self._model))
 
+    def recorded(self, folder: Path) -> OnnxSession:
+        self._open_session()
+        source = self._model if isinstance(self._model, Path) else onnx_proto.serialised(self._model)
+        session = self._load(source, profile=str(folder / self.profiler))
+        other = OnnxSession(self._load, session, self._signature, self._device, self.facts, self._model)
+        # Where it is closed: what it has seen is then in its file.
+        other._ending = session.end_profiling
+        return other
+
     def reset_peak(self) -> None:
         """onnxruntime counts no peak."""
 
@@ -160,7 +171,9 @@ class OnnxSession:
         return is_out_of_memory(error)
 
     def close(self) -> None:
-        self._session = self._model = None
+        if self._ending is not None:
+            self._ending()
+        self._session = self._model = self._ending = None
         self._smallest = None
 
     def _open_session(self) -> onnxruntime.InferenceSession:

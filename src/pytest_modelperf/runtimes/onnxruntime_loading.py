@@ -27,14 +27,20 @@ _OUT_OF_MEMORY = (
 
 
 def load_session(
-    source: Path | bytes, device: Device, options: Mapping[str, object], title: str
+    source: Path | bytes, device: Device, options: Mapping[str, object], title: str, profile: str = ""
 ) -> onnxruntime.InferenceSession:
-    """The model opened with these options. Raises ModelError, OutOfMemory, DeviceMissing, UsageError."""
+    """The model opened with these options. Raises ModelError, OutOfMemory, DeviceMissing, UsageError.
+
+    `profile` is what the name of the file begins with that onnxruntime writes its profile into, "" for none.
+    """
     onnxruntime = import_onnxruntime()
     providers = onnxruntime_options.providers(options, device)
     session_options = onnxruntime.SessionOptions()
     onnxruntime_options.fill(session_options, options, device)
     onnxruntime_placement.record(session_options)
+    if profile:
+        session_options.enable_profiling = True
+        session_options.profile_file_prefix = profile
     try:
         plain = str(source) if isinstance(source, Path) else source
         session = onnxruntime.InferenceSession(plain, session_options, providers=providers)

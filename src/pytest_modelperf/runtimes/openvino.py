@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.device import Device
@@ -15,6 +16,7 @@ from ..errors import DeviceMissing, MetricUnavailable, MissingLibrary, ModelErro
 from . import openvino_options, openvino_values
 from .kinds import last_line
 from .openvino_graph import executed
+from .openvino_record import PROPERTY, Record
 from .openvino_source import Source, recognises, source
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class OpenVinoSession:
 
     # A request that is inferred in place returns when it is done, on a GPU too.
     asynchronous = False
+    profiler = "openvino"
 
     def __init__(
         self,
@@ -78,7 +81,8 @@ class OpenVinoSession:
     ) -> None:
         self._compiled: openvino.CompiledModel | None = compiled
         self._source: Source | None = source
-        self._device = device
+        self._device, self._options = device, options
+        self._record: Record | None = None
         # An input of an ONNX file that has a value of its own is none of the compiled model.
         taken = {name for port in compiled.inputs for name in port.names} or {known.name for known in signature.inputs}
         self._signature = Signature(tuple(known for known in signature.inputs if known.name in taken))
@@ -98,7 +102,7 @@ class OpenVinoSession:
             infer(share_outputs=True)
             return request
 
-        return call
+        return call if self._record is None else self._record.watched(call)
 
     def wait(self) -> None:
         """A request has been answered when it returns."""
@@ -120,6 +124,14 @@ class OpenVinoSession:
             "save the other model (openvino.save_model) and open that file instead"
         )
 
+    def recorded(self, folder: Path) -> OpenVinoSession:
+        self._open_model()
+        assert self._source is not None
+        compiled = _compiled(self._source, self._device, {**self._options, PROPERTY: True})
+        other = OpenVinoSession(compiled, self._signature, self._source, self._device, self._options)
+        other._record = Record(folder / f"{self.profiler}.json")
+        return other
+
     def reset_peak(self) -> None:
         """OpenVINO counts no peak."""
 
@@ -140,7 +152,9 @@ class OpenVinoSession:
         return _is_out_of_memory(error)
 
     def close(self) -> None:
-        self._compiled = self._source = None
+        if self._record is not None:
+            self._record.write()
+        self._compiled = self._source = self._record = None
 
     def _open_model(self) -> openvino.CompiledModel:
         if self._compiled is None:

@@ -1,0 +1,90 @@
+"""Profiles: where the time of a call goes, operator by operator, and what a session offers to those who look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from .session import Session
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What all calls of one operator take, in one call of the model.
+
+    `seconds` is its own time, without that of operators that it calls; on an accelerator that of the kernels that it
+    launched. `share` is that of the time of a call, as a fraction. `form` is in what form it is computed, where that is
+    told: the dtype of its first input ("float"), and what executes it ("CUDAExecutionProvider", "jit_avx512"); `shapes`
+    are those of its inputs. Where calls differ, both are of those that took the longest.
+    """
+
+    name: str
+    calls: float
+    seconds: float
+    share: float
+    form: str = ""
+    shapes: str = ""
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Kernels, copies of memory or calls of a driver's API, of one name, in one call of the model.
+
+    `bytes` is what copies move, None where it is not told.
+    """
+
+    name: str
+    calls: float
+    seconds: float
+    bytes: float | None = None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time of a call goes. All lists have the longest first.
+
+    `source` is what has looked ("torch 2.13.0"), in `calls` calls of the model. The fastest third of them counts, which
+    neighbours have disturbed least: those took `seconds` each, longer than when nobody looks. `settings` are what it
+    found to run with (`{"threads": "2"}`).
+    `trace` is the file that holds the timeline, "" where none is kept.
+    """
+
+    source: str
+    calls: int
+    seconds: float
+    operators: tuple[Operator, ...]
+    kernels: tuple[Activity, ...] = ()
+    copies: tuple[Activity, ...] = ()
+    api_calls: tuple[Activity, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    trace: str = ""
+
+    @property
+    def outside(self) -> float:
+        """The share of a call's time in which no operator ran: Python, waiting, and what the source does not see."""
+        return max(0.0, 1.0 - sum(operator.share for operator in self.operators))
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a source gives: the profile, and the timeline as a Chrome trace in JSON, b"" where it tells none."""
+
+    profile: Profile
+    trace: bytes = b""
+
+
+@runtime_checkable
+class Recorded(Protocol):
+    """What a session has in addition whose runtime writes a profile only for a model that was opened for it."""
+
+    # The runtime's name: the source of that name can read what its profiler writes.
+    profiler: str
+
+    def recorded(self, folder: Path) -> Session:
+        """The model opened once more; its runtime's profile is the one file in the folder when that session is closed.
+
+        Raises what opening a model raises.
+        """
+        ...

@@ -1,0 +1,197 @@
+"""Who is to blame: what differs between two profiles of a case, and how much of its slowdown that explains.
+
+How often an operator is called, and in what form, repeats exactly; how long it took does not. So what is called
+otherwise is told by its time, and what is called alike only where it stands out among the others.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..domain.blame import MOST_KEPT, Blame, Cause, Use, Uses
+from ..domain.profile import Profile
+from ..domain.units import format_quantity, significant
+
+# What is called alike counts as slower beyond this factor, over what all such operators have become together: shares
+# of the same operator in two profiles of an unchanged model differ by less, but for those that take next to nothing.
+STANDS_OUT = 1.25
+# Operators below this share of a call tell nothing of what all have become.
+TELLING_SHARE = 0.005
+# Fewer operators than this do not tell what is common to them.
+FEWEST_ALIKE = 3
+# A cause is named that explains this much of the slowdown.
+LEAST_PART = 0.05
+# What is called otherwise goes before what is called alike and took up to so much longer: the former is certain.
+CERTAIN = 2.0
+# A rest of this much of the slowdown is said to be unexplained.
+UNEXPLAINED = 0.4
+MOST_CAUSES = 4
+# Operators of one cause that are named beside the first.
+MOST_WITH = 2
+
+OUTSIDE = "outside of operators"
+
+
+def uses(profile: Profile) -> Uses:
+    """What a baseline keeps of a profile."""
+    kept = profile.operators[:MOST_KEPT]
+    operators = {one.name: Use(round(one.calls, 3), round(one.share, 3), one.form) for one in kept}
+    return Uses(profile.source, operators, dict(profile.settings))
+
+
+def blame(then: Uses, now: Uses, before_s: float, after_s: float, counters: Sequence[str] = ()) -> Blame:
+    """What explains that a call takes `after_s` where it took `before_s`, both in seconds.
+
+    `counters` tell what changed among those that do not depend on the clock; they are named first.
+    """
+    seconds = after_s - before_s
+    counted = tuple(Cause(text) for text in counters)
+    if _name(then.source) != _name(now.source):
+        return Blame(seconds, counted, f"it was profiled by {then.source} before, and by {now.source} now")
+    compared = _Compared(then, now, before_s, after_s)
+    told = _ranked([*compared.called_otherwise(), *compared.standing_out()], seconds)[:MOST_CAUSES]
+    causes = (*counted, *_set_otherwise(then, now), *(Cause(one.what, one.seconds) for one in told))
+    return Blame(seconds, causes, compared.rest(told, seconds, explained=bool(causes)))
+
+
+@dataclass(frozen=True)
+class _Found:
+    what: str
+    seconds: float
+    certain: bool
+
+
+@dataclass(frozen=True)
+class _Change:
+    """An operator on both sides: its use, and the seconds of a call that it has. `hidden`: it may have been used."""
+
+    name: str
+    then: Use
+    now: Use
+    before_s: float
+    after_s: float
+    hidden: bool = False
+
+    @property
+    def seconds(self) -> float:
+        return self.after_s - self.before_s
+
+    @property
+    def alike(self) -> bool:
+        return self.then.calls == self.now.calls and self.then.form == self.now.form
+
+
+class _Compared:
+    """All operators of two profiles, side by side."""
+
+    def __init__(self, then: Uses, now: Uses, before_s: float, after_s: float) -> None:
+        self._changes = [
+            _Change(
+                name,
+                a := then.operators.get(name, _NONE),
+                b := now.operators.get(name, _NONE),
+                a.share * before_s,
+                b.share * after_s,
+                _hidden(name, then) or _hidden(name, now),
+            )
+            for name in {**then.operators, **now.operators}
+        ]
+        rest = [max(0.0, 1.0 - sum(use.share for use in side.operators.values())) for side in (then, now)]
+        self._outside = _Change(OUTSIDE, Use(1, rest[0]), Use(1, rest[1]), rest[0] * before_s, rest[1] * after_s)
+        telling = [one.after_s / one.before_s for one in self._alike() if one.then.share >= TELLING_SHARE]
+        # What every operator has become, if all have: threads, clocks and memory slow all down.
+        self._common = max(1.0, statistics.median(telling)) if len(telling) >= FEWEST_ALIKE else 1.0
+
+    def called_otherwise(self) -> Iterator[_Found]:
+        """Operators that are called more or less often, or in another form; those that changed alike are one cause."""
+        alike: dict[tuple[float, float], list[_Change]] = defaultdict(list)
+        for one in self._changes:
+            if one.then.calls != one.now.calls and not one.hidden:
+                alike[one.then.calls, one.now.calls].append(one)
+            elif one.then.form != one.now.form and _NONE not in (one.then, one.now):
+                yield _Found(f"{_calls(one.now.calls)} of `{one.name}` {_forms(one)}", one.seconds, certain=True)
+        while alike:
+            (before, after), changed = alike.popitem()
+            # What went away as often as something else came has been replaced by it.
+            replaced = alike.pop((after, before), []) if 0 in (before, after) else []
+            came, went = (changed, replaced) if after else (replaced, changed)
+            yield _of_calls(came, went)
+
+    def standing_out(self) -> Iterator[_Found]:
+        """What is called as before and takes longer than the others explain."""
+        for one in self._alike():
+            if one.after_s > STANDS_OUT * self._common * one.before_s:
+                times = significant(one.after_s / one.before_s, 2)
+                what = f"the same {_calls(one.now.calls)} of `{one.name}` take {times} times as long"
+                yield _Found(what, one.seconds, certain=False)
+        one = self._outside
+        if one.after_s > STANDS_OUT * self._common * one.before_s:
+            yield _Found(f"time {OUTSIDE} (Python, waiting)", one.seconds, certain=False)
+
+    def rest(self, told: Sequence[_Found], seconds: float, *, explained: bool) -> str:
+        """What is left to say."""
+        left = seconds - sum(one.seconds for one in told)
+        if left < UNEXPLAINED * seconds:
+            return ""
+        if told:
+            return f"the profiles do not explain the other +{format_quantity(left, 's', 2)}"
+        alike = f"the same operators are called as often as before{'' if explained else ', in the same form'}"
+        if self._common > 1.0:
+            return f"{alike}, and all take longer: look at threads, clocks, memory and versions"
+        return f"{alike}, and none stands out: the profiles do not explain it"
+
+    def _alike(self) -> Iterator[_Change]:
+        return (one for one in self._changes if one.alike and one.before_s > 0.0)
+
+
+_NONE = Use(0, 0.0)
+
+
+def _ranked(found: Sequence[_Found], seconds: float) -> list[_Found]:
+    """The largest first; what explains next to nothing is none."""
+    large = [one for one in found if one.seconds >= LEAST_PART * seconds]
+    return sorted(large, key=lambda one: (-one.seconds * (CERTAIN if one.certain else 1.0), one.what))
+
+
+def _hidden(name: str, side: Uses) -> bool:
+    """Whether an operator that is not among those kept may have been used all the same."""
+    return name not in side.operators and len(side.operators) >= MOST_KEPT
+
+
+def _of_calls(came: Sequence[_Change], went: Sequence[_Change]) -> _Found:
+    seconds = sum(one.seconds for one in (*came, *went))
+    changed = sorted(came or went, key=lambda one: (-abs(one.seconds), one.name))
+    first, others = changed[0], [one.name for one in changed[1:]]
+    what = f"`{first.name}` {_number(first.then.calls)} → {_calls(first.now.calls)}"
+    if others:
+        named = ", ".join(f"`{name}`" for name in others[:MOST_WITH])
+        more = f" and {len(others) - MOST_WITH} more" if len(others) > MOST_WITH else ""
+        what += f" (with {named}{more})"
+    if came and went:
+        what += f", in place of `{max(went, key=lambda one: one.before_s).name}`"
+    return _Found(what, seconds, certain=True)
+
+
+def _forms(one: _Change) -> str:
+    return f"now as {one.now.form or 'unknown'}, before as {one.then.form or 'unknown'}"
+
+
+def _set_otherwise(then: Uses, now: Uses) -> Iterator[Cause]:
+    for name in sorted({*then.settings} & {*now.settings}):
+        if then.settings[name] != now.settings[name]:
+            yield Cause(f"{name} {then.settings[name]} → {now.settings[name]}")
+
+
+def _calls(number: float) -> str:
+    return f"{_number(number)} {'call' if number == 1 else 'calls'}"
+
+
+def _number(number: float) -> str:
+    return str(int(number)) if float(number).is_integer() else significant(number)
+
+
+def _name(source: str) -> str:
+    return source.partition(" ")[0]

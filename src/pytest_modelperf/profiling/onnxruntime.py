@@ -1,0 +1,61 @@
+"""The source of onnxruntime: the profile that its sessions write, a Chrome trace of every node of every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..domain.profile import Profile, Recorded, Taken
+from ..domain.session import Session
+from ..errors import MetricUnavailable
+from .recorded import recorded
+from .timeline import Event, Share, events, fastest, operators, own_seconds, within
+
+# What the names of nodes end in, of the times of their kernels (others are of fences).
+_KERNEL = "_kernel_time"
+_PROVIDER = "ExecutionProvider"
+
+
+class OnnxRuntimeSource:
+    """Profiles models of onnxruntime in a second session, whose profiler is on from the start."""
+
+    name = "onnxruntime"
+
+    def available(self, session: Session) -> str:
+        known = isinstance(session, Recorded) and session.profiler == self.name
+        return "" if known else "the model is not executed by onnxruntime"
+
+    def take(self, session: Session, inputs: Mapping[str, Any] | Sequence[Any], *, calls: int, warm: int) -> Taken:
+        assert isinstance(session, Recorded)
+        trace = recorded(session, inputs, warm + calls)
+        version = session.facts.versions.get(self.name, "")
+        return Taken(read(trace, f"{self.name} {version}".strip(), calls), trace)
+
+
+def read(trace: bytes, source: str, calls: int) -> Profile:
+    """The profile of the last `calls` runs in a trace. Raises MetricUnavailable where there are none."""
+    found = events(trace)
+    every = [event for event in found if event.name == "model_run"][-calls:]
+    runs = fastest(every, lambda run: run.seconds)
+    kernels = (event for event in found if event.category == "Node" and event.name.endswith(_KERNEL))
+    nodes = list(within(kernels, runs))
+    if not nodes:
+        raise MetricUnavailable("onnxruntime's profile holds no node: its version writes another format")
+    seconds = sum(run.seconds for run in runs) / len(runs)
+    return Profile(source, len(every), seconds, operators(_shares(nodes), len(runs), seconds), settings=_threads(nodes))
+
+
+def _shares(nodes: Sequence[Event]) -> Iterator[Share]:
+    for event, seconds in zip(nodes, own_seconds(nodes), strict=True):
+        inputs = [(kind, shape) for told in event.facts.get("input_type_shape", ()) for kind, shape in told.items()]
+        provider = str(event.facts.get("provider", "")).removesuffix(_PROVIDER)
+        form = " ".join(filter(None, (provider, inputs[0][0] if inputs else "")))
+        shapes = ", ".join(str(shape) for _, shape in inputs)
+        yield Share(str(event.facts.get("op_name", event.name)), seconds, 1, form, shapes)
+
+
+def _threads(nodes: Sequence[Event]) -> dict[str, str]:
+    """How many threads the nodes had: the one that runs them, and those of the pool."""
+    pools = [event.facts.get("thread_scheduling_stats") for event in nodes]
+    told = [1 + len(pool.get("sub_threads", ())) for pool in pools if isinstance(pool, Mapping)]
+    return {"threads": str(max(told))} if told else {}

@@ -1,0 +1,135 @@
+"""Who is to blame, on profiles with a known fault."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from pytest_modelperf.domain.blame import MOST_KEPT, Blame, Use, Uses
+from pytest_modelperf.domain.profile import Operator, Profile
+from pytest_modelperf.judging.blame import blame, uses
+
+BEFORE_S = 0.010
+# A network of six layers.
+OPERATORS = {
+    "aten::addmm": Use(6, 0.70, "float"),
+    "aten::relu": Use(6, 0.10, "float"),
+    "aten::t": Use(6, 0.03, "float"),
+    "aten::add": Use(3, 0.02, "float"),
+    "aten::view": Use(12, 0.01, "float"),
+}
+THEN = Uses("torch 2.13.0", OPERATORS, {"threads": "2"})
+
+
+def slower(
+    seconds: Mapping[str, float], uses: Mapping[str, Use] | None = None, outside_s: float = 0.0, drift: float = 0.0
+) -> Blame:
+    """Blame where these operators, used as `uses` say, take so many seconds more; all others vary by `drift`."""
+    rng = random.Random(0)
+    used = {**OPERATORS, **(uses or {})}
+    outside = BEFORE_S * (1 - sum(use.share for use in OPERATORS.values())) + outside_s
+    taken = {
+        name: BEFORE_S * OPERATORS.get(name, Use(0, 0.0)).share * rng.uniform(1 - drift, 1 + drift)
+        + seconds.get(name, 0.0)
+        for name in used
+    }
+    after_s = sum(taken.values()) + outside
+    now = {name: replace(use, share=taken[name] / after_s) for name, use in used.items() if use.calls}
+    return blame(THEN, replace(THEN, operators=now), BEFORE_S, after_s)
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.1])
+def test_new_operators_are_named_together_by_the_longest(drift: float) -> None:
+    copies = {"aten::copy_": Use(12, 0, "float"), "aten::_to_copy": Use(12, 0, "float"), "aten::to": Use(12, 0)}
+    found = slower({"aten::copy_": 0.002, "aten::_to_copy": 0.0002, "aten::to": 0.0001}, copies, drift=drift)
+    assert found.causes[0].what == "`aten::copy_` 0 → 12 calls (with `aten::_to_copy`, `aten::to`)"
+    assert found.causes[0].seconds == pytest.approx(0.0023, rel=0.01)
+    assert found.rest == ""
+
+
+def test_doubled_work_is_told_by_its_calls() -> None:
+    found = slower({"aten::addmm": 0.007, "aten::relu": 0.001}, {n: replace(OPERATORS[n], calls=12) for n in OPERATORS})
+    assert found.causes[0].what.startswith("`aten::addmm` 6 → 12 calls (with `aten::relu`")
+
+
+def test_what_replaces_another_is_told_with_it() -> None:
+    gone = {"aten::relu": Use(0, 0)}
+    found = slower({"aten::erf": 0.003, "aten::relu": -0.001}, {"aten::erf": Use(6, 0, "float"), **gone})
+    assert found.causes[0].what == "`aten::erf` 0 → 6 calls, in place of `aten::relu`"
+    assert found.causes[0].seconds == pytest.approx(0.002)
+
+
+def test_another_dtype_is_another_form_of_the_same_calls() -> None:
+    found = slower({"aten::addmm": 0.006}, {"aten::addmm": Use(6, 0, "double")})
+    assert found.causes[0].what == "6 calls of `aten::addmm` now as double, before as float"
+
+
+def test_what_is_certain_goes_before_what_only_took_longer() -> None:
+    found = slower({"aten::sort": 0.002, "aten::relu": 0.003}, {"aten::sort": Use(1, 0, "float")})
+    assert [cause.what[:12] for cause in found.causes] == ["`aten::sort`", "the same 6 c"]
+
+
+def test_an_operator_that_takes_longer_than_the_others_stands_out() -> None:
+    found = slower({"aten::addmm": 0.007})
+    assert found.causes[0].what == "the same 6 calls of `aten::addmm` take 2.0 times as long"
+    assert found.rest == ""
+
+
+def test_time_that_no_operator_has_is_python_or_waiting() -> None:
+    found = slower({}, outside_s=0.004)
+    assert found.causes[0].what == "time outside of operators (Python, waiting)"
+    assert found.causes[0].seconds == pytest.approx(0.004)
+
+
+def test_threads_are_named_where_all_take_longer() -> None:
+    found = blame(THEN, replace(THEN, settings={"threads": "1"}), BEFORE_S, 2 * BEFORE_S)
+    assert [cause.what for cause in found.causes] == ["threads 2 → 1"]
+    assert "all take longer" in found.rest
+
+
+@pytest.mark.parametrize("factor", [1.06, 2.0])
+def test_nothing_is_named_where_all_take_longer_alike(factor: float) -> None:
+    found = blame(THEN, THEN, BEFORE_S, factor * BEFORE_S)
+    assert found.causes == ()
+    assert found.rest.startswith("the same operators are called as often as before, in the same form, and all take")
+
+
+def test_counters_are_named_first() -> None:
+    now = replace(THEN, operators={**OPERATORS, "aten::sort": Use(1, 0.2)})
+    found = blame(THEN, now, BEFORE_S, 0.013, ["parameters 100 → 200"])
+    assert [cause.what[:10] for cause in found.causes] == ["parameters", "`aten::sor"]
+    assert found.causes[0].seconds is None
+
+
+def test_a_rest_that_no_cause_explains_is_said() -> None:
+    found = blame(THEN, replace(THEN, operators={**OPERATORS, "aten::sort": Use(1, 0.05)}), BEFORE_S, 0.014)
+    assert found.causes[0].what == "`aten::sort` 0 → 1 call"
+    assert found.rest == "the profiles do not explain the other +3.3 ms"
+
+
+def test_profiles_of_different_sources_are_not_compared() -> None:
+    found = blame(THEN, replace(THEN, source="onnxruntime 1.31"), BEFORE_S, 0.02)
+    assert found == Blame(0.01, (), "it was profiled by torch 2.13.0 before, and by onnxruntime 1.31 now")
+
+
+def test_a_newer_version_of_a_source_is_compared() -> None:
+    assert slower({"aten::sort": 0.002}, {"aten::sort": Use(1, 0)}).causes
+    assert blame(replace(THEN, source="torch 2.12"), THEN, BEFORE_S, 0.02).rest.startswith("the same operators")
+
+
+def test_an_operator_that_may_have_been_cut_off_is_not_called_new() -> None:
+    many = {f"aten::op{number}": Use(1, 0.02) for number in range(MOST_KEPT)}
+    now = {**many, "aten::other": Use(1, 0.015)}
+    found = blame(replace(THEN, operators=many), replace(THEN, operators=now), BEFORE_S, 1.1 * BEFORE_S)
+    assert not [cause for cause in found.causes if "other" in cause.what]
+
+
+def test_what_is_kept_of_a_profile_is_rounded_and_cut() -> None:
+    operators = tuple(Operator(f"op{number}", 2.0, 1e-3, 0.0123456, "float") for number in range(MOST_KEPT + 5))
+    kept = uses(Profile("torch 2", 10, 0.1, operators, settings={"threads": "2"}))
+    assert len(kept.operators) == MOST_KEPT
+    assert kept.operators["op0"] == Use(2.0, 0.012, "float")
+    assert (kept.source, kept.settings) == ("torch 2", {"threads": "2"})

@@ -1,0 +1,67 @@
+"""The source of onnxruntime, with a real model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_modelperf.domain.device import Device
+from pytest_modelperf.domain.profile import Taken
+from pytest_modelperf.domain.tensor import Value
+from pytest_modelperf.errors import MetricUnavailable
+from pytest_modelperf.profiling.onnxruntime import OnnxRuntimeSource, read
+from pytest_modelperf.profiling.timeline import events
+from pytest_modelperf.runtimes.callable import CallableRuntime
+from pytest_modelperf.runtimes.onnxruntime import OnnxRuntime
+
+onnxruntime = pytest.importorskip("onnxruntime")
+helper = pytest.importorskip("onnx.helper")
+CPU = Device("cpu")
+FLOAT = 1
+
+
+def model() -> Any:
+    """Two sines around a product."""
+    x, y = (helper.make_tensor_value_info(name, FLOAT, ["batch", 16]) for name in "xy")
+    weight = helper.make_tensor("w", FLOAT, [16, 16], np.ones(256, np.float32))
+    nodes = [
+        helper.make_node("Sin", ["x"], ["a"], name="first"),
+        helper.make_node("MatMul", ["a", "w"], ["b"], name="product"),
+        helper.make_node("Sin", ["b"], ["y"], name="second"),
+    ]
+    graph = helper.make_graph(nodes, "sines", [x], [y], [weight])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.fixture(scope="module")
+def taken() -> Taken:
+    session = OnnxRuntime().open(model(), Device("cpu", threads=1))
+    found = OnnxRuntimeSource().take(session, [Value(np.ones((4, 16), np.float32), "float32")], calls=3, warm=2)
+    session.close()
+    return found
+
+
+def test_nodes_are_told_by_their_operators(taken: Taken) -> None:
+    operators = {operator.name: operator for operator in taken.profile.operators}
+    assert {name: operator.calls for name, operator in operators.items()} == {"Sin": 2, "MatMul": 1}
+    assert operators["MatMul"].form == "CPU float"
+    assert "[4, 16]" in operators["Sin"].shapes
+    assert taken.profile.source == f"onnxruntime {onnxruntime.__version__}"
+    assert taken.profile.calls == 3
+    assert 0.0 <= taken.profile.outside <= 1.0
+
+
+def test_the_timeline_names_the_nodes(taken: Taken) -> None:
+    assert {"first_kernel_time", "product_kernel_time"} <= {event.name for event in events(taken.trace)}
+
+
+def test_other_models_are_not_looked_into() -> None:
+    session = CallableRuntime().open(lambda x: x, CPU)
+    assert OnnxRuntimeSource().available(session) == "the model is not executed by onnxruntime"
+
+
+def test_a_profile_without_nodes_says_so() -> None:
+    with pytest.raises(MetricUnavailable, match="holds no node"):
+        read(b"[]", "onnxruntime", 3)

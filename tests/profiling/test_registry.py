@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pytest_modelperf.domain.device import Device
+from pytest_modelperf.domain.profile import Profile, Taken
+from pytest_modelperf.domain.session import Session
+from pytest_modelperf.errors import MetricUnavailable, UsageError
+from pytest_modelperf.profiling.registry import Sources, builtin, chosen
+from pytest_modelperf.runtimes.callable import CallableRuntime
+
+SESSION: Session = CallableRuntime().open(len, Device("cpu"))
+
+
+@dataclass
+class FakeSource:
+    """Cannot look in for the reason `unable`, or sees nothing for the reason `blind`."""
+
+    name: str
+    unable: str = ""
+    blind: str = ""
+
+    def available(self, session: Session) -> str:
+        return self.unable
+
+    def take(self, session: Session, inputs: Mapping[str, Any] | Sequence[Any], *, calls: int, warm: int) -> Taken:
+        if self.blind:
+            raise MetricUnavailable(self.blind)
+        return Taken(Profile(self.name, calls, 0.1, ()))
+
+
+def test_the_first_that_can_looks_in() -> None:
+    sources = Sources([FakeSource("a", unable="no a"), FakeSource("b", blind="dark"), FakeSource("c"), FakeSource("d")])
+    assert sources.unable(SESSION) == ""
+    assert sources.take(SESSION, [], calls=3, warm=1).profile.source == "c"
+
+
+def test_where_none_can_all_reasons_are_told() -> None:
+    sources = Sources([FakeSource("a", unable="no a"), FakeSource("b", blind="dark")])
+    with pytest.raises(MetricUnavailable, match="a: no a; b: dark"):
+        sources.take(SESSION, [], calls=3, warm=1)
+    assert Sources(sources.sources[:1]).unable(SESSION) == "a: no a"
+
+
+def test_sources_are_chosen_by_name_in_the_order_given() -> None:
+    assert [source.name for source in chosen((), builtin())] == [source.name for source in builtin()]
+    assert [source.name for source in chosen(("torch", "onnxruntime"), builtin())] == ["torch", "onnxruntime"]
+    with pytest.raises(UsageError, match="no source of profiles 'torhc'; did you mean 'torch'"):
+        chosen(("torhc",), builtin())

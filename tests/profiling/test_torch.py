@@ -1,0 +1,117 @@
+"""The source of PyTorch: with a real model on the CPU, and on a GPU with a trace made by hand in kineto's format."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_modelperf.domain.device import Device
+from pytest_modelperf.domain.profile import Taken
+from pytest_modelperf.domain.tensor import Value
+from pytest_modelperf.errors import MetricUnavailable
+from pytest_modelperf.profiling.timeline import events
+from pytest_modelperf.profiling.torch import CALL, TorchSource, read
+from pytest_modelperf.runtimes.callable import CallableRuntime
+from pytest_modelperf.runtimes.torch import TorchRuntime
+
+torch = pytest.importorskip("torch")
+CPU = Device("cpu")
+
+
+def values(batch: int, width: int) -> Value:
+    return Value(np.ones((batch, width), np.float32), "float32")
+
+
+@pytest.fixture(scope="module")
+def taken() -> Taken:
+    model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 8))
+    session = TorchRuntime().open(model, CPU)
+    return TorchSource().take(session, [values(4, 64)], calls=3, warm=2)
+
+
+def test_operators_are_told_per_call_of_the_model(taken: Taken) -> None:
+    profile = taken.profile
+    operators = {operator.name: operator for operator in profile.operators}
+    assert profile.source == f"torch {torch.__version__.partition('+')[0]}"
+    assert profile.calls == 3
+    assert operators["aten::addmm"].calls == 2
+    assert operators["aten::addmm"].form == "float"
+    assert "[4, 64]" in operators["aten::addmm"].shapes or "[4, 32]" in operators["aten::addmm"].shapes
+    assert any(operator.name.startswith("aten::relu") or "clamp" in operator.name for operator in profile.operators)
+    assert profile.settings == {"threads": str(torch.get_num_threads())}
+    assert profile.kernels == profile.copies == ()
+
+
+def test_a_call_is_made_of_operators_and_of_what_is_outside(taken: Taken) -> None:
+    profile = taken.profile
+    assert 0.0 <= profile.outside < 1.0
+    assert sum(operator.share for operator in profile.operators) > 0.0
+    assert profile.seconds > 0.0
+
+
+def test_the_timeline_names_the_calls_of_the_model(taken: Taken) -> None:
+    assert sum(event.name == CALL and event.category == "user_annotation" for event in events(taken.trace)) == 3
+
+
+def test_a_function_that_calls_torch_is_seen_into() -> None:
+    session = CallableRuntime().open(lambda x: torch.from_numpy(x).exp().numpy(), CPU)
+    profile = TorchSource().take(session, [values(4, 64)], calls=1, warm=1).profile
+    assert "aten::exp" in {operator.name for operator in profile.operators}
+
+
+def test_what_does_not_compute_with_torch_is_not_seen() -> None:
+    session = CallableRuntime().open(lambda x: x + 1, CPU)
+    with pytest.raises(MetricUnavailable, match="does not compute with torch"):
+        TorchSource().take(session, [values(4, 64)], calls=1, warm=1)
+
+
+def test_torch_is_not_imported_to_look_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = CallableRuntime().open(lambda x: x, CPU)
+    assert TorchSource().available(session) == ""
+    monkeypatch.delitem(sys.modules, "torch")
+    assert TorchSource().available(session) == "torch is not imported where the model is"
+
+
+def cuda_trace() -> bytes:
+    """One call: a product whose kernel runs later on the device, a copy to the host, and a kernel of a CUDA graph."""
+
+    def row(category: str, name: str, start: float, micros: float, **args: Any) -> dict[str, Any]:
+        return {"ph": "X", "cat": category, "name": name, "pid": 1, "tid": 1, "ts": start, "dur": micros, "args": args}
+
+    def on_device(category: str, name: str, start: float, micros: float, **args: Any) -> dict[str, Any]:
+        return row(category, name, start, micros, **args) | {"pid": 0, "tid": 7}
+
+    return json.dumps(
+        {
+            "traceEvents": [
+                row("user_annotation", CALL, 0, 100),
+                row("cpu_op", "aten::mm", 1, 9, **{"External id": 1, "Input type": ["float"], "Input Dims": [[8, 8]]}),
+                row("cuda_runtime", "cudaLaunchKernel", 3, 4, **{"External id": 1, "correlation": 5}),
+                row("cpu_op", "aten::copy_", 20, 9, **{"External id": 2}),
+                row("cuda_runtime", "cudaMemcpyAsync", 22, 4, **{"External id": 2}),
+                row("cuda_runtime", "cudaGraphLaunch", 40, 4),
+                on_device("kernel", "sgemm_64x64", 30, 40, **{"External id": 1, "correlation": 5}),
+                on_device("gpu_memcpy", "Memcpy DtoH", 70, 10, **{"External id": 2, "bytes": 256}),
+                on_device("kernel", "replayed", 80, 10),
+                on_device("gpu_user_annotation", CALL, 30, 60),
+                row("overhead", "Activity Buffer Request", 5, 50),
+            ]
+        }
+    ).encode()
+
+
+def test_operators_on_a_gpu_have_the_time_of_what_they_launched() -> None:
+    profile = read(cuda_trace(), "torch 2", {})
+    assert {operator.name: operator.share for operator in profile.operators} == pytest.approx(
+        {"aten::mm": 0.4, "aten::copy_": 0.1, "replayed": 0.1}
+    )
+    assert {operator.calls for operator in profile.operators} == {1}
+    assert profile.outside == pytest.approx(0.4)
+    assert profile.operators[0].form == "float"
+    assert [(one.name, one.calls) for one in profile.kernels] == [("sgemm_64x64", 1), ("replayed", 1)]
+    assert [(one.name, one.bytes) for one in profile.copies] == [("Memcpy DtoH", 256)]
+    assert {one.name for one in profile.api_calls} == {"cudaLaunchKernel", "cudaMemcpyAsync", "cudaGraphLaunch"}
