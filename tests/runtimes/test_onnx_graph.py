@@ -45,6 +45,7 @@ def test_the_precision_is_that_of_the_coarsest_weights() -> None:
         ("seq", "seq"),
         ("past + 1", None),
         ("unk__604", None),
+        ("s77", None),
         ("", None),
         (None, None),
         (7, 7),
