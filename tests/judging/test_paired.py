@@ -181,6 +181,17 @@ def test_conditions_that_differ_are_told() -> None:
     assert found.conditions == ("torch 2.12.0 → 2.13.0",)
 
 
+def test_counters_are_those_of_the_first_pair() -> None:
+    first, *others = machine().pairs()
+    counted = (
+        dataclasses.replace(side, counts={"kernels": kernels})
+        for side, kernels in ((first.now, 9.0), (first.then, 7.0))
+    )
+    now, then = counted
+    found = verdict([dataclasses.replace(first, now=now, then=then), *others])
+    assert (found.counters, found.notes) == (("kernels",), ("kernels 7 → 9 (+28.6%)",))
+
+
 def test_an_uncertain_one_says_what_would_help() -> None:
     found = verdict(machine(between_pairs=0.03).pairs(0.02))
     assert found.word == "uncertain"

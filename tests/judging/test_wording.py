@@ -86,8 +86,8 @@ class TestCounters:
     BEFORE, NOW = {"parameters": 7.0, "flops": 100.0}, {"parameters": 8.0, "flops": 200.0, "kernels": 3.0}
 
     def told(self, then: dict[str, str], now: dict[str, str]) -> Verdict:
-        records = [CaseRecord("EPYC x2", 40, Location(-4.5, 0.02), counts=counts) for counts in (self.BEFORE, self.NOW)]
-        return told(Verdict("same", "cpu"), *records, then, now)
+        before, after = (dataclasses.replace(RECORD, counts=counts) for counts in (self.BEFORE, self.NOW))
+        return told(PLAIN, before, after, then, now)
 
     def test_under_equal_conditions_all_are_judged_and_one_that_is_new_is_no_change(self) -> None:
         verdict = self.told({"torch": "2.13.0"}, {"torch": "2.13.0"})
@@ -95,9 +95,8 @@ class TestCounters:
         assert verdict.notes == ("flops 100 → 200 (+100.0%)", "parameters 7 → 8 (+14.3%)")
 
     def test_one_that_is_gone_is_no_change(self) -> None:
-        gone = CaseRecord("EPYC x2", 40, Location(-4.5, 0.02), counts={"kernels": 3.0})
-        now = CaseRecord("EPYC x2", 40, Location(-4.5, 0.02))
-        assert told(Verdict("same", "cpu"), gone, now, {}, {}).counters == ()
+        gone = dataclasses.replace(RECORD, counts={"kernels": 3.0})
+        assert told(PLAIN, gone, RECORD, {}, {}).counters == ()
 
     def test_under_other_conditions_those_of_what_is_executed_are_noted_alone(self) -> None:
         verdict = self.told({"torch": "2.12.0"}, {"torch": "2.13.0"})

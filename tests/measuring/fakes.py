@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_modelperf.domain.counting import Counted
 from pytest_modelperf.domain.session import DeviceMemory, ModelFacts, Weight
 from pytest_modelperf.domain.tensor import Value, map_leaves
 from pytest_modelperf.measuring import bench, blocks
 from pytest_modelperf.measuring.counters import Events, Reading
-from pytest_modelperf.measuring.orders import Block, Opened, Prepare, Prepared, Samples
+from pytest_modelperf.measuring.orders import Block, Count, Opened, Prepare, Prepared, Samples, Tallied
 from pytest_modelperf.measuring.peer import Fate, Lost
 from pytest_modelperf.measuring.yardstick import Yardstick
 
@@ -188,6 +189,11 @@ class FakeBench(FakePlayer):
         assert self.resumed
         self.log.append(f"prepare {self.name} {self.batches[order.case]} for {order.seconds:g} s")
         return self._prepare(self.batches[order.case])
+
+    def count(self, order: Count) -> Tallied:
+        assert self.resumed
+        self.log.append(f"count {self.name} {', '.join(str(self.batches[case]) for case in order.cases)}")
+        return Tallied(tuple(Counted({"flops": 100.0 * self.batches[case]}) for case in order.cases))
 
     def release(self) -> None:
         self.log.append(f"release {self.name}")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,24 @@ import numpy as np
 import pytest
 from measuring.fakes import Clock, DoesNotFit, FakeSession
 
+from pytest_modelperf.domain.counting import Counted, Room, Wanted
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.session import DeviceMemory, ModelFacts, Weight
 from pytest_modelperf.domain.tensor import Tensor
 from pytest_modelperf.errors import MetricUnavailable, ModelError
 from pytest_modelperf.measuring import memory
 from pytest_modelperf.measuring.bench import FORECAST_REACH, LocalBench, Reading, forecast
-from pytest_modelperf.measuring.orders import Block, Prepare, Prepared, TakeWeights, Unable, WriteWeights, Written
+from pytest_modelperf.measuring.orders import (
+    Block,
+    Count,
+    Prepare,
+    Prepared,
+    TakeWeights,
+    Tallied,
+    Unable,
+    WriteWeights,
+    Written,
+)
 from pytest_modelperf.measuring.weights import fingerprint
 
 MIB = 2**20
@@ -528,3 +539,27 @@ class TestBlocks:
         assert samples.error == reason
         assert samples.out_of_memory == out_of_memory
         assert 0 not in made._calls
+
+
+class TestCounting:
+    def test_each_case_is_counted_on_inputs_of_its_own(self, clock: Clock) -> None:
+        session = FakeSession(clock, facts=ModelFacts("a fake", size_bytes=400))
+        seen: list[tuple[list[float], Room]] = []
+
+        def count(counted: object, cases: Sequence[Wanted], room: Room) -> list[Counted]:
+            assert counted is session
+            for case in cases:
+                case.bind(session)()
+            seen.append(([case.call_seconds for case in cases], room))
+            return [Counted({"flops": float(number)}) for number, _ in enumerate(cases)]
+
+        made = LocalBench(lambda: session, Device("cpu"), INPUTS, [{"batch": 1}, {"batch": 8}], count=count)
+        tallied = made.count(Count((1, 0), (0.008, 0.001), last=True))
+        assert [one.counts["flops"] for one in tallied.cases] == [0.0, 1.0]
+        ((seconds, room),) = seen
+        assert seconds == [0.008, 0.001]
+        assert (room.size_bytes, room.last) == (400, True)
+        assert room.free_bytes > 0
+
+    def test_where_nothing_counts_nothing_is_told(self, clock: Clock) -> None:
+        assert bench(FakeSession(clock)).count(Count((0,), (0.1,))) == Tallied((Counted(),))

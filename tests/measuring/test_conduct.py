@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.tensor import Tensor
 from pytest_modelperf.measuring.bench import LocalBench
 from pytest_modelperf.measuring.conduct import CaseLost, Conductor, Measured, Progress
-from pytest_modelperf.measuring.orders import Block, Prepared, Samples
+from pytest_modelperf.measuring.orders import Block, Count, Prepared, Samples, Tallied
 from pytest_modelperf.measuring.peer import Lost
 from pytest_modelperf.measuring.schedule import BLOCK_SECONDS, SETTLING_CALLS, schedule
 from pytest_modelperf.measuring.state import Observer
@@ -327,6 +327,7 @@ class TestWatching:
         seen: list[Progress] = []
         conductor(FakeBench([2, 1]), watch=seen.append).run()
         assert seen[:2] == [Progress("warming up cpu batch=1"), Progress("warming up cpu batch=2")]
+        assert seen.pop() == Progress("counting operators")
         turns = schedule(0.001, 1.0).rounds
         assert [(progress.turn, progress.turns) for progress in seen[2:]] == [(n, turns) for n in range(1, turns + 1)]
         assert {progress.case for progress in seen[2:]} == {"2 cases in turn"}
@@ -473,3 +474,43 @@ class TestTheMachine:
         assert one.timing.disturbed == (1,)
         assert observer.state.rounds == 3
         assert observer.state.preemptions == 0.0
+
+
+class TestCounting:
+    def test_it_comes_after_all_timing_and_belongs_to_its_case(self) -> None:
+        log: list[str] = []
+        first, second = FakeBench([1, 2], log=log), FakeBench([1], device="cpu:threads=1", log=log)
+        measured = conductor(first, second).run()
+        counting = [number for number, line in enumerate(log) if line.startswith("count")]
+        assert [log[number] for number in counting] == ["count cpu 1, 2", "count cpu:threads=1 1"]
+        assert not any(line.startswith("block") for line in log[counting[0] :])
+        assert [one.counted.counts for one in measured] == [{"flops": 100.0}, {"flops": 200.0}, {"flops": 100.0}]
+
+    def test_a_case_that_did_not_run_is_not_counted(self) -> None:
+        bench = FakeBench([1, 2, 4], prepare=fits(2))
+        measured = conductor(bench).run()
+        assert "count cpu 1, 2" in bench.log
+        assert measured[2].counted.counts == {}
+
+    def test_nothing_is_asked_where_nothing_ran_or_nobody_wants_it(self) -> None:
+        for bench, counts in ((FakeBench([1], prepare=fits(0)), True), (FakeBench([1]), False)):
+            conductor(bench, counts=counts).run()
+            assert not any(line.startswith("count") for line in bench.log)
+
+    def test_a_bench_is_told_whether_anything_is_timed_after_it(self) -> None:
+        for last in (True, False):
+            bench = Watched([1])
+            conductor(bench, last=last).run()
+            assert bench.counted == [Count((0,), (0.001,), last)]
+
+
+class Watched(FakeBench):
+    """Keeps what it is asked to count."""
+
+    def __init__(self, batches: Sequence[int]) -> None:
+        super().__init__(batches)
+        self.counted: list[Count] = []
+
+    def count(self, order: Count) -> Tallied:
+        self.counted.append(order)
+        return super().count(order)

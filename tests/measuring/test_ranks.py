@@ -7,13 +7,15 @@ import pytest
 from measuring.fakes import ready
 
 from pytest_modelperf.domain.baseline import OutputSample
-from pytest_modelperf.measuring.orders import Block, Opened, Prepare, Prepared, Samples
+from pytest_modelperf.domain.counting import Counted
+from pytest_modelperf.measuring.orders import Block, Opened, Prepare, Prepared, Samples, Tallied
 from pytest_modelperf.measuring.ranks import (
     differing_work,
     opened_by_all,
     prepare_in_step,
     prepared_by_all,
     samples_of_all,
+    tallied_by_all,
 )
 
 
@@ -103,3 +105,13 @@ def test_a_reason_is_named_by_rank_unless_all_have_it() -> None:
 def test_a_call_takes_as_long_as_on_the_rank_that_was_slowest_in_it() -> None:
     assert samples_of_all([Samples((1, 9), 7), Samples((5, 2), 8)]) == Samples((5, 9), 8)
     assert samples_of_all([Samples((1, 9)), Samples(error="no")]) == Samples(error="on rank 1: no")
+
+
+def test_what_is_counted_is_that_of_the_largest_rank() -> None:
+    mine = Counted({"flops": 8.0}, {"mm": 2}, {"flops": "here"}, notes=("not counted: it is slow",))
+    theirs = Counted({"flops": 9.0, "allocations": 1.0}, {"mm": 1, "t": 1}, unavailable={"counters.kernels": "why"})
+    (both,) = tallied_by_all([Tallied((mine,)), Tallied((theirs,))]).cases
+    assert both.counts == {"flops": 9.0, "allocations": 1.0}
+    assert both.operators == {"mm": 2, "t": 1}
+    assert (both.counted_by, both.unavailable) == ({"flops": "here"}, {"counters.kernels": "why"})
+    assert both.notes == mine.notes

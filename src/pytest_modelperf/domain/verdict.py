@@ -72,7 +72,7 @@ class Verdict:
     the commit that it was compared with, "main (3fa2b1c)": how many pairs of fresh processes were measured); `scale`
     the yardstick that both sides were divided by, "" for none, and `gain` how many times narrower that made the
     interval; `conditions` what differs between the sides, `"torch 2.12.0 → 2.13.0"`; `notes` counters that changed
-    and the like; `counters` the names of those that changed; `reason` why there is no ratio, that a slowdown came by
+    and the like; `counters` the names of those that are judged; `reason` why there is no ratio, that a slowdown came by
     drift, or what would help an uncertain one; `attempts`, where there are several measurements, the ratio of each
     alone, the first included: `change` is of all together. `beside` is what changed beside the time; `blame` what
     explains a slowdown.

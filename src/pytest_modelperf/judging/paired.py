@@ -87,9 +87,10 @@ def compare_pairs(
         return replace(verdict, word="new", reason=f"{other_work}: not compared")
     if not pairs:
         return replace(verdict, reason=unmeasured or "it gave no timed calls in this run")
-    newest = pairs[-1]
+    # What calls do is counted in the first pair alone.
+    first = pairs[0]
     sides = ([one.now for one in pairs], [one.then for one in pairs])
-    verdict = told(verdict, newest.then, newest.now, conditions_then, conditions)
+    verdict = told(verdict, first.then, first.now, conditions_then, conditions)
     verdict = replace(verdict, beside=beside(*sides, tolerances, level=level))
     kept = [one for one in pairs if len(one.logs) >= LEAST_ROUNDS]
     if not kept:

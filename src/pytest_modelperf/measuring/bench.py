@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
 
 import msgspec
 
+from ..domain import counting
 from ..domain.axes import samples_per_call
+from ..domain.counting import Counted, Room, Wanted
 from ..domain.device import Device
 from ..domain.profile import Taken
 from ..domain.results import Warmup
@@ -25,6 +28,7 @@ from .answers import Answer
 from .blocks import time_calls, time_pipelined, time_waited
 from .orders import (
     Block,
+    Count,
     Opened,
     Prepare,
     Prepared,
@@ -32,6 +36,7 @@ from .orders import (
     Samples,
     TakeProfile,
     TakeWeights,
+    Tallied,
     Unable,
     WriteWeights,
     Written,
@@ -55,6 +60,7 @@ class Bench(Protocol):
 
     def prepare(self, order: Prepare) -> Prepared: ...
     def block(self, order: Block) -> Samples: ...
+    def count(self, order: Count) -> Tallied: ...
     def resume(self) -> None: ...
     def pause(self) -> None: ...
     def release(self) -> None: ...
@@ -92,12 +98,15 @@ class LocalBench:
         path: str = "",
         start_bytes: int = 0,
         profiler: Profiler | None = None,
+        count: counting.Count | None = None,
     ) -> None:
         """Open the model, on the clock. Raises what the runtime raises.
 
         `runtime` is what the test asks for by name and options, a condition of the run; `path` that of a model that is
-        a file or a folder; `start_bytes` the memory that the process had before the test began (0: nobody knows).
+        a file or a folder; `start_bytes` the memory that the process had before the test began (0: nobody knows);
+        `count` counts what calls do.
         """
+        self._count = count
         self._inputs, self._cases, self._profiler = inputs, cases, profiler
         self._readings: list[Reading] = []
         self._begun = {"memory.start": float(start_bytes)} if start_bytes else {}
@@ -124,6 +133,7 @@ class LocalBench:
             settings=dict(facts.settings),
             counts=_counts(facts),
             path=path,
+            precision=facts.precision,
             unprofiled=profiler.unable(self._session) if profiler is not None else "nothing here makes profiles",
             **self._told(),
         )
@@ -187,6 +197,22 @@ class LocalBench:
         self._calls.pop(order.case, None)
         failure = self._failure(problem, self._cases[order.case])
         return Samples(error=failure.reason, out_of_memory=failure.status == "out of memory")
+
+    def count(self, order: Count) -> Tallied:
+        """Make two more calls of each case, on inputs of their own, and tell what they do."""
+        if self._count is None:
+            return Tallied(tuple(Counted() for _ in order.cases))
+        session, device = self._session, self._session.free_bytes()
+        free = memory.available_bytes() if device is None else min(device, memory.available_bytes())
+        room = Room(self.opened.load_seconds, session.facts.size_bytes or 0, free, order.last)
+        seconds = zip(order.cases, order.call_seconds, strict=True)
+        with session.running():
+            found = self._count(session, [Wanted(partial(self._bound, case), each) for case, each in seconds], room)
+        memory.give_back()
+        return Tallied(tuple(found))
+
+    def _bound(self, case: int, session: Session) -> Callable[[], Any]:
+        return session.bind(drawing.draw(self._inputs, self._cases[case]))
 
     def profile(self, order: TakeProfile) -> Profiled:
         """Where the time of a case's calls goes. What is timed here afterwards may be slower."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..domain.axes import Case
+from ..domain.counting import Counted
 from ..domain.results import Status, Timing, Warmup
 from ..errors import PeerLost
 from .bench import Bench
-from .orders import Prepare, Prepared
+from .orders import Count, Prepare, Prepared
 from .peer import Lost
 from .schedule import BLOCK_SECONDS, schedule
 from .state import NoObserver, Observer
@@ -38,6 +39,7 @@ class Measured:
     samples_per_call: int
     prepared: Prepared
     timing: Timing | None = None
+    counted: Counted = field(default_factory=Counted)
 
 
 class CaseLost(PeerLost):
@@ -61,6 +63,7 @@ class Conductor:
     for a device. `unfit` names cases that are known not to fit into memory, by `Case.key`, with the reason; `only` the
     cases to measure (None: all). `seed` makes the order of turns repeatable. `observer` looks at the machine, and
     `watch` is told how far it is, only while nothing is timed. `runtime` is the name of what executes the model.
+    `counts`: what calls do is counted when all is timed; `last`: nothing is timed in these processes after that.
     """
 
     def __init__(
@@ -75,14 +78,18 @@ class Conductor:
         observer: Observer | None = None,
         watch: Callable[[Progress], None] = lambda progress: None,
         runtime: str = "",
+        counts: bool = True,
+        last: bool = False,
     ) -> None:
         self._benches, self._seconds, self._watch, self._runtime = benches, seconds, watch, runtime
+        self._counts, self._last = counts, last
         self._rng = random.Random(seed)
         self._yardsticks, self._unfit, self._only = yardsticks, dict(unfit or {}), only
         self._observer = observer or NoObserver()
         self._prepared: dict[_Place, Prepared] = {}
         self._contenders: dict[_Place, Contender] = {}
         self._rulers: dict[str, dict[Yardstick, Contender]] = {}
+        self._counted: dict[_Place, Counted] = {}
 
     def run(self) -> tuple[Measured, ...]:
         """Measure. Raises CaseLost when a process that holds a model is gone."""
@@ -98,6 +105,8 @@ class Conductor:
             raise self._blame(lost) from lost
         finally:
             self._observer.end()
+        for number, bench in enumerate(self._benches if self._counts else ()):
+            self._count(number, bench)
         return self.results()
 
     def results(self) -> tuple[Measured, ...]:
@@ -144,6 +153,24 @@ class Conductor:
                 plan = schedule(self._call_seconds(case), self._seconds, pipelined=pipelined)
                 entered = Contender(bench, index, plan, pipelined and not plan.slow, group=case.key)
                 self._contenders[number, case.key] = entered
+
+    def _count(self, number: int, bench: Bench) -> None:
+        """Have what calls do counted, of the cases that were timed."""
+        timed = {
+            index: self._prepared[number, case.key].call_seconds
+            for index, case in enumerate(_cases(bench))
+            if (contender := self._contenders.get((number, case.key))) is not None and contender.failure is None
+        }
+        if not timed:
+            return
+        self._watch(Progress("counting operators"))
+        bench.resume()
+        try:
+            tallied = bench.count(Count(tuple(timed), tuple(timed.values()), self._last))
+        finally:
+            bench.pause()
+        for index, counted in zip(timed, tallied.cases, strict=True):
+            self._counted[number, _cases(bench)[index].key] = counted
 
     def _call_seconds(self, case: Case) -> float:
         """Of the slowest bench that has the case: two sides of a comparison are to have equal rounds."""
@@ -206,7 +233,10 @@ class Conductor:
             return Measured(number, case, samples_per_call, Prepared(status, contender.failure.error))
         if contender is None or not contender.blocks:
             return Measured(number, case, samples_per_call, Prepared("failed", "interrupted before its first round"))
-        return Measured(number, case, samples_per_call, prepared, self._timing(case, contender, prepared.warmup))
+        timing = self._timing(case, contender, prepared.warmup)
+        return Measured(
+            number, case, samples_per_call, prepared, timing, self._counted.get((number, case.key), Counted())
+        )
 
     def _timing(self, case: Case, contender: Contender, warmup: Warmup) -> Timing:
         turns = sorted(contender.blocks)

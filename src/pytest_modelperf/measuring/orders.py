@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from ..domain.baseline import OutputSample
+from ..domain.counting import Counted
 from ..domain.profile import Profile
 from ..domain.results import Status, Warmup
 
@@ -24,6 +25,7 @@ class Opened(Message, frozen=True):
     conditions of the run; `hardware` names the accelerator ("" for the CPU). `path` is that of a model that is a file
     or a folder. `weights` is their hash, "" where there are none to tell of (a function), or where they cannot be told,
     for the reason `weights_untold`. `unprofiled` is why no source of profiles can look into it, "" where one can.
+    `precision` is the least precise float that the weights are kept in, "" where nobody tells.
     """
 
     device: str
@@ -42,6 +44,7 @@ class Opened(Message, frozen=True):
     weights: str = ""
     weights_untold: str = ""
     unprofiled: str = ""
+    precision: str = ""
 
 
 class WriteWeights(Message, frozen=True):
@@ -138,6 +141,23 @@ class Profiled(Message, frozen=True):
     profile: Profile | None = None
     trace: bytes = b""
     reason: str = ""
+
+
+class Count(Message, frozen=True):
+    """Count what calls of these cases do, each of which takes `call_seconds`; all that is timed of the test is over.
+
+    `last`: nothing is timed in this process afterwards.
+    """
+
+    cases: tuple[int, ...]
+    call_seconds: tuple[float, ...]
+    last: bool = False
+
+
+class Tallied(Message, frozen=True):
+    """What was counted, of each case in the order's order."""
+
+    cases: tuple[Counted, ...]
 
 
 class Release(Message, frozen=True):

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from ..domain.counting import Counted
 from ..domain.results import Status
-from .orders import Block, Opened, Prepare, Prepared, Samples
+from .orders import Block, Opened, Prepare, Prepared, Samples, Tallied
 from .warmup import warm_up
 
 # The setting under which the number of processes is a condition of a run.
@@ -108,6 +109,22 @@ def samples_of_all(answers: Sequence[Samples]) -> Samples:
         return Samples(error=_by_rank([one.error for one in answers]), out_of_memory=any(o.out_of_memory for o in bad))
     calls = zip(*(one.samples_ns for one in answers), strict=True)
     return Samples(tuple(map(max, calls)), max(one.pipelined_ns for one in answers))
+
+
+def tallied_by_all(answers: Sequence[Tallied]) -> Tallied:
+    """What was counted on all ranks: of each counter the largest of any, as every rank makes the call."""
+    return Tallied(tuple(map(_counted_by_all, zip(*(one.cases for one in answers), strict=True))))
+
+
+def _counted_by_all(found: Sequence[Counted]) -> Counted:
+    operators = _largest(one.operators for one in found)
+    return Counted(
+        counts=_largest(one.counts for one in found),
+        operators={name: int(calls) for name, calls in operators.items()},
+        counted_by={name: by for one in found for name, by in one.counted_by.items()},
+        unavailable={path: why for one in found for path, why in one.unavailable.items()},
+        notes=tuple(dict.fromkeys(note for one in found for note in one.notes)),
+    )
 
 
 def _by_rank(texts: Sequence[str]) -> str:

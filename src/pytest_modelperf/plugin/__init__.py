@@ -19,6 +19,7 @@ from .stash import IN_RUNNER, SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from ..domain.counting import CounterSource
     from ..profiling.protocol import Source
     from ..reporting.protocol import Reporter
     from ..runtimes.protocol import Runtime
@@ -88,6 +89,13 @@ def pytest_modelperf_runtimes() -> Sequence[Runtime]:
 @pytest.hookimpl(trylast=True)
 def pytest_modelperf_profilers() -> Sequence[Source]:
     from ..profiling.registry import builtin
+
+    return builtin()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_modelperf_counters() -> Sequence[CounterSource]:
+    from ..profiling.counters.sources import builtin
 
     return builtin()
 

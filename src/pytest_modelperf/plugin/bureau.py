@@ -12,6 +12,7 @@ from ..judging.experience import Experiences
 from ..judging.scale import Experience
 from ..reporting.progress import Progress
 from .options import Settings
+from .peaks import Peaks
 from .tree import Tree
 from .yardsticks import Yardsticks
 
@@ -42,6 +43,7 @@ class Bureau:
     experiences: Experiences | None = None
     stopped: list[TestResult] = field(default_factory=list)
     processes: tuple[int, ...] = ()
+    peaks: Peaks = field(default_factory=Peaks)
 
     def experience(self, nodeid: str) -> Experience:
         """What the baselines of the machine's other tests tell of how far its runs spread."""

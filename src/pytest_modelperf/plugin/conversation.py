@@ -73,6 +73,7 @@ class Conversation:
         runner = self._runners.of(self._item.path)
         runner.check(self._test)
         self._then = name_in_file(following) if following is not None else ""
+        self._examination.last = following is None
         # With `-s` the test writes where this process does, and after what it has said so far.
         sys.stdout.flush()
         runner.peer.resume()

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from ..domain.axes import Case
 from ..domain.baseline import Baseline, Run
 from ..domain.codec import to_json
+from ..domain.peak import Peak
 from ..domain.report import TestResult
 from ..domain.results import Point, Sweep
 from ..domain.verdict import Verdict
 from ..errors import BaselineError, MetricUnavailable
 from ..judging.budgets import breaches
 from ..judging.comparison import compare
+from ..judging.compute import computed
 from ..judging.looks import look_level
 from ..judging.settle import Policy, is_suspect, reads_worse, settle
 from ..measuring.bench import Bench
@@ -65,11 +67,15 @@ class Examination:
         self._conductor: Conductor | None = None
         self._observer: Observer = NoObserver()
         self._sweep: Sweep | None = None
+        # By device, with the reason where there is none.
+        self._peaks: dict[str, tuple[Peak | None, str]] = {}
         self._again: list[Run] = []
         self._notes: list[str] = []
         self._pairs = Pairs(bureau.tree, bureau.host, bureau.isolation) if bureau.tree is not None else None
         self._attempts: list[Attempt] = []
         self.profiles = Profiles(nodeid, bureau.settings, isolated=bureau.isolation == ISOLATED)
+        # Whether the test is the last that its process runs: nothing is timed there after it.
+        self.last = False
         # How many pairs of processes share the measuring time; settled before the first.
         self._shares = 1
 
@@ -109,7 +115,11 @@ class Examination:
         self._shares = RESTARTS if others else 1
         mine = {Case(bench.opened.device, axes).key for bench in benches for axes in bench.opened.cases}
         self._conductor = self._conducting([*benches, *others], self._nodeid, mine)
-        _, then = _sides(self._conductor.run(), [True] * len(benches) + [False] * len(others))
+        now, then = _sides(self._conductor.run(), [True] * len(benches) + [False] * len(others))
+        counted = {point.device for point in now if "flops" in point.counts}
+        self._peaks = {
+            one.opened.device: self._bureau.peaks.of(one.opened) for one in benches if one.opened.device in counted
+        }
         self._sweep = self._swept()
         if self._pairs is not None and others:
             self._pairs.add(self._sweep.points, then)
@@ -252,7 +262,11 @@ class Examination:
         assert self._conductor is not None
         assert self._terms is not None
         own = len(self._benches)
-        points = [point(measured) for measured in self._conductor.results() if measured.bench < own]
+        points = [
+            computed(point(measured), *self._peaks.get(measured.case.device, (None, "")))
+            for measured in self._conductor.results()
+            if measured.bench < own
+        ]
         for device, reason in self._refused.items():
             points += [Point(dict(axes), device, "failed", reason) for axes in self._benches[0].opened.cases]
         notes = () if hasattr(signal, "SIGSTOP") else (_NOT_STOPPED,)
@@ -274,6 +288,8 @@ class Examination:
             observer=self._observer,
             watch=lambda progress: self._show(progress, attempt),
             runtime=self._terms.runtime,
+            counts=attempt is None,
+            last=self.last,
         )
 
     def _cut_short(self, attempt: Attempt) -> set[str]:

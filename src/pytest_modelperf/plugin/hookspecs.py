@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..domain.counting import CounterSource
     from ..profiling.protocol import Source
     from ..reporting.protocol import Reporter
     from ..runtimes.protocol import Runtime
@@ -23,6 +24,13 @@ def pytest_modelperf_profilers() -> Sequence[Source]:  # type: ignore[empty-body
     """More sources of profiles. They are asked before the built-in ones whether they can look into a session.
 
     Called in the process that runs a marked test, and once where the options are read.
+    """
+
+
+def pytest_modelperf_counters() -> Sequence[CounterSource]:  # type: ignore[empty-body]
+    """More sources of counters. What they tell is believed before what the built-in ones do.
+
+    Called in the process that runs a marked test.
     """
 
 

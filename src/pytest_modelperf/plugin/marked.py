@@ -15,6 +15,7 @@ from .marker import is_marked, own_id, spec_of
 from .stash import DESK, MEASUREMENT, RESULT, SETTINGS, START_BYTES
 
 if TYPE_CHECKING:
+    from ..domain.counting import Count
     from ..domain.device import Device
     from ..domain.results import Sweep
     from ..domain.spec import Spec
@@ -90,6 +91,7 @@ class Subject:
     # The memory that the process had before the test began.
     start_bytes: int
     profiler: Profiler
+    count: Count
 
     def open(self, device: Device, path: str = "") -> LocalBench:
         from ..measuring.bench import LocalBench
@@ -103,6 +105,7 @@ class Subject:
             runtime=str(self.spec.runtime or ""),
             start_bytes=self.start_bytes,
             profiler=self.profiler,
+            count=self.count,
             path=str(model.absolute()) if isinstance(model, Path) else "",
         )
 
@@ -217,6 +220,7 @@ def _note_unmeasured(item: pytest.Item, reason: str) -> None:
 
 def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:
     from ..domain.axes import cases, resolve_sweep
+    from ..profiling.counters.take import Counters
     from ..runtimes.registry import find
     from .profiles import sources
 
@@ -225,7 +229,8 @@ def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:
     inputs = _completed(spec, runtime, model)
     axes = [dict(case.axes) for case in cases("", resolve_sweep(inputs, spec.sweep))]
     start_bytes = item.stash.get(START_BYTES, 0)
-    return Subject(model, runtime, spec, inputs, tuple(axes), start_bytes, sources(item.config))
+    counters = Counters([source for some in item.config.hook.pytest_modelperf_counters() for source in some])
+    return Subject(model, runtime, spec, inputs, tuple(axes), start_bytes, sources(item.config), counters.count)
 
 
 def _completed(spec: Spec, runtime: Runtime, model: object) -> Any:

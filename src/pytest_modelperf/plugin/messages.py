@@ -9,6 +9,7 @@ from ..domain.budget import Budget
 from ..domain.results import Sweep
 from ..measuring.orders import (
     Block,
+    Count,
     Message,
     Opened,
     Prepare,
@@ -19,6 +20,7 @@ from ..measuring.orders import (
     Samples,
     TakeProfile,
     TakeWeights,
+    Tallied,
     Unable,
     WriteWeights,
     Written,
@@ -196,6 +198,7 @@ FromRunner = (
     | Prepared
     | Samples
     | Profiled
+    | Tallied
     | Released
     | Written
     | Unable
@@ -217,6 +220,7 @@ ToRunner = (
     | Prepare
     | Block
     | TakeProfile
+    | Count
     | Release
     | Swept
     | Skip

@@ -175,7 +175,7 @@ OPTIONS = (
     ),
     Option(
         "modelperf_counters",
-        "what a changed counter (parameters, size) is: note, or fail the test",
+        "what a changed counter (FLOPs, operator calls, size) is: note, or fail the test",
         "note",
         choices=("note", "fail"),
     ),

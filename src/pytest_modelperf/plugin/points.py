@@ -31,7 +31,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 def point(measured: Measured) -> Point:
     """The Point of one case."""
-    prepared, timing = measured.prepared, measured.timing
+    prepared, timing, counted = measured.prepared, measured.timing, measured.counted
     readings = {path: Estimate(value, unit=METRICS[path].unit) for path, value in prepared.figures.items()}
     timed = figures(timing, measured.samples_per_call) if timing is not None else {}
     return Point(
@@ -41,13 +41,15 @@ def point(measured: Measured) -> Point:
         reason=prepared.reason,
         samples_per_call=measured.samples_per_call,
         figures={**timed, **readings},
-        unavailable=dict(prepared.unavailable),
-        counts=dict(prepared.counts),
-        notes=(*prepared.notes, *_remarks(measured)),
+        unavailable={**prepared.unavailable, **counted.unavailable},
+        counts={**prepared.counts, **counted.counts},
+        notes=(*prepared.notes, *counted.notes, *_remarks(measured)),
         timing=timing,
         weights=prepared.weights,
         inputs=prepared.inputs,
         outputs=dict(prepared.outputs),
+        operators=dict(counted.operators),
+        counted_by=dict(counted.counted_by),
     )
 
 

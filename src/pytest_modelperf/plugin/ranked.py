@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import PeerLost
-from ..measuring.orders import Opened, Prepared, Samples, Unable
+from ..measuring.orders import Opened, Prepared, Samples, Tallied, Unable
 from ..measuring.peer import ENDING_SECONDS, Fate, Lost, Peer
-from ..measuring.ranks import differing_work, opened_by_all, prepared_by_all, samples_of_all
+from ..measuring.ranks import differing_work, opened_by_all, prepared_by_all, samples_of_all, tallied_by_all
 from .messages import (
     BodyDone,
     Broken,
@@ -266,6 +266,7 @@ _COMBINED: Mapping[type, Callable[[Sequence[Any]], FromRunner]] = {
     Opened: opened_by_all,
     Prepared: prepared_by_all,
     Samples: samples_of_all,
+    Tallied: tallied_by_all,
     BodyDone: lambda said: BodyDone(all(one.passed for one in said)),
 }
 

@@ -19,6 +19,7 @@ from ..domain.device import Device
 from ..errors import NotMeasured, PeerLost
 from ..measuring.orders import (
     Block,
+    Count,
     Message,
     Opened,
     Prepare,
@@ -29,6 +30,7 @@ from ..measuring.orders import (
     Samples,
     TakeProfile,
     TakeWeights,
+    Tallied,
     Unable,
 )
 from ..measuring.peer import ENDING_SECONDS, Lost, Peer
@@ -256,6 +258,9 @@ class RemoteBench:
 
     def block(self, order: Block) -> Samples:
         return self._asked(order, Samples)
+
+    def count(self, order: Count) -> Tallied:
+        return self._asked(order, Tallied)
 
     def profile(self, order: TakeProfile) -> Profiled:
         """Have it look into a case: the last that its process does. Raises BodyLeft."""

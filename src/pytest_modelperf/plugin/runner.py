@@ -24,7 +24,18 @@ from ..domain.device import Device
 from ..domain.results import Sweep
 from ..errors import DeviceMissing, UsageError
 from ..measuring.bench import LocalBench
-from ..measuring.orders import Block, Prepare, Release, Released, TakeProfile, TakeWeights, Unable, WriteWeights, Written
+from ..measuring.orders import (
+    Block,
+    Count,
+    Prepare,
+    Release,
+    Released,
+    TakeProfile,
+    TakeWeights,
+    Unable,
+    WriteWeights,
+    Written,
+)
 from ..measuring.peer import Channel, connect
 from ..runtimes.tensorflow_devices import prepare_environment
 from .desk import Opener
@@ -118,7 +129,7 @@ class RemoteDesk:
         try:
             while True:
                 order = self._channel.receive()
-                if not isinstance(order, (Prepare, Block, TakeProfile, Release, WriteWeights, TakeWeights)):
+                if not isinstance(order, (Prepare, Block, Count, TakeProfile, Release, WriteWeights, TakeWeights)):
                     return order
                 assert bench is not None
                 answer = _done(bench, order)
@@ -190,12 +201,16 @@ def _time_limit_held() -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, seconds, interval)
 
 
-def _done(bench: LocalBench, order: Prepare | Block | TakeProfile | Release | WriteWeights | TakeWeights) -> object:
+def _done(
+    bench: LocalBench, order: Prepare | Block | Count | TakeProfile | Release | WriteWeights | TakeWeights
+) -> object:
     __tracebackhide__ = True
     if isinstance(order, Prepare):
         return bench.prepare(order)
     if isinstance(order, Block):
         return bench.block(order)
+    if isinstance(order, Count):
+        return bench.count(order)
     if isinstance(order, TakeProfile):
         return bench.profile(order)
     if isinstance(order, WriteWeights):

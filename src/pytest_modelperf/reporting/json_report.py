@@ -19,6 +19,8 @@ and of the nouns below it:
         "samples_per_call": 8,
         "figures": {"latency.p50": [0.1733, 0.1721, 0.1745, "s"], …},      estimate, low, high, unit
         "unavailable": {"energy.per_sample": "why"}, "counts": {"parameters": 25557032}, "notes": ["…"],
+        "operators": {"aten::addmm": 12, …},                             calls of each, in one call of the model
+        "counted_by": {"flops": "what has counted it", …},
         "weights": "9f86d081884c7d65", "inputs": "60303ae22b998861",      hashes of the model and the question
         "outputs": {"logits": {"dtype": "float32", "shape": [8, 1000], "scale": 0.98, "values": [0.25, …, null]}},
         "timing": {"rounds_ns": [[…], …], "pipelined": [[calls, elapsed_ns], …], "unit": "ns",

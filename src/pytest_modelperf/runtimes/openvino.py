@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..domain.counting import Tally
 from ..domain.device import Device
 from ..domain.session import DeviceMemory, ModelFacts, Weight
 from ..domain.signature import Signature
@@ -131,6 +132,13 @@ class OpenVinoSession:
         other = OpenVinoSession(compiled, self._signature, self._source, self._device, self._options)
         other._record = Record(folder / f"{self.profiler}.json")
         return other
+
+    def executed(self) -> Tally:
+        graph = executed(self._open_model())
+        if not graph.operators:
+            return Tally()
+        total, fused = float(sum(graph.operators.values())), float(graph.fused)
+        return Tally({"operator_calls": total, "fused_operators": fused}, graph.operators)
 
     def reset_peak(self) -> None:
         """OpenVINO counts no peak."""

@@ -24,11 +24,16 @@ _WHOLE = ("f32", "f64")
 
 @dataclass(frozen=True)
 class Executed:
-    """What is known of the executed graph: the precisions of its layers ("bf16, f32"), counters, notes."""
+    """What is known of the executed graph: the precisions of its layers ("bf16, f32"), counters, notes.
+
+    `operators` are the nodes by kind, `fused` how many of them do what several of the model as given do.
+    """
 
     precision: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    operators: Mapping[str, int] = field(default_factory=dict)
+    fused: int = 0
 
 
 def executed(compiled: openvino.CompiledModel) -> Executed:
@@ -38,24 +43,27 @@ def executed(compiled: openvino.CompiledModel) -> Executed:
     except RuntimeError:
         return Executed(notes=("OpenVINO does not tell which graph this device executes, nor in which precision",))
     layers = [_told(op) for op in graph.get_ordered_ops()]
-    nodes = [(kind, precision) for kind, precision in layers if kind not in _NO_NODES]
+    nodes = [(kind, precision) for kind, precision, _ in layers if kind not in _NO_NODES]
     computing = Counter(precision for kind, precision in nodes if kind not in _MOVING)
     reduced = sum(computing[precision] for precision in _REDUCED)
     return Executed(
         ", ".join(sorted({*_REDUCED, *_WHOLE} & {*computing})),
         # A model is compiled for one device: what that cannot execute is an error, never left to the CPU.
         {"nodes": len(nodes), "reduced_precision_nodes": reduced, "fallback_nodes": 0},
+        operators=Counter(kind for kind, _ in nodes),
+        fused=sum(originals > 1 for kind, _, originals in layers if kind not in _NO_NODES),
     )
 
 
-def _told(op: Any) -> tuple[str, str]:
-    """The kind of a layer, and what it computes in."""
+def _told(op: Any) -> tuple[str, str, int]:
+    """The kind of a layer, what it computes in, and of how many of the model's own it was made."""
     told = op.get_rt_info()
     # The kernel's name ends in it ("brgemm_avx512_bf16"). What is called runtimePrecision looks at the weights too: f16
     # for a kernel that computes in f32 with weights that are kept as halves (2026.4).
     of_kernel = _text(told, "primitiveType").rpartition("_")[2].lower()
     known = of_kernel in (*_REDUCED, *_WHOLE)
-    return _text(told, "layerType"), of_kernel if known else _text(told, "runtimePrecision").lower()
+    originals = [name for name in _text(told, "originalLayersNames").split(",") if name]
+    return _text(told, "layerType"), of_kernel if known else _text(told, "runtimePrecision").lower(), len(originals)
 
 
 def _text(told: Any, name: str) -> str:

@@ -1,0 +1,1 @@
+"""Counters: what calls of a model do beside taking time. One file a source; `take` asks them."""
