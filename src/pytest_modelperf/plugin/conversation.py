@@ -197,7 +197,9 @@ class Conversation:
     def _repeat(self, runner: Runner) -> None:
         """Measure in fresh runners what was to be measured more than once, and suspected slowdowns again."""
         while (attempt := self._examination.next_attempt()) is not None:
-            problem = self._afresh(runner, attempt.devices, attempt.name, self._examination.measure_again)
+            problem = self._afresh(
+                runner, attempt.devices, attempt.name, self._examination.measure_again, self._examination.tree
+            )
             if problem:
                 # What was measured is judged as it is: a second process that is lost says nothing of the first.
                 self._examination.gave_up(problem)
@@ -206,14 +208,18 @@ class Conversation:
     def _look_in(self, runner: Runner, passed: bool) -> None:
         """Have fresh runners make the profiles: what is timed after one in its process may be slower."""
         devices = self._examination.to_profile(passed)
-        problem = self._afresh(runner, devices, "profiled", self._examination.profile) if devices else ""
+        # A test that is new has no other side.
+        tree = self._examination.tree if self._examination.is_paired else None
+        problem = self._afresh(runner, devices, "profiled", self._examination.profile, tree) if devices else ""
         if problem:
             self._examination.profiles.give_up(problem)
 
-    def _afresh(self, runner: Runner, devices: Sequence[str], name: str, use: Use) -> str:
-        """Do something with fresh runners for these devices, of both sides; why it could not be done, "" if it was."""
+    def _afresh(self, runner: Runner, devices: Sequence[str], name: str, use: Use, tree: Tree | None) -> str:
+        """Do something with fresh runners for these devices, and in the other tree where there is one.
+
+        Gives why it could not be done, "" where it was.
+        """
         runner.peer.pause()
-        tree = self._examination.tree
         mine = [self._twin(device, name) for device in devices]
         theirs = [self._twin(device, name, tree) for device in devices] if tree is not None else []
         try:

@@ -84,6 +84,11 @@ class Examination:
         """The other side, None where stored baselines are."""
         return self._bureau.tree
 
+    @property
+    def is_paired(self) -> bool:
+        """Whether any case was measured on both sides."""
+        return self._pairs is not None and bool(self._pairs.cases)
+
     def lack(self, device: str, absent: Absent) -> None:
         """The other side is not measured on this device."""
         assert self._pairs is not None
