@@ -181,5 +181,6 @@ def _shape(value: Any) -> Any:
 
 
 def _tests_of(result: pytest.RunResult) -> list[str]:
-    """The headings of the summary's tests, and its totals."""
-    return [line for line in section(result, "= modelperf") if "::" in line or line.startswith("totals")]
+    """The headings of the summary's tests, and its totals; a unit suits the figures, which no two runs share."""
+    lines = [line for line in section(result, "= modelperf") if "::" in line or line.startswith("totals")]
+    return [re.sub(r" in (ns|µs|ms|s)$", " in …", line) for line in lines]
