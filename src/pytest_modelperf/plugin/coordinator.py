@@ -114,7 +114,7 @@ class Coordinator:
         """The reports of a test whose runner was lost: the phase that it was in fails and tells what happened."""
         if any(report.when == "teardown" for report in reports):
             return reports
-        what = str(problem) + (_where(reports) if isinstance(problem, Lost) else "")
+        what = problem.told(_where(reports)) if isinstance(problem, Lost) else str(problem)
         if _in_teardown(reports):
             return [*reports, _phase(item, "teardown", ModelPerfFailure("\n".join([what, *self._details(problem)])))]
         failure = ModelPerfFailure(str(NotMeasured("\n".join([f"not measured: {what}", *self._details(problem)]))))
@@ -137,8 +137,8 @@ def _in_teardown(reports: list[pytest.TestReport]) -> bool:
 
 def _where(reports: list[pytest.TestReport]) -> str:
     if not reports:
-        return " while the test was set up"
-    return " while the test was torn down" if _in_teardown(reports) else " in the body of the test"
+        return "while the test was set up"
+    return "while the test was torn down" if _in_teardown(reports) else "in the body of the test"
 
 
 def _phase(item: pytest.Item, when: str, failure: Exception | None = None, result: str = "") -> pytest.TestReport:
