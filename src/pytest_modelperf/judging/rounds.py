@@ -1,7 +1,7 @@
 """Which rounds count: those that others disturbed are left out while enough remain.
 
-What disturbed a round is told by the machine's counters and never by the round's own times: rounds chosen by their times
-would give any figure that one likes (docs/reference/verdicts.md).
+What disturbed a round is told by the machine's counters and never by the round's own times: rounds chosen by their
+times would give any figure that one likes (docs/reference/verdicts.md).
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ _TYPE = {1: "tensor", 4: "sequence", 5: "map", 8: "sparse tensor", 9: "optional"
 _TENSOR_TYPE = {1: "elem_type", 2: "shape"}
 _SHAPE = {1: "dim"}
 _DIM = {1: "dim_value", 2: "dim_param"}
-# What ONNX's inference of shapes and tf2onnx (`unk__7`), or torch.export (`s77`), call a size that nobody has named: the
-# numbers are others after the next export.
+# What ONNX's inference of shapes and tf2onnx (`unk__7`), or torch.export (`s77`), call a size that nobody has named:
+# the numbers are others after the next export.
 _MADE_UP = re.compile(r"unk__\d+|s\d+")
 
 
