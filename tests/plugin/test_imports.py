@@ -37,6 +37,7 @@ def python(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test does to this process's imports is undone."""
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
     yield
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
