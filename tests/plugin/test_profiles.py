@@ -142,6 +142,18 @@ def test_a_slower_case_is_blamed_on_what_differs_from_its_newest_record(tmp_path
     assert profiles.blamed({"cpu": same}, [point()], baseline(then)) == {"cpu": same}
 
 
+def test_a_slower_case_is_blamed_on_what_differs_from_the_other_side(tmp_path: Path) -> None:
+    profiles = Profiles(NODEID, settings(tmp_path))
+    wanted(profiles, [point()], "cpu")
+    profiles.take(FakeBench(({},), Profiled(PROFILE)))
+    before = Profile("torch 2", 3, 0.01, PROFILE.operators[:1])
+    profiles.take(FakeBench(({},), Profiled(before)), "main (3fa2b1c)")
+    slower = Verdict("slower", "cpu", Estimate(2.0, 1.9, 2.1), against="main (3fa2b1c)")
+    found = profiles.blamed({"cpu": slower}, [point()], None)["cpu"].blame
+    assert found is not None
+    assert [cause.what for cause in found.causes][:1] == ["`aten::sort` 0 → 1 call"]
+
+
 def test_a_slower_case_that_nobody_could_look_into_says_why(tmp_path: Path) -> None:
     profiles = Profiles(NODEID, settings(tmp_path))
     profiles.want([point()], {"cpu"}, {"cpu": "torch: it is not imported"}, passed=True)
