@@ -35,7 +35,8 @@ RUNTIMES = {
         "'net.tflite'",
     ),
 }
-TIMEOUT_S = 10
+# More than it takes to import a framework on a busy machine.
+TIMEOUT_S = 15
 CONFTEST = """
 import ctypes
 import pkgutil
@@ -52,21 +53,26 @@ CALLERS = {"opening": "open", "calling": "_called", "timing": "block"}
 
 @pytest.fixture
 def fault(when, how, monkeypatch):
-    name = OPENS if when == "opening" else CALLS
-    whole = pkgutil.resolve_name(name)
+    owner, _, name = (OPENS if when == "opening" else CALLS).rpartition(".")
+    owner = pkgutil.resolve_name(owner)
+    whole = getattr(owner, name)
 
     def faulty(*args, **kwargs):
         if CALLERS[when] in {frame.f_code.co_name for frame, _ in traceback.walk_stack(sys._getframe())}:
             FAULTS[how]()
         return whole(*args, **kwargs)
 
-    monkeypatch.setattr(name, faulty)
+    monkeypatch.setattr(owner, name, faulty)
 """
 TESTS = """
 def linear():
     import torch
 
-    return torch.nn.Linear(4, 2)
+    class Linear(torch.nn.Linear):
+        def forward(self, x):
+            return super().forward(x)
+
+    return Linear(4, 2)
 
 @perf
 @pytest.mark.parametrize("how", ["crash", "hang"])
