@@ -215,10 +215,10 @@ def test_a_hang_ends_and_shows_the_line(project: Project) -> None:
             pytest.skip("it goes on")
         """,
     )
-    result = project.run("--modelperf-timeout=5")
+    result = project.run("--modelperf-timeout=10")
     result.assert_outcomes(failed=1, skipped=1)
     lines = section(result, "_ test_hang")
-    words = "gave no answer for 5 s and was killed while warming up batch=1 on cpu with callable; raise --modelperf-"
+    words = "gave no answer for 10 s and was killed while warming up batch=1 on cpu with callable; raise --modelperf-"
     assert lines[0].startswith(f"{RUNNER} {words}")
     places = [re.fullmatch(r'  File ".*test_model.py", line (\d+) in (\w+)', line) for line in lines[3:]]
     assert [place[2] for place in places if place] == ["hangs", "test_hang"]
