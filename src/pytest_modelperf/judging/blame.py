@@ -25,7 +25,7 @@ FEWEST_ALIKE = 3
 # A cause is named that explains this much of the slowdown.
 LEAST_PART = 0.05
 # What is called otherwise goes before what is called alike and took up to so much longer: the former is certain.
-CERTAIN = 2.0
+CERTAIN = 3.0
 # A rest of this much of the slowdown is said to be unexplained.
 UNEXPLAINED = 0.4
 MOST_CAUSES = 4

@@ -7,6 +7,7 @@ What is read is the Chrome trace that it writes, which is also what is kept: its
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections import defaultdict
@@ -21,6 +22,10 @@ from .timeline import Event, Share, activities, events, fastest, operators, own_
 
 # The name under which a call of the model stands in the timeline.
 CALL = "modelperf.call"
+# Sessions that may call torch: its own, and functions of numpy arrays.
+_CALLERS = {"torch", "numpy"}
+# Kineto writes to standard error when it starts and stops, unless it is told to be silent.
+_SILENCE = {"KINETO_LOG_LEVEL": "99"}
 _OPERATORS = ("cpu_op",)
 _KERNELS = ("kernel",)
 _COPIES = ("gpu_memcpy", "gpu_memset")
@@ -33,7 +38,11 @@ class TorchSource:
     name = "torch"
 
     def available(self, session: Session) -> str:
-        return "" if "torch" in sys.modules else "torch is not imported where the model is"
+        if "torch" not in sys.modules:
+            return "torch is not imported where the model is"
+        # On a GPU it sees what other libraries do there.
+        sees = bool(session.facts.hardware) or bool(_CALLERS & session.facts.versions.keys())
+        return "" if sees else "the model does not compute with torch"
 
     def take(self, session: Session, inputs: Mapping[str, Any] | Sequence[Any], *, calls: int, warm: int) -> Taken:
         import torch
@@ -43,9 +52,13 @@ class TorchSource:
             for _ in range(warm):
                 call()
             session.wait()
-            with torch.profiler.profile(record_shapes=True) as profiler:
+            for name, value in _SILENCE.items():
+                os.environ.setdefault(name, value)
+            # What torch.profiler is built on: that itself imports torch's compiler when it starts, in 2.7 s (2.13).
+            device = "cuda" if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
+            with torch.autograd.profiler.profile(use_kineto=True, use_device=device, record_shapes=True) as profiler:
                 for _ in range(calls):
-                    with torch.profiler.record_function(CALL):
+                    with torch.autograd.profiler.record_function(CALL):
                         call()
                         session.wait()
             # Here: a model may have set it.
