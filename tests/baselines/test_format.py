@@ -303,7 +303,7 @@ def test_a_field_that_was_lost_is_named_even_where_it_has_a_default(field: str) 
 def test_a_file_of_before_the_first_release_is_refused_with_what_to_do() -> None:
     assert problem('{"format": 1, "anchor": {}}') == (
         f"the baseline {FILE} was written by an older pytest-modelperf (format 1, this one reads {FORMAT}), "
-        "whose times are others; delete the file and accept a new baseline with --modelperf-update"
+        "which kept times of another kind; delete the file and accept a new baseline with --modelperf-update"
     )
 
 

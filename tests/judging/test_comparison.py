@@ -271,6 +271,14 @@ def test_slow_drift_is_slower_than_the_anchor_though_not_than_the_window() -> No
     )
 
 
+def test_a_step_beside_a_window_that_tells_nothing_is_not_called_a_drift() -> None:
+    source = machine(8, between_runs=0.002, between_rounds=0.005)
+    wide = [source.record(), *(source.record(level) for level in (0.4, -0.5, 0.3, -0.4))]
+    found = verdict(source.record(2.0), baseline(*wide, anchor=wide[0], conditions=CONDITIONS))
+    assert found.word == "slower"
+    assert "small steps" not in found.reason
+
+
 def test_two_looks_keep_the_false_alarms_within_the_level() -> None:
     source, trials = machine(12, between_runs=SCALED_SPREAD), 400
     slower = 0

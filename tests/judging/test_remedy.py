@@ -79,6 +79,12 @@ def test_a_change_at_the_edge_of_the_tolerance_is_told_as_that() -> None:
     assert text.endswith("the change lies at the edge of the accepted 5.0%; set another tolerance")
 
 
+def test_a_noisy_measurement_is_not_told_to_lie_at_the_edge() -> None:
+    text = told(dataclasses.replace(QUIET, log_ratio=math.log(1.0499), between_runs=0.05**2, runs=2))
+    assert "edge" not in text
+    assert text.endswith(", and a quieter machine would narrow it further")
+
+
 def test_what_is_not_yet_faster_is_held_to_the_level_of_its_alarm() -> None:
     # Its 95% interval lies below the tolerance; at the stricter level of many cases it does not.
     found = dataclasses.replace(QUIET, log_ratio=math.log(0.93), now_rounds=0.009**2)

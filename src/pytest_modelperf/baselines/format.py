@@ -118,7 +118,7 @@ def _check_format(data: Mapping[str, Any], path: Path) -> None:
         raise _problem(
             path,
             f"was written by an older pytest-modelperf (format {found}, this one reads {FORMAT}), "
-            "whose times are others",
+            "which kept times of another kind",
             "delete the file and accept a new baseline with --modelperf-update",
         )
 

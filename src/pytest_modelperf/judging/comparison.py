@@ -155,7 +155,8 @@ def _anchor(case: str, baseline: Baseline | None, now: CaseRecord, conditions: M
 
 def _drift(since: Estimate, lately: Estimate, verdict: Verdict) -> str:
     last = "the last accepted run" if verdict.runs == 1 else f"the last {verdict.runs} accepted runs"
-    return (
-        f"drifted {interval(since)} since the first accepted run of its window, in small steps: "
-        f"against {last} it is {verdict.word}, {interval(lately)}"
-    )
+    found = f"{interval(since)} since the first accepted run of its window"
+    if lately.high >= since.low:
+        # Whether it came in steps or at once, runs that spread so far do not tell.
+        return f"{found}; against {last} it cannot be told, {interval(lately)}"
+    return f"drifted {found}, in small steps: against {last} it is {verdict.word}, {interval(lately)}"

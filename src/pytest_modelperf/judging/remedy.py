@@ -27,7 +27,8 @@ def remedy(found: Ratio, verdict: Verdict, *, seconds: float | None = None) -> s
     if half > _HOPELESS:
         return "this machine was too unsteady to tell a change of less than a factor of two; measure on a quieter one"
     told = f"known to ±{_percent(half)} where ±{_percent(wanted)} would tell"
-    if wanted < half / _MOST_TIMES:
+    # What is known no better than the tolerance may lie anywhere.
+    if wanted < half / _MOST_TIMES and half <= math.log1p(tolerance):
         edge = _percent(math.log1p(tolerance))
         return f"{told}: the change lies at the edge of the accepted {edge}; set another tolerance"
     sources = {
@@ -70,11 +71,10 @@ def _longer_baseline(found: Ratio, wanted: float, level: float, seconds: float |
 def _more_runs(found: Ratio, wanted: float, level: float, seconds: float | None) -> str:
     spread = f"runs of this case are taken to spread by {_percent(math.sqrt(found.between_runs))}"
     widths = {runs: _with_runs(found, runs).half_width(level) for runs in range(found.runs + 1, WINDOW + 1)}
-    enough = next((runs for runs, width in widths.items() if width <= wanted), None)
-    if enough is not None:
-        return f"{spread}; with {enough} accepted runs, not {found.runs}, it would be ±{_percent(widths[enough])}"
     if widths:
-        return f"{spread}; with {WINDOW} accepted runs, not {found.runs}, it would be ±{_percent(widths[WINDOW])}"
+        runs = next((runs for runs, width in widths.items() if width <= wanted), WINDOW)
+        more = "" if widths[runs] <= wanted else ", and a quieter machine would narrow it further"
+        return f"{spread}; with {runs} accepted runs, not {found.runs}, it would be ±{_percent(widths[runs])}{more}"
     return f"{spread}; a quieter machine would narrow it"
 
 

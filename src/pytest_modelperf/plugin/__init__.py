@@ -13,7 +13,7 @@ import pytest
 from . import hookspecs
 from .marked import modelperf
 from .marker import LINE, check, is_marked
-from .options import add_options, is_enabled, read_settings
+from .options import add_options, check_disabled, is_enabled, read_settings
 from .stash import IN_RUNNER, SETTINGS
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", LINE)
     if not is_enabled(config):
+        check_disabled(config)
         return
     config.stash[SETTINGS] = read_settings(config)
     if not config.stash.get(IN_RUNNER, False):

@@ -249,6 +249,15 @@ def is_enabled(config: pytest.Config) -> bool:
     return bool(_value(config, "modelperf"))
 
 
+def check_disabled(config: pytest.Config) -> None:
+    """Raises pytest.UsageError for an option of this call that asks for what only an enabled run does."""
+    for option in OPTIONS:
+        if option.ini in ("modelperf_update", "modelperf_against") and getattr(config.option, option.ini, None):
+            raise pytest.UsageError(
+                f"{option.flag} does nothing without --modelperf, which runs the marked tests; add it"
+            )
+
+
 def read_settings(config: pytest.Config) -> Settings:
     """Every option, checked. Raises pytest.UsageError that names the option."""
     from ..domain.device import Device
