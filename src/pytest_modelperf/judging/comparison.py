@@ -65,7 +65,10 @@ def compare(
         word, reason = (_obstacle(now, conditions, seen[-1]) if seen else None) or _nothing(elsewhere)
         return replace(verdict, word=word, reason=reason)
     newest = comparable[-1]
-    sides = (_with_yardsticks(*side) for side in ((newest.record, newest.conditions), (now, conditions)))
+    sides = (
+        _with_yardsticks(newest.conditions, newest.record, now),
+        _with_yardsticks(conditions, now, newest.record),
+    )
     window, anchor = [one.record for one in comparable], _anchor(case, baseline, now, conditions)
     found = beside([now, *again], window, tolerances, level=level, anchor=anchor)
     verdict = replace(told(verdict, newest.record, now, *sides), beside=found)
@@ -142,8 +145,9 @@ def _judged(
     return verdict
 
 
-def _with_yardsticks(record: CaseRecord, conditions: Mapping[str, str]) -> dict[str, str]:
-    return {**conditions, "yardsticks": ", ".join(sorted(record.scaled))}
+def _with_yardsticks(conditions: Mapping[str, str], record: CaseRecord, other: CaseRecord) -> dict[str, str]:
+    """The conditions with those yardsticks that the other side lacks: those of both are no change."""
+    return {**conditions, "yardsticks": ", ".join(sorted(record.scaled.keys() - other.scaled.keys()))}
 
 
 def _anchor(case: str, baseline: Baseline | None, now: CaseRecord, conditions: Mapping[str, str]) -> CaseRecord | None:
