@@ -5,13 +5,15 @@ import math
 import re
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_modelperf.domain.baseline import WINDOW
+from pytest_modelperf.domain.estimate import Estimate
 from pytest_modelperf.domain.verdict import Verdict
 from pytest_modelperf.judging.ratio import Ratio
-from pytest_modelperf.judging.remedy import remedy
+from pytest_modelperf.judging.remedy import remedy, too_unsteady
 
 QUIET = Ratio(log_ratio=0.0, now_rounds=1e-6, then_rounds=1e-6, between_runs=1e-6, runs=WINDOW, freedom=20.0)
 
@@ -83,6 +85,19 @@ def test_a_noisy_measurement_is_not_told_to_lie_at_the_edge() -> None:
     text = told(dataclasses.replace(QUIET, log_ratio=math.log(1.0499), between_runs=0.05**2, runs=2))
     assert "edge" not in text
     assert text.endswith(", and a quieter machine would narrow it further")
+
+
+@pytest.mark.parametrize(
+    ("change", "unsteady"),
+    [
+        (None, False),
+        (Estimate(1.0, 0.9, 1.1), False),
+        (Estimate(5.0, 0.02, 1900.0), True),
+        (Estimate(5.0, 0.0, 9.0), True),
+    ],
+)
+def test_an_accepted_run_that_tells_next_to_nothing_is_known(change: Estimate | None, unsteady: bool) -> None:
+    assert too_unsteady(Verdict("uncertain", "cpu batch=8", change=change, tolerance=0.05, level=0.05)) == unsteady
 
 
 def test_what_is_not_yet_faster_is_held_to_the_level_of_its_alarm() -> None:

@@ -76,6 +76,11 @@ def test_what_differs_beside_the_time_is_told() -> None:
     assert found.counters == ("parameters",)
 
 
+def test_a_counter_that_grew_many_times_is_told_in_times() -> None:
+    then, now = (dataclasses.replace(RECORD, counts={"allocated_bytes": count}) for count in (16.0, 1600016.0))
+    assert told(PLAIN, then, now, {}, {}).notes == ("allocated_bytes 16 → 1600016 (100001 times)",)
+
+
 def test_an_interval_is_written_in_percent() -> None:
     assert interval(Estimate(1.051, 1.039, 1.062)) == "+5.1% [+3.9%, +6.2%]"
 

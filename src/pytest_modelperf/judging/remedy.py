@@ -40,6 +40,12 @@ def remedy(found: Ratio, verdict: Verdict, *, seconds: float | None = None) -> s
     return f"{told}: {ruling(found, wanted, level, seconds)}"
 
 
+def too_unsteady(verdict: Verdict) -> bool:
+    """Whether the machine was doing something else: the interval is wider than a factor of two either way."""
+    change = verdict.change
+    return change is not None and (change.low <= 0.0 or math.log(change.high / change.low) / 2.0 > _HOPELESS)
+
+
 def _wanted(found: Ratio, tolerance: float) -> float:
     """The half-width at which this ratio lies on one side of the tolerance's nearer edge."""
     edges = [math.log1p(tolerance)] + ([math.log1p(-tolerance)] if tolerance < 1.0 else [])

@@ -23,10 +23,12 @@ DECLARED = {
 
 # The condition that tells of the machine and not of what the model runs in.
 _YARDSTICKS = "yardsticks"
+# What is wrong with answers costs no time.
+OF_THE_ANSWERS = frozenset({"nan_values", "inf_values", "nondeterministic_outputs", "constant_outputs"})
 # The counters of a model and of its answers: whatever executes it, they are to stay.
-OF_THE_MODEL = frozenset(
-    {"parameters", "size_bytes", "nan_values", "inf_values", "nondeterministic_outputs", "constant_outputs"}
-)
+OF_THE_MODEL = frozenset({"parameters", "size_bytes"}) | OF_THE_ANSWERS
+# From this ratio on a change is told in times: nobody reads thousands of percent.
+_IN_TIMES = 10.0
 
 
 def worded(verdict: Verdict, found: Ratio) -> Verdict:
@@ -96,4 +98,6 @@ def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[st
 
 def _change(before: float, after: float) -> str:
     numbers = (f"{int(n)}" if n == int(n) else significant(n, 6) for n in (before, after))
-    return " → ".join(numbers) + (f" ({percent(after / before)})" if before else "")
+    change = after / before if before else 0.0
+    told = f"{change:.0f} times" if change >= _IN_TIMES else percent(change)
+    return " → ".join(numbers) + (f" ({told})" if before else "")

@@ -17,6 +17,7 @@ from ..domain.profile import Profile
 from ..domain.results import Point
 from ..domain.verdict import Verdict
 from ..judging.blame import blame, uses
+from ..judging.wording import OF_THE_ANSWERS
 from ..measuring.orders import Opened, Profiled, TakeProfile
 from ..profiling.protocol import Source
 from ..profiling.registry import Sources, chosen
@@ -106,7 +107,8 @@ class Profiles:
 
     def _blame(self, verdict: Verdict, then: Uses | None, after_s: float) -> Blame:
         before_s = after_s / verdict.change if verdict.change else after_s
-        counted = [note for note in verdict.notes if any(name in note for name in verdict.counters)][:MOST_COUNTED]
+        causes_of_time = {*verdict.counters} - OF_THE_ANSWERS
+        counted = [note for note in verdict.notes if note.partition(" ")[0] in causes_of_time][:MOST_COUNTED]
         now = self.now.get(verdict.case)
         if now is not None and then is not None:
             return blame(then, uses(now), before_s, after_s, counted)

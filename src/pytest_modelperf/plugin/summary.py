@@ -13,6 +13,7 @@ import pytest
 from ..domain.codec import from_json
 from ..domain.report import Report, TestResult
 from ..errors import ModelPerfError
+from ..judging.remedy import too_unsteady
 from ..judging.settle import moved, restarted
 from .git import GitError, git
 from .marker import is_marked
@@ -109,6 +110,7 @@ class Summary:
                     levels = (restarted(result.verdicts), moved(result.verdicts))
                     path = self._bureau.store.accept(result.nodeid, result.run, *levels)
                     written[str(path)] = "baseline"
+                    notes += _unsteady(result)
                 except ModelPerfError as error:
                     problems.append(str(error))
 
@@ -138,6 +140,17 @@ class Summary:
             commit=_commit(config.rootpath),
             interrupted=interrupted,
         )
+
+
+def _unsteady(result: TestResult) -> list[str]:
+    """What there is to say of an accepted run that tells next to nothing."""
+    cases = [case for case, verdict in result.verdicts.items() if too_unsteady(verdict)]
+    if not cases:
+        return []
+    return [
+        f"{result.nodeid}: accepted, though the machine was too unsteady to tell a factor of two ({', '.join(cases)}); "
+        "restore the file and accept a run of a quieter moment"
+    ]
 
 
 def _timelines(results: Iterable[TestResult]) -> Iterator[str]:
