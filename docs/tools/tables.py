@@ -1,22 +1,40 @@
-"""A hook of mkdocs: writes what the pages say of options and metrics from the tables that the program reads.
+"""Writes what the pages say of options and metrics from the tables that the program reads.
 
-A page names one in a line of its own: `<!-- table: options -->`.
+    python docs/tools/tables.py
+
+A page has a place for one between two lines: `<!-- table: options -->` and `<!-- end of table -->`. The tests see to it
+that what stands there is what the program reads.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
 
 from pytest_modelperf.domain.metrics import METRICS
 from pytest_modelperf.plugin.options import OPTIONS, Option
 
-_PLACE = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
+DOCS = Path(__file__).parents[1]
+
+_PLACE = re.compile(r"^<!-- table: (\w+) -->\n.*?^<!-- end of table -->$", re.MULTILINE | re.DOTALL)
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    return _PLACE.sub(lambda place: TABLES[place[1]](), markdown)
+def main() -> None:
+    for page in pages():
+        page.write_text(filled(page.read_text("utf-8")), encoding="utf-8")
+
+
+def pages() -> list[Path]:
+    """The pages that have a table."""
+    return [page for page in sorted(DOCS.rglob("*.md")) if _PLACE.search(page.read_text("utf-8"))]
+
+
+def filled(markdown: str) -> str:
+    """A page with its tables as they are today."""
+    return _PLACE.sub(
+        lambda place: f"<!-- table: {place[1]} -->\n\n{TABLES[place[1]]()}\n\n<!-- end of table -->", markdown
+    )
 
 
 def options() -> str:
@@ -71,3 +89,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     heads = list(head)
     lines = [heads, ["---"] * len(heads), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -235,8 +235,9 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup(GROUP, "performance of machine-learning models")
     for option in OPTIONS:
         if option.flag is not None:
+            said = option.kind != "switch" and option.default
             # argparse takes a sign of percent for a place to fill in.
-            text = option.help.replace("%", "%%")
+            text = (f"{option.help} (default: {option.default})" if said else option.help).replace("%", "%%")
             group.addoption(option.flag, dest=option.ini, help=text, **_argument(option))
         kind: Any = {"switch": "bool", "repeatable": "linelist"}.get(option.kind, "string")
         # Not the option's own default: what is set to it is set all the same.
