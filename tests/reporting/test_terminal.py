@@ -232,6 +232,12 @@ def test_a_figure_that_nobody_has_is_told_once() -> None:
     assert summary("everything").count("no energy meter on this machine") == 1
 
 
+def test_a_figure_without_a_column_is_not_missed() -> None:
+    first, second = samples.two_axes().sweep.points[:2]
+    without = tuple(replace(point, unavailable={"compute.rate": "nothing counts here"}) for point in (first, second))
+    assert "nothing counts here" not in render(samples.report(samples.result("t.py::test_t", without)), 80, False)
+
+
 def test_interrupted() -> None:
     text = summary("interrupted")
     assert text.startswith("interrupted: only what was measured until then; no baseline was written")

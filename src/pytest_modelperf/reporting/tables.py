@@ -175,6 +175,11 @@ _METRICS: dict[str, Callable[[str, Sequence[Point]], Column]] = {
 }
 
 
+def has_column(path: str) -> bool:
+    """Whether the metric of this path has a column where it was measured."""
+    return path in _METRICS
+
+
 def _change(result: TestResult) -> Column:
     verdicts = [result.verdicts.get(point.case.key) for point in result.sweep]
     changes = [verdict.change if verdict else None for verdict in verdicts]

@@ -127,12 +127,15 @@ def _new(report: Report) -> Iterator[Line]:
 
 
 def _never_measured(report: Report) -> Iterator[Line]:
-    """Figures that have no column because no case of their test has them; a column's gaps are explained under it."""
+    """Figures that have no column because no case of their test has them; a column's gaps are explained under it.
+
+    What never has a column says why it is missing to whoever asks for it.
+    """
     rows = []
     for result in report.results:
         measured = {path for point in result.sweep for path in point.figures}
         missing = ((path, why) for point in result.sweep for path, why in point.unavailable.items())
-        rows += [(path, why) for path, why in missing if path not in measured]
+        rows += [(path, why) for path, why in missing if tables.has_column(path) and path not in measured]
     yield from ((f"not measured: {listed(paths)}: {why}", "") for why, paths in grouped(rows).items())
 
 
