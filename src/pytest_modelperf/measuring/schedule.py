@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 # A block lasts about this long. What disturbs a block mostly disturbs all of it and little of the next: many short ones
-# tell more than few long ones. The ratio of two processes in turn on a busy machine was known to 0.2-0.6% after 0.8 s
-# each in blocks of 3 ms, to 0.7-2.4% in blocks of 10 ms; in blocks of 1 ms the changes of turn cost more than they
+# tell more than few long ones. The ratio of two processes in turn on a busy machine was known to 0.4-0.6% after 0.4 s
+# each in blocks of 3 ms, to 0.7-2.1% in blocks of 10 ms; in blocks of 1 ms the changes of turn cost more than they
 # bring (docs/measurements/repeatability.md).
 BLOCK_SECONDS = 0.003
 # Calls that are queued on an accelerator fill its pipeline and drain it once a block: a longer one hides that.
