@@ -10,30 +10,27 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from ..domain.axes import Case
-from ..domain.baseline import Baseline, Run
 from ..domain.codec import to_json
 from ..domain.peak import Peak
 from ..domain.report import TestResult
 from ..domain.results import Point, Sweep
 from ..domain.verdict import Verdict
-from ..errors import BaselineError, MetricUnavailable
-from ..judging.budgets import breaches
-from ..judging.comparison import compare
+from ..errors import BaselineError
 from ..judging.compute import computed
 from ..judging.looks import look_level
-from ..judging.settle import Policy, is_suspect, reads_worse, settle
+from ..judging.settle import is_suspect, reads_worse
 from ..measuring.bench import Bench
 from ..measuring.conduct import Conductor, Measured, Progress
 from ..measuring.orders import Opened
 from ..measuring.state import NoObserver, Observer
-from ..reporting.failure import failure_text
 from .bureau import ISOLATED, Bureau
 from .messages import Judged, Terms
 from .observing import observer
 from .pairs import RESTARTS, Absent, Pairs
-from .points import conditions, point, properties, run_of, without_readings
+from .points import point
 from .profiles import ProfiledBench, Profiles
 from .tree import Tree
+from .verdicts import Measurement, Verdicts
 
 _NOT_STOPPED = "this system has no signal to stop a process with: those that waited for their turn were left to idle"
 # A case is measured again when its slowdown would be found at this level: every fifth unchanged case at the edge of the
@@ -69,11 +66,10 @@ class Examination:
         self._sweep: Sweep | None = None
         # By device, with the reason where there is none.
         self._peaks: dict[str, tuple[Peak | None, str]] = {}
-        self._again: list[Run] = []
         self._notes: list[str] = []
-        self._pairs = Pairs(bureau.tree, bureau.host, bureau.isolation) if bureau.tree is not None else None
         self._attempts: list[Attempt] = []
         self.profiles = Profiles(nodeid, bureau.settings, isolated=bureau.isolation == ISOLATED)
+        self._verdicts = Verdicts(nodeid, bureau, self.profiles)
         # Whether the test is the last that its process runs: nothing is timed there after it.
         self.last = False
         # How many pairs of processes share the measuring time; settled before the first.
@@ -184,9 +180,7 @@ class Examination:
         if self._pairs is not None:
             self._pairs.add(now, then)
         else:
-            opened = [bench.opened for bench in benches]
-            run = run_of(Sweep(tuple(now)), opened, self._bureau.host, self._bureau.isolation)
-            self._again += [without_readings(run, self._cut_short(attempt))] if run is not None else []
+            self._verdicts.add([bench.opened for bench in benches], now, self._cut_short(attempt))
         for bench in (*benches, *others):
             bench.release()
 
@@ -228,22 +222,16 @@ class Examination:
         """Compare with the baseline and hold the budgets; says what fails the test if its body has `passed`."""
         if self._sweep is None or self._terms is None:
             return self.nothing()
-        run = self._run() if self._pairs is None else None
         try:
-            verdicts = self.profiles.blamed(self._found(self._level), self._sweep, self._baseline())
+            verdicts = self.profiles.blamed(self._found(self._level), self._sweep, self._verdicts.baseline())
         except BaselineError as error:
-            result = dataclasses.replace(self._result(self._sweep, run, {}), unmeasured=str(error), run=None)
-            return self._judged(result, f"not measured: {error}" if passed else "")
+            return self._verdicts.unjudged(self._measurement(), str(error), passed=passed, seconds=self._seconds())
         if self._pairs is not None and self._pairs.cases and self._pairs.measured < self._shares:
             why = "" if passed else ", for the body of the test failed"
             self._notes.append(f"measured in {self._pairs.measured} of {self._shares} pairs of processes{why}")
         notes = (*self._sweep.notes, *self._notes, *self.profiles.notes())
         self._sweep = dataclasses.replace(self._sweep, notes=notes, state=self._observer.state)
-        result = self._result(self._sweep, run, verdicts)
-        outcome = settle(self._sweep, verdicts, result.breaches, self._policy())
-        result = dataclasses.replace(result, accepted=outcome.accepted)
-        failure = failure_text(result, outcome) if outcome.fails and passed else ""
-        return self._judged(result, failure, "" if failure or outcome.accepted else _doubts(verdicts))
+        return self._verdicts.judged(self._measurement(), verdicts, passed=passed, seconds=self._seconds())
 
     def nothing(self) -> Judged:
         """What there is to say where nothing was measured."""
@@ -301,10 +289,18 @@ class Examination:
         """The devices of which an attempt has not measured all that the sweep has."""
         return {point.device for point in self._sweep or () if point.ok and point.case.key not in attempt.cases}
 
-    def _run(self) -> Run | None:
+    @property
+    def _pairs(self) -> Pairs | None:
+        return self._verdicts.pairs
+
+    def _measurement(self) -> Measurement:
         assert self._sweep is not None
-        opened = [bench.opened for bench in self._benches]
-        return run_of(self._sweep, opened, self._bureau.host, self._bureau.isolation, self.profiles.now)
+        assert self._terms is not None
+        return Measurement(self._terms, [bench.opened for bench in self._benches], self._sweep)
+
+    def _found(self, level: Callable[[str], float]) -> dict[str, Verdict]:
+        """The verdict of every case at its level, over all measurements so far. Raises BaselineError."""
+        return self._verdicts.found(self._measurement(), level) if self._sweep is not None else {}
 
     @property
     def _looks(self) -> int:
@@ -315,90 +311,6 @@ class Examination:
         """The level of the last look at a case, of all that there may be; there is one where it was never suspect."""
         looks = sum(attempt.confirms and case in attempt.cases for attempt in self._attempts)
         return look_level(self._bureau.level, looks, self.confirmations) if looks else self._bureau.level
-
-    def _found(self, level: Callable[[str], float]) -> dict[str, Verdict]:
-        """The verdict of every case at its level, over all measurements so far. Raises BaselineError."""
-        if self._sweep is None or self._terms is None:
-            return {}
-        if self._pairs is not None:
-            return self._paired(self._pairs, level)
-        baseline, run, terms = self._baseline(), self._run(), self._terms
-        opened = [bench.opened for bench in self._benches]
-        elsewhere = self._bureau.store.machines_with(self._nodeid) if baseline is None else ()
-        experience = self._bureau.experience(self._nodeid)
-        return {
-            point.case.key: compare(
-                point.case.key,
-                run.cases.get(point.case.key) if run is not None else None,
-                baseline,
-                tolerance=terms.tolerance,
-                level=level(point.case.key),
-                conditions=conditions(opened, self._bureau.isolation),
-                seconds=terms.seconds,
-                elsewhere=elsewhere,
-                unmeasured=point.reason,
-                again=[more.cases[point.case.key] for more in self._again if point.case.key in more.cases],
-                experience=experience,
-                tolerances=self._bureau.settings.tolerances,
-            )
-            for point in self._sweep
-        }
-
-    def _baseline(self) -> Baseline | None:
-        """What the test is compared with, None where there is none, or another commit is. Raises BaselineError."""
-        return self._bureau.store.load(self._nodeid) if self._pairs is None else None
-
-    def _paired(self, pairs: Pairs, level: Callable[[str], float]) -> dict[str, Verdict]:
-        assert self._sweep is not None
-        assert self._terms is not None
-        opened = {bench.opened.device: bench.opened for bench in self._benches}
-        return {
-            point.case.key: pairs.verdict(
-                point,
-                opened.get(point.device, self._benches[0].opened),
-                tolerance=self._terms.tolerance,
-                level=level(point.case.key),
-                seconds=self._terms.seconds,
-                tolerances=self._bureau.settings.tolerances,
-            )
-            for point in self._sweep
-        }
-
-    def _policy(self) -> Policy:
-        assert self._terms is not None
-        settings = self._bureau.settings
-        return Policy(
-            allow_failed=self._terms.allow_failed,
-            uncertain_fails=settings.uncertain_fails,
-            counters_fail=settings.counters_fail,
-            outputs_fail=settings.outputs_fail,
-            require_baseline=settings.require_baseline,
-            update=settings.update,
-            meant=settings.accepts(self._nodeid),
-        )
-
-    def _result(self, sweep: Sweep, run: Run | None, verdicts: Mapping[str, Verdict]) -> TestResult:
-        assert self._terms is not None
-        best, knee = _highlights(sweep)
-        return TestResult(
-            self._nodeid,
-            sweep,
-            verdicts=verdicts,
-            breaches=breaches(sweep),
-            run=run,
-            baseline=str(self._bureau.store.path(self._nodeid)) if self._pairs is None else "",
-            model=", ".join(dict.fromkeys(bench.opened.description for bench in self._benches)),
-            best=best,
-            knee=knee,
-            tolerance=self._terms.tolerance,
-            seconds=self._seconds(),
-            profiles=self.profiles.shown(self.profiles.now),
-            profiles_then=self.profiles.shown(self.profiles.then),
-        )
-
-    def _judged(self, result: TestResult, failure: str, warning: str = "") -> Judged:
-        complete = dataclasses.replace(result, failure=failure)
-        return Judged(failure, to_json(complete), properties(result.sweep, result.verdicts), warning)
 
     def _attempt(self, cases: Set[str], name: str, *, confirms: bool = False) -> Attempt:
         found = [point for point in self._sweep or () if point.case.key in cases]
@@ -427,18 +339,3 @@ def _sides(measured: Sequence[Measured], here: Sequence[bool]) -> tuple[list[Poi
     """The points of this side, and those of the other; `here` tells for each bench which it is of."""
     now, then = ([point(one) for one in measured if here[one.bench] is side] for side in (True, False))
     return now, then
-
-
-def _doubts(verdicts: Mapping[str, Verdict]) -> str:
-    """The text of the warning that uncertain verdicts are; "" without any."""
-    doubted = [verdict for verdict in verdicts.values() if verdict.word == "uncertain"]
-    cases = ", ".join(verdict.case for verdict in doubted)
-    return f"uncertain whether slower than {doubted[0].against or 'the baseline'}: {cases}" if doubted else ""
-
-
-def _highlights(sweep: Sweep) -> tuple[str, str]:
-    """The keys of the best case and of the knee; "" where no case ran and holds the budget."""
-    try:
-        return sweep.best.case.key, sweep.knee.case.key
-    except MetricUnavailable:
-        return "", ""
