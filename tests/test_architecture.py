@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 ARROWS = "Imports point down; packages side by side do not know each other"
 PYTEST = "pytest lives in plugin alone"
-FRAMEWORKS = "Frameworks live in runtimes and profiling alone"
+FRAMEWORKS = "Frameworks live in runtimes, profiling and converting alone"
 UNDECLARED = "What only the tests install is not used"
 
 

@@ -10,6 +10,7 @@ ModelPerfError
 ├── NotMeasured          a case or a test that gave no figures to judge
 ├── BaselineError        a baseline file that is damaged, too new, or cannot be written
 ├── OutOfMemory          a case that does not fit on its device
+├── ConversionError      a converter cannot make its variant of this model
 └── PeerLost             a process that was spoken to died, hung or answered nonsense
 ```
 """
@@ -53,6 +54,10 @@ class BaselineError(ModelPerfError):
 
 class OutOfMemory(ModelPerfError):
     """A case that does not fit into the memory of its device."""
+
+
+class ConversionError(ModelPerfError):
+    """A converter cannot make its variant of this model; the message is the reason that is shown."""
 
 
 class PeerLost(ModelPerfError):

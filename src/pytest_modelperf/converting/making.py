@@ -1,0 +1,194 @@
+"""Making: a variant of the model that a process holds, proven to answer as the original does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ..domain.counting import Count
+from ..domain.device import Device
+from ..domain.tensor import Value, map_leaves, tensors
+from ..domain.variant import Candidate, Parity, Permitted, Quality, QualityCheck, Variant
+from ..errors import ConversionError
+from ..measuring.bench import Asked, LocalBench
+from ..measuring.inputs import draw
+from ..runtimes.protocol import Runtime
+from ..runtimes.registry import find
+from .forms import form_of
+from .parity import FINEST, check_kind, coarser, parities, repeats
+from .protocol import Converted, Converter, Subject
+from .routes import Route, routes
+
+# Draws of inputs at the smallest case; all others are asked once. A model that is frozen to one shape differs at another,
+# one that is wrong for some values with other values.
+DRAWS = 3
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes variants of one model, which has these `inputs` and is asked for these `cases`."""
+
+    model: object
+    inputs: Any
+    cases: Sequence[Mapping[str, int]]
+    runtimes: Sequence[Runtime]
+    converters: Sequence[Converter]
+    permitted: Permitted | None = None
+    quality: QualityCheck | None = None
+    count: Count | None = None
+    start_bytes: int = 0
+
+    def routes(self) -> list[Route]:
+        """The ways to variants that there are from such a model."""
+        form = form_of(self.model)
+        return routes(form, self.converters) if form is not None else []
+
+    def candidates(self, device: Device) -> tuple[Candidate, ...]:
+        """The variants that could be made of it on this device."""
+        subject = self._subject(device)
+        return tuple(
+            Candidate(
+                route.name,
+                route.what,
+                tuple(step.name for step in route.steps),
+                route.seconds,
+                route.refuses(subject),
+            )
+            for route in self.routes()
+        )
+
+    def make(self, name: str, original: LocalBench, device: Device, folder: Path) -> tuple[LocalBench, Variant]:
+        """Close the original, which is the model on this device, and open the variant of this name in its place.
+
+        Raises ConversionError for one that does not answer as the original does, and whatever a framework raises.
+        """
+        route = next(route for route in self.routes() if route.name == name)
+        expected = self._expected(original)
+        # A model that is kept in a half is no more exact than that, whatever computes it.
+        precision = coarser(route.precision, original.opened.precision or FINEST)
+        before = self.quality.measure(self._caller(original, ())) if self.quality is not None else 0.0
+        original.release()
+        start = perf_counter()
+        made = route.follow(self._subject(device), folder)
+        build_seconds = perf_counter() - start
+        bench = self._opened(made, device)
+        try:
+            parity = self._proven(bench, made, expected, precision)
+            quality = self._quality(bench, made, before)
+        except BaseException:
+            bench.release()
+            raise
+        return bench, Variant(
+            name=name,
+            what=route.what,
+            device=str(device),
+            steps=tuple(step.name for step in route.steps),
+            precision=route.precision,
+            description=bench.opened.description,
+            build_seconds=build_seconds,
+            load_seconds=bench.opened.load_seconds,
+            fixed=made.fixed,
+            counts=made.counts,
+            notes=made.notes,
+            parity=parity,
+            quality=quality,
+        )
+
+    def _subject(self, device: Device) -> Subject:
+        form = form_of(self.model)
+        assert form is not None
+        smallest_first = sorted(self.cases, key=lambda axes: math.prod(axes.values()))
+        return Subject(self.model, form, device, self.inputs, smallest_first, lambda axes: draw(self.inputs, axes))
+
+    def _opened(self, made: Converted, device: Device) -> LocalBench:
+        runtime, model = find(made.model, self.runtimes, made.runtime)
+        inputs = _unsettled(self.inputs, made.settled)
+        cases = [dict(axes) for axes in self.cases if _fits(axes, made.fixed)]
+        if not cases:
+            raise ConversionError(f"it is made for {_where(made.fixed or {})}, which the sweep does not have")
+        return LocalBench(
+            lambda: runtime.open(model, device),
+            device,
+            inputs,
+            cases,
+            runtime=str(made.runtime or ""),
+            start_bytes=self.start_bytes,
+            count=self.count,
+        )
+
+    def _expected(self, original: LocalBench) -> list[tuple[int, int, Asked]]:
+        """The original's answers, each with the number of its case and of its draw."""
+        first, *others = sorted(range(len(self.cases)), key=lambda index: math.prod(self.cases[index].values()))
+        asked = [*((first, number) for number in range(DRAWS)), *((index, 0) for index in others)]
+        found = [
+            (index, number, original.ask(draw(self.inputs, self.cases[index], number))) for index, number in asked
+        ]
+        again = original.ask(draw(self.inputs, self.cases[first]))
+        if not repeats(found[0][2], again, original.opened.precision or FINEST):
+            raise ConversionError("the original answers equal inputs differently: nothing can be compared with it")
+        return found
+
+    def _proven(
+        self, bench: LocalBench, made: Converted, expected: Sequence[tuple[int, int, Asked]], precision: str
+    ) -> tuple[Parity, ...]:
+        """How far its answers are from the expected ones. Raises Wrong."""
+        pairs: list[tuple[Asked, Asked]] = []
+        names: dict[str, str] = {}
+        for index, number, before in expected:
+            axes = self.cases[index]
+            if _fits(axes, made.fixed):
+                case = list(bench.opened.cases).index(axes)
+                values = _unsettled(draw(self.inputs, axes, number), made.settled)
+                now = bench.ask(values, case)
+                names = check_kind(before, now, _where(axes))
+                pairs.append((before, now))
+        return parities(pairs, names, precision, self.permitted)
+
+    def _quality(self, bench: LocalBench, made: Converted, before: float) -> Quality | None:
+        if self.quality is None:
+            return None
+        now = self.quality.measure(self._caller(bench, made.settled))
+        if not before - now <= self.quality.drop:
+            raise ConversionError(
+                f"its quality is {now:.4g}, where the original's is {before:.4g} and may drop by {self.quality.drop:g}"
+            )
+        return Quality(before, now, self.quality.drop)
+
+    def _caller(self, bench: LocalBench, settled: Sequence[str]) -> Callable[..., Any]:
+        """The model as a function of numpy arrays, positional or by name as the test declares inputs, that gives the
+        arrays of its outputs by name."""
+
+        def call(*args: Any, **kwargs: Any) -> Mapping[str, Any]:
+            if isinstance(self.inputs, Mapping):
+                plain = {name: value for name, value in self.inputs.items() if not any(tensors(value))}
+                return bench.ask(_unsettled(_values({**plain, **kwargs}, self.inputs), settled)).arrays
+            return bench.ask(_values(list(args), self.inputs)).arrays
+
+        return call
+
+
+def _values(given: Any, declared: Any) -> Any:
+    """Arrays as Values of the dtypes that the test declares at their places, else of their own."""
+    dtypes = {path: tensor.dtype for path, tensor in tensors(declared)}
+    return map_leaves(given, np.ndarray, lambda path, array: Value(array, dtypes.get(path, array.dtype.name)))
+
+
+def _unsettled(inputs: Any, settled: Sequence[str]) -> Any:
+    """The inputs without those that have become part of the variant."""
+    if not isinstance(inputs, Mapping):
+        return inputs
+    return {name: value for name, value in inputs.items() if name not in settled}
+
+
+def _fits(axes: Mapping[str, int], fixed: Mapping[str, int] | None) -> bool:
+    return all(axes.get(axis) == value for axis, value in (fixed or {}).items())
+
+
+def _where(axes: Mapping[str, int]) -> str:
+    return " ".join(f"{axis}={value}" for axis, value in axes.items()) or "every call"

@@ -1,0 +1,202 @@
+"""Parity: whether a variant gives the answers of the original, before anybody asks how fast it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..domain.precision import COARSE, PERMITTED
+from ..domain.variant import Parity, Permitted
+from ..errors import ConversionError
+from ..measuring.answers import MASKED
+from ..measuring.bench import Asked
+
+# The largest difference of a value, as a part of its output's scale, by the coarsest dtype that the variant computes in.
+# What is permitted between two runs (domain/precision.py, measured) permits other kernels in the same precision, and a
+# model that is wholly in a half differs from itself in float32 by no more than two of its runs do.
+LIMITS: dict[str, float] = {**PERMITTED, "int8": COARSE}
+FINEST = "float64"
+# How far a mask may be from what masks are filled with: halves end at 65,504.
+_MASK_LEFT = 1e4
+_FLOATS = "fc"
+
+
+class Wrong(ConversionError):
+    """Answers that are not the original's; the message says how far they are, and what tolerance they would need."""
+
+
+def check_kind(expected: Asked, actual: Asked, where: str) -> dict[str, str]:
+    """The variant's name of each output of the original's. Raises Wrong unless names, shapes and dtypes are equal.
+
+    `where` names the axis values, "batch=3". Outputs without names of their own (positions) are told by their order.
+    """
+    names = _paired(expected, actual, where)
+    for name, other in names.items():
+        before, now = expected.arrays[name].shape, actual.arrays[other].shape
+        if before != now:
+            raise Wrong(f"output {name!r} has the shape {now} at {where}, where the original's has {before}")
+        was, is_now = expected.dtypes[name], actual.dtypes[other]
+        if was != is_now:
+            raise Wrong(f"output {name!r} is {is_now}, where the original's is {was}")
+    return names
+
+
+def parities(
+    asked: Sequence[tuple[Asked, Asked]], names: Mapping[str, str], precision: str, permitted: Permitted | None
+) -> tuple[Parity, ...]:
+    """How far each output is from the original's, over pairs of expected and actual answers.
+
+    Raises Wrong for values that are no numbers where the original's are, and for what is farther than is permitted: by
+    the test, else of this `precision`.
+    """
+    found = [
+        _parity(name, [(one.arrays[name], other.arrays[names[name]]) for one, other in asked], precision, permitted)
+        for name in names
+        if asked[0][0].arrays[name].dtype.kind in "fciub"
+    ]
+    for parity in found:
+        if not parity.error <= parity.limit:
+            raise Wrong(_told(parity, precision, permitted))
+    return tuple(found)
+
+
+def repeats(first: Asked, second: Asked, precision: str) -> bool:
+    """Whether two answers to equal inputs are alike: else there is nothing to compare a variant's with."""
+    try:
+        parities([(first, second)], {name: name for name in first.arrays}, precision, None)
+    except Wrong:
+        return False
+    return True
+
+
+def coarser(first: str, second: str) -> str:
+    """Of two precisions the one of which more is permitted."""
+    return max(first, second, key=lambda precision: LIMITS.get(precision, COARSE))
+
+
+def limit_of(dtype: str, precision: str) -> float:
+    """What is permitted of an output of this dtype, that was computed in this precision; 0 for integers."""
+    return max(PERMITTED.get(dtype, COARSE), LIMITS.get(precision, COARSE))
+
+
+def _paired(expected: Asked, actual: Asked, where: str) -> dict[str, str]:
+    mine, theirs = list(expected.arrays), list(actual.arrays)
+    if set(mine) == set(theirs):
+        return {name: name for name in mine}
+    unnamed = any(all(name.isdigit() for name in names) for names in (mine, theirs))
+    if len(mine) == len(theirs) and unnamed:
+        return dict(zip(mine, theirs, strict=True))
+    raise Wrong(f"its outputs at {where} are {', '.join(theirs)}, where the original's are {', '.join(mine)}")
+
+
+def _parity(name: str, pairs: Sequence[tuple[Any, Any]], precision: str, permitted: Permitted | None) -> Parity:
+    dtype = str(pairs[0][0].dtype)
+    if pairs[0][0].dtype.kind not in _FLOATS:
+        return _exact(name, dtype, pairs, permitted)
+    plain = [_plain(name, before, now) for before, now in pairs]
+    apart = [np.abs(now - before) for before, now in plain]
+    largest = max((float(one.max()) for one in apart if one.size), default=0.0)
+    scale = math.sqrt(_mean([np.square(np.abs(before)) for before, _ in plain]))
+    relative = largest / scale if scale > 0.0 else (0.0 if largest == 0.0 else math.inf)
+    error, limit = relative, limit_of(dtype, precision)
+    if permitted is not None:
+        error, limit = _by_the_test(pairs, plain, permitted)
+    return Parity(
+        name,
+        dtype,
+        largest,
+        _mean(apart),
+        relative if math.isfinite(relative) else None,
+        min((_cosine(*both) for both in plain), default=None),
+        _top1(pairs),
+        error,
+        limit,
+    )
+
+
+def _exact(name: str, dtype: str, pairs: Sequence[tuple[Any, Any]], permitted: Permitted | None) -> Parity:
+    """Integers and booleans: the error is the share of values that differ."""
+    error, limit = _mean([before != now for before, now in pairs]), 0.0
+    if permitted is not None and permitted.error is not None:
+        error, limit = _by_function(pairs, permitted)
+    apart = [np.abs(now.astype(np.float64) - before.astype(np.float64)) for before, now in pairs]
+    largest = max((float(one.max()) for one in apart if one.size), default=0.0)
+    return Parity(name, dtype, largest, _mean(apart), error, None, None, error, limit)
+
+
+def _plain(name: str, before: Any, now: Any) -> tuple[Any, Any]:
+    """The values that are numbers, as doubles. Raises Wrong where only one side's are; masks are none."""
+    wide = np.complex128 if before.dtype.kind == "c" else np.float64
+    before, now = before.astype(wide), now.astype(wide)
+    with np.errstate(invalid="ignore"):
+        masked = ~(np.abs(before) < MASKED)
+        fits = np.isnan(now) == np.isnan(before)
+        # Signs tell masks apart, and -inf of a half stands for the smallest float32.
+        fits &= ~masked | np.isnan(before) | ((np.abs(now) >= _MASK_LEFT) & (np.sign(now.real) == np.sign(before.real)))
+        fits &= masked | np.isfinite(now)
+    if not fits.all():
+        nan, infinite = int(np.isnan(now[~fits]).sum()), int(np.isinf(now[~fits]).sum())
+        what = f"{nan} NaN and {infinite} infinite values" if nan or infinite else "plain numbers"
+        raise Wrong(f"output {name!r} has {what} where the original has others, among {now.size} values")
+    return before[~masked], now[~masked]
+
+
+def _by_the_test(
+    pairs: Sequence[tuple[Any, Any]], plain: Sequence[tuple[Any, Any]], permitted: Permitted
+) -> tuple[float, float]:
+    """The error, and what is permitted of it: the largest excess over `rtol` as an `atol`, or what a function says."""
+    if permitted.error is not None:
+        return _by_function(pairs, permitted)
+    beyond = [np.abs(now - before) - permitted.rtol * np.abs(before) for before, now in plain]
+    return max((float(one.max()) for one in beyond if one.size), default=0.0), permitted.atol
+
+
+def _by_function(pairs: Sequence[tuple[Any, Any]], permitted: Permitted) -> tuple[float, float]:
+    assert permitted.error is not None
+    errors = [float(permitted.error(before, now)) for before, now in pairs]
+    return max(math.inf if math.isnan(error) else error for error in errors), permitted.limit
+
+
+def _cosine(before: Any, now: Any) -> float:
+    norms = math.sqrt(float(np.vdot(before, before).real) * float(np.vdot(now, now).real))
+    return float(np.vdot(before, now).real) / norms if norms > 0.0 else 1.0
+
+
+def _top1(pairs: Sequence[tuple[Any, Any]]) -> float | None:
+    """Of the rows of the last axis, the share whose largest value stands at the same place; None without classes."""
+    if pairs[0][0].ndim < 2 or pairs[0][0].shape[-1] < 2 or pairs[0][0].dtype.kind == "c":
+        return None
+    return _mean([before.argmax(axis=-1) == now.argmax(axis=-1) for before, now in pairs])
+
+
+def _mean(arrays: Sequence[Any]) -> float:
+    number = sum(array.size for array in arrays)
+    return math.fsum(float(array.sum(dtype=np.float64)) for array in arrays) / number if number else 0.0
+
+
+def _told(parity: Parity, precision: str, permitted: Permitted | None) -> str:
+    return f"output {parity.output!r} is wrong: " + "; ".join(_reasons(parity, precision, permitted))
+
+
+def _reasons(parity: Parity, precision: str, permitted: Permitted | None) -> Iterator[str]:
+    if permitted is not None and permitted.error is not None:
+        yield f"the error is {parity.error:.3g}, and parity permits {parity.limit:.3g}"
+    elif np.dtype(parity.dtype).kind not in _FLOATS:
+        yield f"{parity.error:.2%} of its values differ, and they are {parity.dtype}"
+    elif permitted is not None:
+        yield f'parity={{"rtol": {permitted.rtol:g}, "atol": {_up(parity.error)}}} would accept it'
+    else:
+        times = "infinitely far" if parity.relative is None else f"{parity.relative:.2g} of its scale"
+        yield f"it is off by {times}, where {parity.limit:g} is permitted of {precision}"
+        yield f'parity={{"atol": {_up(parity.largest)}}} would accept it'
+
+
+def _up(error: float) -> str:
+    """The error with two digits, rounded up: what is written is to be enough."""
+    if not 0.0 < error < math.inf:
+        return f"{error:g}"
+    step = 10.0 ** (math.floor(math.log10(error)) - 1)
+    return f"{math.ceil(error / step) * step:.2g}"
