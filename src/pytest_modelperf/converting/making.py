@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -25,8 +26,8 @@ from .parity import FINEST, check_kind, coarser, parities, repeats
 from .protocol import Converted, Converter, Subject
 from .routes import Route, routes
 
-# Draws of inputs at the smallest case; all others are asked once. A model that is frozen to one shape differs at another,
-# one that is wrong for some values with other values.
+# Draws of inputs at the smallest case; all others are asked once. A model that is frozen to one shape differs at
+# another, one that is wrong for some values with other values.
 DRAWS = 3
 
 
@@ -104,7 +105,7 @@ class Maker:
         form = form_of(self.model)
         assert form is not None
         smallest_first = sorted(self.cases, key=lambda axes: math.prod(axes.values()))
-        return Subject(self.model, form, device, self.inputs, smallest_first, lambda axes: draw(self.inputs, axes))
+        return Subject(self.model, form, device, self.inputs, smallest_first, partial(draw, self.inputs))
 
     def _opened(self, made: Converted, device: Device) -> LocalBench:
         runtime, model = find(made.model, self.runtimes, made.runtime)
@@ -126,9 +127,7 @@ class Maker:
         """The original's answers, each with the number of its case and of its draw."""
         first, *others = sorted(range(len(self.cases)), key=lambda index: math.prod(self.cases[index].values()))
         asked = [*((first, number) for number in range(DRAWS)), *((index, 0) for index in others)]
-        found = [
-            (index, number, original.ask(draw(self.inputs, self.cases[index], number))) for index, number in asked
-        ]
+        found = [(index, number, original.ask(draw(self.inputs, self.cases[index], number))) for index, number in asked]
         again = original.ask(draw(self.inputs, self.cases[first]))
         if not repeats(found[0][2], again, original.opened.precision or FINEST):
             raise ConversionError("the original answers equal inputs differently: nothing can be compared with it")

@@ -14,7 +14,7 @@ from ..errors import ConversionError
 from ..measuring.answers import MASKED
 from ..measuring.bench import Asked
 
-# The largest difference of a value, as a part of its output's scale, by the coarsest dtype that the variant computes in.
+# The largest difference of a value, as a part of its output's scale, by the coarsest dtype that a variant computes in.
 # What is permitted between two runs (domain/precision.py, measured) permits other kernels in the same precision, and a
 # model that is wholly in a half differs from itself in float32 by no more than two of its runs do.
 LIMITS: dict[str, float] = {**PERMITTED, "int8": COARSE}

@@ -31,7 +31,7 @@ class Subject:
     `model` is the live object, or the Path of a file or folder, which is not to be changed. `inputs` is what the test
     declares, Tensors with named axes nested as the model takes them, and `cases` the axis values that will be asked of
     the variant, the smallest first. `draw(axes)` gives inputs for these values as `Session.bind` takes them, the same
-    for the same values.
+    for the same values; `draw(axes, number)` others for every number.
     """
 
     model: Any
@@ -39,7 +39,7 @@ class Subject:
     device: Device
     inputs: Any
     cases: Sequence[Mapping[str, int]]
-    draw: Callable[[Mapping[str, int]], Any]
+    draw: Callable[..., Any]
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .advice import Advice
 from .baseline import Run
 from .host import Host
 from .profile import Profile
 from .results import Sweep
+from .variant import Suggestions
 from .verdict import Breach, Verdict
 
 
@@ -21,7 +23,9 @@ class TestResult:
     failure the plugin raised ("" for none); `unmeasured` why the test, as a whole, gave no figures; `model` describes
     the model and its runtime; `best` and `knee` are `Case.key`s ("" for none); `seconds` the time that the whole
     sweep took. `profiles` tell where the time of calls goes, by `Case.key`, `profiles_then` where it went in the commit
-    that was compared with; there are none of cases that nobody has looked into.
+    that was compared with; there are none of cases that nobody has looked into. `advice` is what may make cases faster,
+    the largest gain first; `advised`: the user has asked for all that there is. `suggestions` are what converters came
+    to (None: nobody asked), `convertible` whether there are any that take such a model.
     """
 
     __test__ = False
@@ -43,6 +47,10 @@ class TestResult:
     passed: bool = True
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     profiles_then: Mapping[str, Profile] = field(default_factory=dict)
+    advice: tuple[Advice, ...] = ()
+    advised: bool = False
+    suggestions: Suggestions | None = None
+    convertible: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,9 @@ class Report:
     """A whole run: the results in the order of the tests, the machine, and what happened to files.
 
     `machine` is the name of the baseline folder; `written` are the files that were written, each with what it is;
-    `notes` are lines for the reader (baselines left as they are and why, an interrupted run).
+    `notes` are lines for the reader (baselines left as they are and why, an interrupted run). `skipped` are marked
+    tests that were, by node id, each with the reason; `waited` is for how many seconds processes of the run have waited
+    until others had measured on a device, by device.
     """
 
     results: tuple[TestResult, ...]
@@ -61,3 +71,5 @@ class Report:
     interrupted: bool = False
     written: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    waited: Mapping[str, float] = field(default_factory=dict)

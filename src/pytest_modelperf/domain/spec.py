@@ -13,6 +13,11 @@ from .budget import Budget, parse_budgets
 from .device import Device
 from .tensor import Tensor, tensors
 from .units import parse_quantity
+from .variant import AUTO, GOALS, Permitted, QualityCheck
+
+# What a variant may lose of the accuracy on the user's data where the test does not say: a percentage point, as the
+# 99% of the reference that MLPerf Inference asks for.
+QUALITY_DROP = 0.01
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,8 @@ class Spec:
 
     `inputs` is a dict (keyword arguments) or a sequence (positional ones) in which Tensors nest; `sweep` maps axes to
     values; `runtime` is the one that executes the model; `devices` are compute specs; `seconds` is the measuring time
-    for one case; `tolerance` the accepted slowdown as a fraction.
+    for one case; `tolerance` the accepted slowdown as a fraction. `converters` are the names of those to try, AUTO for
+    all, none for none; `parity` and `quality` are what their variants are held to, `goal` what they are sorted by.
     """
 
     inputs: Mapping[str, Any] | Sequence[Any] | None = None
@@ -44,6 +50,10 @@ class Spec:
     tolerance: float | None = None
     allow_failed: bool = False
     seconds: float | None = None
+    converters: tuple[str, ...] | None = None
+    parity: Permitted | None = None
+    quality: QualityCheck | None = None
+    goal: str = GOALS[0]
 
     def override(self, arguments: Mapping[str, Any]) -> Spec:
         """This spec with the marker's `arguments` over it, each checked. Raises UsageError."""
@@ -107,8 +117,15 @@ def _devices(value: object) -> tuple[Device, ...]:
 
 
 def parse_tolerance(value: str | float, of: str = "slowdown") -> float:
-    """`0.05` or `"5%"` as a fraction. Raises UsageError for what is no fraction from 0 to below 10."""
-    tolerance = parse_quantity(float(value) if _number_as_text(value) else value, "")
+    """`0.05` or `"5%"` as a fraction. Raises UsageError for what is no fraction from 0 to below 10.
+
+    From 1 on it is written in percent: who writes 5 means 5%, which would accept anything.
+    """
+    number = float(value) if _number_as_text(value) else value
+    tolerance = parse_quantity(number, "")
+    if not isinstance(number, str) and 1 <= tolerance < 10:
+        meant = f'write "{tolerance:g}%", or "{tolerance:.0%}" if it is meant'
+        raise UsageError(f"tolerance {value!r} is {tolerance:.0%}; {meant}")
     if not 0 <= tolerance < 10:
         raise UsageError(f'tolerance {value!r} is no accepted {of}; write 0.05 or "5%"')
     return tolerance
@@ -136,6 +153,45 @@ def _flag(value: object) -> bool:
     return value
 
 
+def _converters(value: object) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise UsageError(f'converters is {value!r}; write names, ["torch-bf16"], "{AUTO}" for all or () for none')
+    return () if tuple(names) == ("none",) else tuple(dict.fromkeys(names))
+
+
+def _parity(value: object) -> Permitted:
+    if isinstance(value, Mapping) and set(value) <= {"rtol", "atol"} and value:
+        if all(_is_limit(limit) for limit in value.values()):
+            return Permitted(**{name: float(limit) for name, limit in value.items()})
+    elif isinstance(value, (list, tuple)) and len(value) == 2 and callable(value[0]) and _is_limit(value[1]):
+        return Permitted(error=value[0], limit=float(value[1]))
+    raise UsageError(
+        f'parity is {value!r}; write {{"rtol": 1e-3, "atol": 1e-5}}, or a function of the expected and the actual '
+        "output with what it may give at most, (error, 0.01)"
+    )
+
+
+def _quality(value: object) -> QualityCheck:
+    measure, drop = value if isinstance(value, (list, tuple)) and len(value) == 2 else (value, QUALITY_DROP)
+    if not callable(measure) or not _is_limit(drop):
+        raise UsageError(
+            f"quality is {value!r}; write a function that is given the model's call and returns its accuracy, or with "
+            "what it may drop by, (accuracy, 0.02)"
+        )
+    return QualityCheck(measure, float(drop))
+
+
+def _is_limit(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
+def _goal(value: object) -> str:
+    if value not in GOALS:
+        raise UsageError(f"goal is {value!r}; {nearest(str(value), GOALS)}")
+    return str(value)
+
+
 # The marker's arguments: name → what checks and converts its value.
 ARGUMENTS: dict[str, Callable[[Any], Any]] = {
     "inputs": _inputs,
@@ -146,4 +202,8 @@ ARGUMENTS: dict[str, Callable[[Any], Any]] = {
     "tolerance": parse_tolerance,
     "allow_failed": _flag,
     "seconds": parse_seconds,
+    "converters": _converters,
+    "parity": _parity,
+    "quality": _quality,
+    "goal": _goal,
 }

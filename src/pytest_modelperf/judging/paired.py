@@ -15,7 +15,7 @@ from .ratio import LEAST_ROUNDS, Ratio, Side, own_factor
 from .record import log_median, log_medians, record
 from .remedy import remedy
 from .rounds import kept_turns
-from .spread import Factor, drawn
+from .spread import PRIOR_FREEDOM, Factor, drawn
 from .statistics import Cut, trimmed_mean, trimmed_mean_error
 from .wording import redeclared, told, worded
 
@@ -115,6 +115,23 @@ def _mean(pairs: Sequence[Pair]) -> Ratio:
         between_runs=factor.value * PAIR_SPREAD**2,
         runs=number,
         freedom=factor.freedom,
+        attempts=math.inf,
+    )
+
+
+def single(pair: Pair) -> Ratio:
+    """The log ratio of one pair of processes, now to then; it has two rounds at least.
+
+    How far pairs lie apart it does not tell: that is what is stated, and counts for as much as where a machine's runs
+    are not known yet.
+    """
+    return Ratio(
+        log_ratio=pair.location,
+        now_rounds=trimmed_mean_error(pair.logs, PAIR_TRIM).value ** 2,
+        then_rounds=0.0,
+        between_runs=PAIR_SPREAD**2,
+        runs=1,
+        freedom=PRIOR_FREEDOM,
         attempts=math.inf,
     )
 

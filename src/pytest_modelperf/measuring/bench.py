@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 import msgspec
+import numpy as np
 
 from ..domain import counting
 from ..domain.axes import samples_per_call
@@ -21,11 +22,11 @@ from ..domain.results import Warmup
 from ..domain.session import FILE, ModelFacts, Session
 from ..domain.tensor import tensors
 from ..domain.units import format_quantity
-from ..errors import MetricUnavailable, ModelError, ModelPerfError, UsageError
-from . import answers, memory, weights
+from ..errors import MetricUnavailable, ModelError, ModelPerfError
+from . import answers, failures, memory, weights
 from . import inputs as drawing
 from .answers import Answer
-from .blocks import time_calls, time_pipelined, time_waited
+from .blocks import time_calls, time_chunks, time_pipelined, time_waited
 from .orders import (
     Block,
     Count,
@@ -34,6 +35,8 @@ from .orders import (
     Prepared,
     Profiled,
     Samples,
+    Soak,
+    Soaked,
     TakeProfile,
     TakeWeights,
     Tallied,
@@ -61,6 +64,7 @@ class Bench(Protocol):
     def prepare(self, order: Prepare) -> Prepared: ...
     def block(self, order: Block) -> Samples: ...
     def count(self, order: Count) -> Tallied: ...
+    def soak(self, order: Soak) -> Soaked: ...
     def resume(self) -> None: ...
     def pause(self) -> None: ...
     def release(self) -> None: ...
@@ -72,6 +76,14 @@ class Reading:
 
     input_bytes: int
     peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a call answered, by output: numpy arrays, halves as float32, and what the framework calls their dtypes."""
+
+    arrays: Mapping[str, Any]
+    dtypes: Mapping[str, str]
 
 
 class Profiler(Protocol):
@@ -113,7 +125,8 @@ class LocalBench:
         self._calls: dict[int, Callable[[], Any]] = {}
         # Of the case that is being made ready.
         self._unavailable: dict[str, str] = {}
-        self._first_seconds = 0.0
+        # Of each case, the first of its process.
+        self._first_seconds: dict[int, float] = {}
         start = perf_counter()
         self._session = open_session()
         self._session.wait()
@@ -148,6 +161,23 @@ class LocalBench:
         self._calls.clear()
         self._session.close()
         memory.give_back()
+
+    def ask(self, values: Any, case: int | None = None) -> Asked:
+        """What the model answers to these inputs, in arrays of their own. Raises what it raises.
+
+        `case`: they are inputs of this case, and it may be the first call of it.
+        """
+        session = self._session
+        with session.running():
+            call = session.bind(values)
+            start = perf_counter()
+            outputs = call()
+            session.wait()
+            seconds = perf_counter() - start
+            arrays = {name: np.array(array) for name, array in session.arrays(outputs).items()}
+        if case is not None:
+            self._first_seconds.setdefault(case, seconds)
+        return Asked(arrays, session.dtypes(outputs))
 
     def write_weights(self, order: WriteWeights) -> Written | Unable:
         """Hand the weights over."""
@@ -194,9 +224,24 @@ class LocalBench:
             problem = error
         # What it is bound to is to be given back with the rest.
         del call
-        self._calls.pop(order.case, None)
-        failure = self._failure(problem, self._cases[order.case])
+        failure = self._lost(order.case, problem)
         return Samples(error=failure.reason, out_of_memory=failure.status == "out of memory")
+
+    def soak(self, order: Soak) -> Soaked:
+        """Call a case in a loop; who reads meters meanwhile is told when how many calls were done."""
+        call, session = self._calls[order.case], self._session
+        try:
+            with session.running():
+                return Soaked(time_chunks(call, session.wait, order.calls, order.chunk))
+        except Exception as error:  # noqa: BLE001 - whatever a model raises is why there is no soak
+            problem = error
+        del call
+        return Soaked(error=self._lost(order.case, problem).reason)
+
+    def _lost(self, case: int, problem: Exception) -> Prepared:
+        """A case that failed after it was ready is not called any more."""
+        self._calls.pop(case, None)
+        return self._failure(problem, self._cases[case])
 
     def count(self, order: Count) -> Tallied:
         """Make two more calls of each case, on inputs of their own, and tell what they do."""
@@ -249,14 +294,15 @@ class LocalBench:
             start = perf_counter()
             call()
             session.wait()
-            self._first_seconds = perf_counter() - start
+            seconds = perf_counter() - start
+        self._first_seconds.setdefault(order.case, seconds)
         self._calls[order.case] = call
-        return Prepared("ok", call_seconds=self._first_seconds)
+        return Prepared("ok", call_seconds=seconds)
 
     def _finished(self, order: Prepare) -> Prepared:
         """All that is to be told of a case that is warm, but for its warm-up and the time of a call."""
         axes, unavailable = self._cases[order.case], self._unavailable
-        figures = {"cold_start.load": self.opened.load_seconds, "cold_start.first_call": self._first_seconds}
+        figures = {"cold_start.load": self.opened.load_seconds, "cold_start.first_call": self._first_seconds[order.case]}
         figures |= self._begun | self._peak(unavailable)
         asked = drawing.draw(self._inputs, axes)
         # Before a function writes into it.
@@ -348,11 +394,9 @@ class LocalBench:
         return ""
 
     def _failure(self, error: Exception, axes: Mapping[str, int]) -> Prepared:
-        shapes = ", ".join(f"{path} {shape}" for path, shape in drawing.shapes(self._inputs, axes).items())
-        what = f"{type(error).__name__}: {_last_line(error)}"
         if not self._session.is_out_of_memory(error):
-            tried = f" (inputs tried: {shapes})" if shapes else ""
-            return Prepared("failed", what if isinstance(error, UsageError) else what + tried)
+            return Prepared("failed", failures.told(error, self._inputs, axes))
+        what = failures.summary(error)
         # Tracebacks, of what led to it too, hold the model's intermediate values: without them they can be given back.
         error.__traceback__ = error.__cause__ = error.__context__ = None
         memory.give_back()
@@ -380,12 +424,7 @@ def _counts(facts: ModelFacts) -> dict[str, float]:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, ModelPerfError) else f"{type(error).__name__}: {_last_line(error)}"
-
-
-def _last_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1].strip() if lines else "without a message"
+    return str(error) if isinstance(error, ModelPerfError) else failures.summary(error)
 
 
 def _bytes(number: float) -> str:

@@ -24,13 +24,14 @@ _HALVES = ("float16", "bfloat16")
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
-def draw(inputs: Any, axes: Mapping[str, int]) -> Any:
+def draw(inputs: Any, axes: Mapping[str, int], number: int = 0) -> Any:
     """`inputs` with every Tensor replaced by a Value that fits `axes`; everything else stays as it is.
 
-    Each input has a generator of its own, seeded by its path, so that adding an input changes no other. Raises
-    UsageError when `values` does not give what its Tensor declares.
+    Each input has a generator of its own, seeded by its path, so that adding an input changes no other. Draws of
+    another `number` differ; of given samples they take the next ones. Raises UsageError when `values` does not give
+    what its Tensor declares.
     """
-    return map_leaves(inputs, Tensor, lambda path, tensor: _value(path, tensor, axes))
+    return map_leaves(inputs, Tensor, lambda path, tensor: _value(path, tensor, axes, number))
 
 
 def nbytes(inputs: Any, axes: Mapping[str, int]) -> int:
@@ -92,10 +93,10 @@ def _contents(tree: Any, path: str) -> Iterator[bytes | memoryview | None]:
         yield f"{path} {tree!r}".encode() if type(tree) in _PLAIN else None
 
 
-def _value(path: str, tensor: Tensor, axes: Mapping[str, int]) -> Value:
+def _value(path: str, tensor: Tensor, axes: Mapping[str, int], number: int) -> Value:
     shape = tensor.sized(axes)
-    rng = np.random.default_rng([SEED, zlib.crc32(path.encode())])
-    array = _drawn(tensor, shape, rng) if tensor.values is None else _given(path, tensor, shape, rng)
+    rng = np.random.default_rng([SEED, zlib.crc32(path.encode()), *([number] if number else [])])
+    array = _drawn(tensor, shape, rng) if tensor.values is None else _given(path, tensor, shape, rng, number)
     return Value(array, tensor.dtype)
 
 
@@ -110,8 +111,8 @@ def _drawn(tensor: Tensor, shape: tuple[int, ...], rng: np.random.Generator) -> 
     return rng.standard_normal(shape, dtype=np.float32)
 
 
-def _given(path: str, tensor: Tensor, shape: tuple[int, ...], rng: np.random.Generator) -> Any:
-    given = tensor.values(shape, rng) if callable(tensor.values) else _samples(tensor, shape)
+def _given(path: str, tensor: Tensor, shape: tuple[int, ...], rng: np.random.Generator, number: int) -> Any:
+    given = tensor.values(shape, rng) if callable(tensor.values) else _samples(tensor, shape, number)
     array = np.asarray(given, dtype=np.float32 if tensor.dtype in _HALVES else tensor.dtype)
     if array.shape != shape:
         raise UsageError(f"values of input {path!r} gave the shape {array.shape}, where its Tensor declares {shape}")
@@ -119,7 +120,7 @@ def _given(path: str, tensor: Tensor, shape: tuple[int, ...], rng: np.random.Gen
     return np.asarray(array, order="C")
 
 
-def _samples(tensor: Tensor, shape: tuple[int, ...]) -> Any:
+def _samples(tensor: Tensor, shape: tuple[int, ...], number: int) -> Any:
     samples = np.asarray(tensor.values)
     if not shape or samples.ndim != len(shape):
         return samples
@@ -127,5 +128,5 @@ def _samples(tensor: Tensor, shape: tuple[int, ...]) -> Any:
     if samples.shape[axis] == 0:
         return samples
     # Fewer samples than the batch takes are repeated, so that one file of real samples serves every batch.
-    repeats = math.ceil(shape[axis] / samples.shape[axis])
-    return np.take(np.concatenate([samples] * repeats, axis=axis), range(shape[axis]), axis=axis)
+    first = number * shape[axis]
+    return np.take(samples, range(first, first + shape[axis]), axis=axis, mode="wrap")

@@ -19,7 +19,10 @@ from .stash import IN_RUNNER, SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from ..converting.protocol import Converter
+    from ..domain.advice import Rule
     from ..domain.counting import CounterSource
+    from ..domain.telemetry import Meter
     from ..profiling.protocol import Source
     from ..reporting.protocol import Reporter
     from ..runtimes.protocol import Runtime
@@ -99,6 +102,27 @@ def pytest_modelperf_counters() -> Sequence[CounterSource]:
     from ..profiling.counters.sources import builtin
 
     return builtin()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_modelperf_converters() -> Sequence[Converter]:
+    from ..converting.registry import builtin
+
+    return builtin()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_modelperf_meters() -> Sequence[Meter]:
+    from ..profiling.meters.registry import builtin
+
+    return builtin()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_modelperf_advice() -> Sequence[Rule]:
+    from ..judging.advice.table import RULES
+
+    return RULES
 
 
 @pytest.hookimpl(trylast=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from ..domain.results import Sweep
-from ..errors import PeerLost
+from ..errors import BaselineError, PeerLost
 from ..measuring.conduct import CaseLost
 from .examination import Examination
 from .marker import name_in_file
@@ -27,6 +28,7 @@ from .messages import (
     Swept,
     Terms,
     TestDone,
+    Unmeasurable,
     Warned,
 )
 from .pairs import Absent
@@ -35,6 +37,7 @@ from .runners import Runners
 from .same_model import Original, note_on_weights, refusal
 from .tree import Tree
 from .twins import Twin, here, lost_there, side_by_side, there
+from .workshop import Workshop
 
 # What is done with the benches of fresh runners: this tree's, and the other's.
 Use = Callable[[Sequence[RemoteBench], Sequence[RemoteBench]], None]
@@ -96,6 +99,7 @@ class Conversation:
             if said.passed:
                 self._repeat(runner)
             self._look_in(runner, said.passed)
+            self._search(runner, said.passed)
             runner.peer.send(self._examination.judge(said.passed))
         elif isinstance(said, Stopped):
             raise pytest.exit.Exception(said.reason, said.returncode) if said.exits else KeyboardInterrupt
@@ -107,6 +111,11 @@ class Conversation:
 
     def _measure(self, runner: Runner, terms: Terms) -> None:
         """Open the model on every device, the first in the test's own runner, and measure them in turn."""
+        try:
+            self._examination.read_baseline()
+        except BaselineError as error:
+            runner.peer.send(Unmeasurable(str(error)))
+            return
         self._hold(terms.devices)
         skipped: dict[str, str] = {}
         refused: dict[str, str] = {}
@@ -213,6 +222,37 @@ class Conversation:
         problem = self._afresh(runner, devices, "profiled", self._examination.profile, tree) if devices else ""
         if problem:
             self._examination.profiles.give_up(problem)
+
+    def _search(self, runner: Runner, passed: bool) -> None:
+        """Try converters in fresh processes, where the test asks for them."""
+        if runner.in_step:
+            self._examination.convert_nothing("several processes call the model together under torchrun")
+            return
+        devices = self._examination.to_convert(passed)
+        if not devices:
+            return
+        runner.peer.pause()
+        try:
+            self._examination.convert(devices, self._fresh, Workshop(self._item, self._examination.traces))
+        finally:
+            runner.peer.resume()
+
+    @contextlib.contextmanager
+    def _fresh(self, device: str, name: str) -> Iterator[RemoteBench]:
+        """A fresh process that holds the test's model on a device. Raises what runners raise."""
+        twin = self._twin(device, name)
+        try:
+            (bench,) = side_by_side([here(twin)])
+            if not isinstance(bench, RemoteBench):
+                raise RunnerBroken(bench.reason)
+            self._check_model(bench)
+            yield bench
+            # What goes wrong there now is nobody's concern.
+            with contextlib.suppress(PeerLost, RunnerBroken, BodyLeft):
+                twin.dismiss()
+                twin.end()
+        finally:
+            twin.kill()
 
     def _afresh(self, runner: Runner, devices: Sequence[str], name: str, use: Use, tree: Tree | None) -> str:
         """Do something with fresh runners for these devices, and in the other tree where there is one.

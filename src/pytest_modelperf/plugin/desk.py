@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..domain.device import Device
 from ..domain.results import Sweep
 from ..measuring.bench import LocalBench
 from .messages import Judged, Terms
 
+if TYPE_CHECKING:
+    from ..converting.making import Maker
+
 
 class Opener(Protocol):
-    """Opens the test's model on a device, or with `path` the one in that file or folder.
+    """Opens the test's model, and makes variants of it."""
 
-    Raises DeviceMissing, ModelError, UsageError, and what frameworks raise.
-    """
+    def open(self, device: Device, path: str = "") -> LocalBench:
+        """On a device; with `path` the one in that file or folder.
 
-    def __call__(self, device: Device, path: str = "") -> LocalBench: ...
+        Raises DeviceMissing, ModelError, UsageError, and what frameworks raise.
+        """
+        ...
+
+    def maker(self, path: str) -> Maker:
+        """What makes variants of it; with `path` of the one in that file or folder."""
+        ...
 
 
 class Desk(Protocol):
@@ -27,7 +36,10 @@ class Desk(Protocol):
         ...
 
     def measure(self, terms: Terms, opener: Opener) -> Sweep:
-        """Measure on the devices of `terms`. Raises what `opener` raises; skips the test where no device is there."""
+        """Measure on the devices of `terms`. Raises what `opener` raises; skips the test where no device is there.
+
+        Raises BaselineError, before anything is opened, for a baseline that cannot be compared with.
+        """
         ...
 
     def judge(self, passed: bool) -> Judged:

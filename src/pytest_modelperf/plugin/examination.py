@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..domain.axes import Case
 from ..domain.codec import to_json
@@ -15,22 +16,25 @@ from ..domain.peak import Peak
 from ..domain.report import TestResult
 from ..domain.results import Point, Sweep
 from ..domain.verdict import Verdict
-from ..errors import BaselineError
 from ..judging.compute import computed
+from ..judging.energy import NO_SOAK, metered
 from ..judging.looks import look_level
 from ..judging.settle import is_suspect, reads_worse
 from ..measuring.bench import Bench
 from ..measuring.conduct import Conductor, Measured, Progress
 from ..measuring.orders import Opened
 from ..measuring.state import NoObserver, Observer
+from ..measuring.yardstick import Yardstick
 from .bureau import ISOLATED, Bureau
 from .messages import Judged, Terms
 from .observing import observer
 from .pairs import RESTARTS, Absent, Pairs
 from .points import point
 from .profiles import ProfiledBench, Profiles
+from .search import Opens, Search, Surroundings
 from .tree import Tree
 from .verdicts import Measurement, Verdicts
+from .workshop import Workshop
 
 _NOT_STOPPED = "this system has no signal to stop a process with: those that waited for their turn were left to idle"
 # A case is measured again when its slowdown would be found at this level: every fifth unchanged case at the edge of the
@@ -95,6 +99,10 @@ class Examination:
         assert self._pairs is not None
         return self._pairs.same_work(now, then)
 
+    def read_baseline(self) -> None:
+        """Read what the test is compared with, before its model is opened. Raises BaselineError."""
+        self._verdicts.read_baseline()
+
     def measure(
         self,
         terms: Terms,
@@ -144,11 +152,7 @@ class Examination:
 
     def _worse(self, level: Callable[[str], float]) -> set[str]:
         """The cases to be measured again of those that are worse at their level."""
-        try:
-            verdicts = self._found(level)
-        except BaselineError:
-            # Nothing to suspect anything by; `judge` says so.
-            return set()
+        verdicts = self._found(level)
         ran = [point for point in self._sweep or () if point.ok]
         # What a process reads of one case depends on those before it: all of the device are measured again.
         devices = {point.device for point in ran if reads_worse(verdicts[point.case.key])}
@@ -201,11 +205,7 @@ class Examination:
 
     def to_profile(self, passed: bool) -> tuple[str, ...]:
         """The devices whose cases are to be looked into, in fresh processes, when all is measured."""
-        try:
-            verdicts = self._found(self._level) if passed else {}
-        except BaselineError:
-            # `judge` says so.
-            verdicts = {}
+        verdicts = self._found(self._level) if passed else {}
         slower = {case for case, verdict in verdicts.items() if verdict.word == "slower"}
         unable = {bench.opened.device: bench.opened.unprofiled for bench in self._benches if bench.opened.unprofiled}
         return self.profiles.want(self._sweep or (), slower, unable, passed=passed)
@@ -218,14 +218,41 @@ class Examination:
             self.profiles.take(bench, side if bench in others else "")
             bench.release()
 
+    @property
+    def traces(self) -> Path:
+        """The folder for what is no report and no baseline."""
+        return self._bureau.settings.traces
+
+    def to_convert(self, passed: bool) -> tuple[str, ...]:
+        """The devices on which converters are to be tried: those that the model ran on, where the test asks for it."""
+        if not passed or self._terms is None or not self._terms.converters:
+            return ()
+        return tuple(dict.fromkeys(point.device for point in self._sweep or () if point.ok))
+
+    def convert_nothing(self, why: str) -> None:
+        """Say why no converter is tried, where the test asks for some."""
+        if self._terms is not None and self._terms.converters:
+            self.note(f"no converter was tried: {why}")
+
+    def convert(self, devices: Sequence[str], opens: Opens, workshop: Workshop) -> None:
+        """Try the converters on these devices, in processes that `opens` gives."""
+        assert self._terms is not None
+        around = Surroundings(
+            opens,
+            workshop,
+            lambda: observer(devices, self._bureau.processes),
+            lambda one: self._bureau.progress.show(self._nodeid, one.case, one.turn, one.turns, one.seconds_left),
+            self._bureau.host.cpu_hardware,
+        )
+        self._verdicts.suggestions = Search(
+            self._nodeid, self._terms, self._bureau.settings.convert_seconds, around
+        ).run(devices)
+
     def judge(self, passed: bool) -> Judged:
         """Compare with the baseline and hold the budgets; says what fails the test if its body has `passed`."""
         if self._sweep is None or self._terms is None:
             return self.nothing()
-        try:
-            verdicts = self.profiles.blamed(self._found(self._level), self._sweep, self._verdicts.baseline())
-        except BaselineError as error:
-            return self._verdicts.unjudged(self._measurement(), str(error), passed=passed, seconds=self._seconds())
+        verdicts = self.profiles.blamed(self._found(self._level), self._sweep, self._verdicts.baseline)
         if self._pairs is not None and self._pairs.cases and self._pairs.measured < self._shares:
             why = "" if passed else ", for the body of the test failed"
             self._notes.append(f"measured in {self._pairs.measured} of {self._shares} pairs of processes{why}")
@@ -255,15 +282,17 @@ class Examination:
         assert self._conductor is not None
         assert self._terms is not None
         own = len(self._benches)
-        points = [
-            computed(point(measured), *self._peaks.get(measured.case.device, (None, "")))
-            for measured in self._conductor.results()
-            if measured.bench < own
-        ]
+        points = [self._point(measured) for measured in self._conductor.results() if measured.bench < own]
         for device, reason in self._refused.items():
             points += [Point(dict(axes), device, "failed", reason) for axes in self._benches[0].opened.cases]
         notes = () if hasattr(signal, "SIGSTOP") else (_NOT_STOPPED,)
         return Sweep(tuple(points), self._terms.budget, self._skipped, notes, self._observer.state)
+
+    def _point(self, measured: Measured) -> Point:
+        """What was found of a case, with what its counters and its meters tell."""
+        peak = self._peaks.get(measured.case.device, (None, ""))
+        why = NO_SOAK if self._bureau.soaker is not None else f"{NO_SOAK}: --modelperf-soak=0"
+        return metered(computed(point(measured), *peak), measured.recording, why)
 
     def _conducting(
         self, benches: Sequence[Bench], seed: str, only: Set[str] | None, attempt: Attempt | None = None
@@ -275,7 +304,7 @@ class Examination:
             # The turns of a test have the same order in every run: a run can be repeated.
             seed=zlib.crc32(seed.encode()),
             # Sides that take turns need no yardstick.
-            yardsticks=self._bureau.yardsticks.of if self._pairs is None else lambda device: (),
+            yardsticks=self._panels(benches) if self._pairs is None else lambda device: (),
             unfit=self._unfit,
             only=only,
             observer=self._observer,
@@ -283,7 +312,14 @@ class Examination:
             runtime=self._terms.runtime,
             counts=attempt is None,
             last=self.last,
+            soaker=self._bureau.soaker,
+            # Of the other side nobody reads energies, and attempts are made to tell times.
+            soaked=len(self._benches) if attempt is None else 0,
         )
+
+    def _panels(self, benches: Sequence[Bench]) -> Callable[[str], Sequence[Yardstick]]:
+        of_torch = {bench.opened.device for bench in benches if "torch" in bench.opened.versions}
+        return lambda device: self._bureau.yardsticks.of(device, torch=device in of_torch)
 
     def _cut_short(self, attempt: Attempt) -> set[str]:
         """The devices of which an attempt has not measured all that the sweep has."""
@@ -299,7 +335,7 @@ class Examination:
         return Measurement(self._terms, [bench.opened for bench in self._benches], self._sweep)
 
     def _found(self, level: Callable[[str], float]) -> dict[str, Verdict]:
-        """The verdict of every case at its level, over all measurements so far. Raises BaselineError."""
+        """The verdict of every case at its level, over all measurements so far."""
         return self._verdicts.found(self._measurement(), level) if self._sweep is not None else {}
 
     @property

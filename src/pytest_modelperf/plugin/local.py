@@ -28,6 +28,7 @@ class LocalDesk:
 
     def measure(self, terms: Terms, opener: Opener) -> Sweep:
         assert self._examination is not None
+        self._examination.read_baseline()
         self._locks.hold(physical(terms.devices))
         benches: list[LocalBench] = []
         try:
@@ -47,6 +48,7 @@ class LocalDesk:
 
     def judge(self, passed: bool) -> Judged:
         assert self._examination is not None
+        self._examination.convert_nothing(f"the tests run {self._bureau.isolation}, which a converter may take with it")
         return self._examination.judge(passed)
 
 
@@ -55,7 +57,7 @@ def _open(terms: Terms, opener: Opener, benches: list[LocalBench]) -> dict[str, 
     skipped = {}
     for device in terms.devices:
         try:
-            benches.append(opener(Device.parse(device)))
+            benches.append(opener.open(Device.parse(device)))
         except DeviceMissing as missing:
             skipped[device] = str(missing)
     return skipped

@@ -6,15 +6,19 @@ import warnings
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from ..errors import DeviceMissing, ModelPerfError, ModelPerfWarning, NotMeasured, UsageError
+from ..errors import BaselineError, DeviceMissing, ModelPerfError, ModelPerfWarning, NotMeasured, UsageError
 from .marker import is_marked, own_id, spec_of
 from .stash import DESK, MEASUREMENT, RESULT, SETTINGS, START_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..converting.making import Maker
+    from ..converting.protocol import Converter
     from ..domain.counting import Count
     from ..domain.device import Device
     from ..domain.results import Sweep
@@ -70,10 +74,12 @@ class Measurement:
         self.asked = True
         try:
             subject = _subject(self._item, spec_of(self._item).override(overrides), model)
-            return self._desk.measure(subject.terms(self._item), subject.open)
+            return self._desk.measure(subject.terms(self._item), subject)
         except DeviceMissing as missing:
             # A model that tells its inputs on its own device alone (TensorRT).
             pytest.skip(f"no device to measure on: {missing}")
+        except BaselineError as error:
+            _fail_unmeasured(self._item, str(error))
         except ModelPerfError as error:
             # It says what is wrong with what the test wrote: frames of ours would only hide that.
             raise error.with_traceback(None) from error.__cause__
@@ -92,6 +98,27 @@ class Subject:
     start_bytes: int
     profiler: Profiler
     count: Count
+    runtimes: Sequence[Runtime]
+    # Those that there are, and the names of those that are asked for.
+    converters: Sequence[Converter]
+    asked: tuple[str, ...]
+
+    def maker(self, path: str = "") -> Maker:
+        from ..converting.making import Maker
+        from ..converting.registry import chosen
+        from ..domain.variant import AUTO
+
+        return Maker(
+            Path(path) if path else self.model,
+            self.inputs,
+            self.cases,
+            self.runtimes,
+            chosen([name for name in self.asked if name != AUTO], self.converters),
+            self.spec.parity,
+            self.spec.quality,
+            self.count,
+            self.start_bytes,
+        )
 
     def open(self, device: Device, path: str = "") -> LocalBench:
         from ..measuring.bench import LocalBench
@@ -122,6 +149,9 @@ class Subject:
             allow_failed=self.spec.allow_failed,
             seconds=settings.seconds if self.spec.seconds is None else self.spec.seconds,
             runtime=self.runtime.name,
+            converters=self.asked,
+            goal=self.spec.goal,
+            convertible=bool(self.maker().routes()),
         )
 
     def _devices(self, settings: Settings) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -195,12 +225,18 @@ class MarkedTests:
     def _check_asked(self, item: pytest.Item) -> None:
         measurement = item.stash.get(MEASUREMENT, None)
         if measurement is None or not measurement.asked:
-            problem = (
+            _fail_unmeasured(
+                item,
                 f"{item.nodeid} is marked modelperf and never called the fixture; take the argument modelperf and "
-                "write modelperf(model), or remove the marker"
+                "write modelperf(model), or remove the marker",
             )
-            _note_unmeasured(item, problem)
-            raise ModelPerfFailure(str(NotMeasured(f"not measured: {problem}")))
+
+
+def _fail_unmeasured(item: pytest.Item, reason: str) -> NoReturn:
+    """Fail the test, whose body is here, for this reason, and have the summary count it."""
+    __tracebackhide__ = True
+    _note_unmeasured(item, reason)
+    raise ModelPerfFailure(str(NotMeasured(f"not measured: {reason}"))) from None
 
 
 def _first_line(error: Exception) -> str:
@@ -222,6 +258,7 @@ def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:
     from ..domain.axes import cases, resolve_sweep
     from ..profiling.counters.take import Counters
     from ..runtimes.registry import find
+    from .converters import all_converters, asked_converters
     from .profiles import sources
 
     more = [runtime for runtimes in item.config.hook.pytest_modelperf_runtimes() for runtime in runtimes]
@@ -230,7 +267,19 @@ def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:
     axes = [dict(case.axes) for case in cases("", resolve_sweep(inputs, spec.sweep))]
     start_bytes = item.stash.get(START_BYTES, 0)
     counters = Counters([source for some in item.config.hook.pytest_modelperf_counters() for source in some])
-    return Subject(model, runtime, spec, inputs, tuple(axes), start_bytes, sources(item.config), counters.count)
+    return Subject(
+        model,
+        runtime,
+        spec,
+        inputs,
+        tuple(axes),
+        start_bytes,
+        sources(item.config),
+        counters.count,
+        more,
+        all_converters(item.config),
+        asked_converters(item.config.stash[SETTINGS].convert, spec.converters),
+    )
 
 
 def _completed(spec: Spec, runtime: Runtime, model: object) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..domain.budget import Budget
 from ..domain.results import Sweep
+from ..domain.variant import GOALS, Candidate, Variant
 from ..measuring.orders import (
     Block,
     Count,
@@ -18,6 +19,8 @@ from ..measuring.orders import (
     Release,
     Released,
     Samples,
+    Soak,
+    Soaked,
     TakeProfile,
     TakeWeights,
     Tallied,
@@ -69,7 +72,9 @@ class Finish(Message, frozen=True):
 class Terms(Message, frozen=True):
     """What a test asks of its sweep, the fixture's overrides included.
 
-    `devices` are to be tried in this order; `runtime` is the name of the one that executes the model.
+    `devices` are to be tried in this order; `runtime` is the name of the one that executes the model. `converters` are
+    the names of those to try, AUTO for all; `goal` is what their variants are sorted by; `convertible`: some take such a
+    model.
     """
 
     devices: tuple[str, ...]
@@ -79,6 +84,9 @@ class Terms(Message, frozen=True):
     allow_failed: bool
     seconds: float
     runtime: str = ""
+    converters: tuple[str, ...] = ()
+    goal: str = GOALS[0]
+    convertible: bool = False
 
 
 class Open(Message, frozen=True):
@@ -95,6 +103,37 @@ class OpenInstead(Message, frozen=True):
 
     device: str
     path: str
+
+
+class ListCandidates(Message, frozen=True):
+    """Coordinator → twin: which variants could be made of the model that is open? Answered by Candidates or Unable.
+
+    No limit on the time of the test runs in this process any more: others need theirs first.
+    """
+
+
+class Candidates(Message, frozen=True):
+    """Twin → coordinator: the variants that could be made."""
+
+    candidates: tuple[Candidate, ...]
+
+
+class Convert(Message, frozen=True):
+    """Coordinator → twin: close the model, make the variant of this name and open that. Answered by Made or Unable.
+
+    Files go into `folder`, which is not there yet, and what is written meanwhile into the file `log`.
+    """
+
+    name: str
+    folder: str
+    log: str
+
+
+class Made(Message, frozen=True):
+    """Twin → coordinator: the variant is open, and answers as the original does."""
+
+    opened: Opened
+    variant: Variant
 
 
 class Missing(Message, frozen=True):
@@ -120,6 +159,12 @@ class Swept(Message, frozen=True):
 
 class Skip(Message, frozen=True):
     """Coordinator → runner: no device is there; skip the test with this reason."""
+
+    reason: str
+
+
+class Unmeasurable(Message, frozen=True):
+    """Coordinator → runner: the test cannot be measured, and fails with this reason."""
 
     reason: str
 
@@ -199,9 +244,12 @@ FromRunner = (
     | Samples
     | Profiled
     | Tallied
+    | Soaked
     | Released
     | Written
     | Unable
+    | Candidates
+    | Made
     | BodyDone
     | Reported
     | Warned
@@ -215,15 +263,19 @@ ToRunner = (
     | Finish
     | Open
     | OpenInstead
+    | ListCandidates
+    | Convert
     | WriteWeights
     | TakeWeights
     | Prepare
     | Block
     | TakeProfile
     | Count
+    | Soak
     | Release
     | Swept
     | Skip
+    | Unmeasurable
     | Dismiss
     | Judged
 )

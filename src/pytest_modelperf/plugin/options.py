@@ -160,6 +160,28 @@ OPTIONS = (
         "SOURCES",
     ),
     Option(
+        "modelperf_convert",
+        "converters to try for faster variants of the models: auto, none, or names",
+        "none",
+        "--modelperf-convert",
+        "NAMES",
+    ),
+    Option(
+        "modelperf_convert_seconds",
+        "seconds that all converters of one test may take together",
+        "300",
+        "--modelperf-convert-seconds",
+        "SECONDS",
+    ),
+    Option(
+        "modelperf_soak",
+        "seconds that each case is called in a loop while meters of energy, power and clocks are read, where any can "
+        "be; 0: never",
+        "2",
+        "--modelperf-soak",
+        "SECONDS",
+    ),
+    Option(
         "modelperf_report",
         "write a report, for example json:perf.json (repeatable)",
         "",
@@ -196,10 +218,12 @@ TRACES = ".modelperf"
 
 @dataclass(frozen=True)
 class Settings:
-    """What the options say, read and checked. `seconds` and `timeout_s` in seconds, `tolerance` a fraction.
+    """What the options say, read and checked. `seconds`, `soak` (0: none) and `timeout_s` in seconds, `tolerance` a
+    fraction.
 
     `against` names the commit to compare with, "" for stored baselines. `profile` names the sources of profiles that
-    the user asks for (() for all that there are, None: nobody asks), `traces` is the folder for their timelines.
+    the user asks for (() for all that there are, None: nobody asks), `traces` is the folder for their timelines, and for
+    what is left of conversions. `convert` names the converters to try, AUTO for all, none for none.
     """
 
     devices: tuple[Device, ...]
@@ -220,6 +244,9 @@ class Settings:
     outputs_fail: bool
     profile: tuple[str, ...] | None = None
     traces: Path = Path(TRACES)
+    convert: tuple[str, ...] = ()
+    convert_seconds: float = 300.0
+    soak: float = 0.0
     against: str = ""
     against_python: str = ""
     against_pythonpath: tuple[str, ...] = ()
@@ -293,6 +320,9 @@ def read_settings(config: pytest.Config) -> Settings:
         outputs_fail=_choice(config, "modelperf_outputs") == "fail",
         profile=_read(config, "modelperf_profile", _sources),
         traces=config.rootpath / TRACES,
+        soak=_read(config, "modelperf_soak", _none_or_seconds),
+        convert=_read(config, "modelperf_convert", _converters),
+        convert_seconds=_read(config, "modelperf_convert_seconds", parse_seconds),
         against=against,
         against_python=str(_value(config, "modelperf_against_python")),
         against_pythonpath=tuple(_value(config, "modelperf_against_pythonpath")),
@@ -307,11 +337,23 @@ def _more(value: str) -> float | None:
     return None if str(value).strip().lower() == "none" else parse_tolerance(value, "increase")
 
 
+def _none_or_seconds(value: str) -> float:
+    """A time in seconds; 0 for none."""
+    from ..domain.spec import parse_seconds
+
+    return 0.0 if str(value).strip() in ("0", "0.0") else parse_seconds(value)
+
+
 def _sources(value: str) -> tuple[str, ...] | None:
     names = tuple(name.strip() for name in str(value).split(",") if name.strip())
     if names == ("none",):
         return None
     return () if names == ("auto",) else names
+
+
+def _converters(value: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in str(value).split(",") if name.strip())
+    return () if names == ("none",) else tuple(dict.fromkeys(names))
 
 
 def _times(value: str) -> int:

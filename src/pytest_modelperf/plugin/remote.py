@@ -16,7 +16,9 @@ import pytest
 
 from .. import launch
 from ..domain.device import Device
+from ..domain.variant import Candidate, Variant
 from ..errors import NotMeasured, PeerLost
+from ..measuring.limits import Limits, wait_within
 from ..measuring.orders import (
     Block,
     Count,
@@ -28,6 +30,8 @@ from ..measuring.orders import (
     Release,
     Released,
     Samples,
+    Soak,
+    Soaked,
     TakeProfile,
     TakeWeights,
     Tallied,
@@ -35,7 +39,21 @@ from ..measuring.orders import (
 )
 from ..measuring.peer import ENDING_SECONDS, Lost, Peer
 from ..measuring.ranks import prepare_in_step
-from .messages import Broken, Collected, Finish, FromRunner, Missing, Open, OpenInstead, Refused, Stopped
+from .messages import (
+    Broken,
+    Candidates,
+    Collected,
+    Convert,
+    Finish,
+    FromRunner,
+    ListCandidates,
+    Made,
+    Missing,
+    Open,
+    OpenInstead,
+    Refused,
+    Stopped,
+)
 from .start import start
 from .tree import Tree
 
@@ -251,6 +269,33 @@ class RemoteBench:
         self.opened = answer
         return ""
 
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The variants that could be made of its model. Raises RunnerBroken where that cannot be told."""
+        self.resume()
+        answer = self._asked(ListCandidates(), Candidates, Unable)
+        self.pause()
+        if isinstance(answer, Unable):
+            raise RunnerBroken(answer.reason)
+        assert isinstance(answer, Candidates)
+        return answer.candidates
+
+    def convert(self, order: Convert, limits: Limits) -> Variant | str:
+        """Have it make a variant, which is its model from now on; why it could not.
+
+        Raises Lost when its process died or took more than its `limits`, and BodyLeft.
+        """
+        self.resume()
+        assert isinstance(self._peer, Peer)
+        self._peer.send(order)
+        wait_within(self._peer, limits)
+        answer = self._answered(order, self._peer.receive(), Made, Unable)
+        self.pause()
+        if isinstance(answer, Unable):
+            return answer.reason
+        assert isinstance(answer, Made)
+        self.opened = answer.opened
+        return answer.variant
+
     def prepare(self, order: Prepare) -> Prepared:
         if self.runner.in_step:
             return prepare_in_step(lambda step: self._asked(step, Prepared), self.block, order)
@@ -261,6 +306,9 @@ class RemoteBench:
 
     def count(self, order: Count) -> Tallied:
         return self._asked(order, Tallied)
+
+    def soak(self, order: Soak) -> Soaked:
+        return self._asked(order, Soaked)
 
     def profile(self, order: TakeProfile) -> Profiled:
         """Have it look into a case: the last that its process does. Raises BodyLeft."""
@@ -281,7 +329,9 @@ class RemoteBench:
 
     def _asked(self, order: Message, *kinds: type[Answer]) -> Answer:
         """The answer to an order. Raises BodyLeft when the test has ended instead."""
-        answer = self._peer.ask(order)
+        return self._answered(order, self._peer.ask(order), *kinds)
+
+    def _answered(self, order: Message, answer: FromRunner, *kinds: type[Answer]) -> Answer:
         if isinstance(answer, Refused):
             raise BodyLeft(self.runner, answer.reason)
         if not isinstance(answer, kinds):

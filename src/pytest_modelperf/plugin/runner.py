@@ -22,7 +22,7 @@ from _pytest.terminal import TerminalReporter
 
 from ..domain.device import Device
 from ..domain.results import Sweep
-from ..errors import DeviceMissing, UsageError
+from ..errors import BaselineError, ConversionError, DeviceMissing, UsageError
 from ..measuring.bench import LocalBench
 from ..measuring.orders import (
     Block,
@@ -30,6 +30,7 @@ from ..measuring.orders import (
     Prepare,
     Release,
     Released,
+    Soak,
     TakeProfile,
     TakeWeights,
     Unable,
@@ -40,15 +41,20 @@ from ..measuring.peer import Channel, connect
 from ..runtimes.tensorflow_devices import prepare_environment
 from .desk import Opener
 from .imports import Imports
+from .logged import written_to
 from .marked import MarkedTests
 from .marker import name_in_file
 from .messages import (
     BodyDone,
     Broken,
+    Candidates,
     Collected,
+    Convert,
     Dismiss,
     Finish,
     Judged,
+    ListCandidates,
+    Made,
     Missing,
     Open,
     OpenInstead,
@@ -62,6 +68,7 @@ from .messages import (
     Terms,
     TestDone,
     ToRunner,
+    Unmeasurable,
     Warned,
 )
 from .plan import planned
@@ -103,10 +110,16 @@ class RemoteDesk:
                 bench = self._opened(opener, order)
             elif isinstance(order, OpenInstead):
                 bench = self._opened_instead(opener, order, bench)
+            elif isinstance(order, ListCandidates):
+                self._channel.send(self._candidates(opener, bench))
+            elif isinstance(order, Convert):
+                bench = self._converted(opener, order, bench)
             elif isinstance(order, Swept):
                 return order.sweep
             elif isinstance(order, Skip):
                 pytest.skip(order.reason)
+            elif isinstance(order, Unmeasurable):
+                raise BaselineError(order.reason)
             else:
                 assert isinstance(order, Dismiss)
                 raise TwinDone("a twin's part is done")
@@ -129,7 +142,9 @@ class RemoteDesk:
         try:
             while True:
                 order = self._channel.receive()
-                if not isinstance(order, (Prepare, Block, Count, TakeProfile, Release, WriteWeights, TakeWeights)):
+                if not isinstance(
+                    order, (Prepare, Block, Count, Soak, TakeProfile, Release, WriteWeights, TakeWeights)
+                ):
                     return order
                 assert bench is not None
                 answer = _done(bench, order)
@@ -145,7 +160,7 @@ class RemoteDesk:
     def _opened(self, opener: Opener, order: Open) -> LocalBench | None:
         try:
             self._device = Device.parse(order.device)
-            bench = opener(self._device)
+            bench = opener.open(self._device)
             self._check_imports()
         except DeviceMissing as missing:
             self._channel.send(Missing(str(missing)))
@@ -160,11 +175,40 @@ class RemoteDesk:
         if bench is not None:
             bench.release()
         try:
-            bench = opener(Device.parse(order.device), order.path)
+            bench = opener.open(Device.parse(order.device), order.path)
         except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
             self._channel.send(Unable(_said(error)))
             return None
         self._channel.send(bench.opened)
+        return bench
+
+    def _candidates(self, opener: Opener, bench: LocalBench | None) -> Candidates | Unable:
+        _end_time_limit()
+        assert bench is not None
+        assert self._device is not None
+        try:
+            return Candidates(opener.maker(bench.opened.path).candidates(self._device))
+        except Exception as error:  # noqa: BLE001 - whatever a converter raises is the reason
+            return Unable(_said(error))
+
+    def _converted(self, opener: Opener, order: Convert, bench: LocalBench | None) -> LocalBench | None:
+        """The bench of the variant; None where there is none, and the original is gone, too."""
+        _end_time_limit()
+        assert bench is not None
+        assert self._device is not None
+        with written_to(Path(order.log)):
+            try:
+                maker = opener.maker(bench.opened.path)
+                bench, variant = maker.make(order.name, bench, self._device, Path(order.folder))
+            except ConversionError as error:
+                print(_traceback(error), file=sys.stderr)  # noqa: T201 - into the log
+                self._channel.send(Unable(str(error)))
+                return None
+            except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
+                print(_traceback(error), file=sys.stderr)  # noqa: T201 - into the log
+                self._channel.send(Unable(_said(error)))
+                return None
+        self._channel.send(Made(bench.opened, variant))
         return bench
 
     def _written_anew(self, order: WriteWeights) -> Written | Unable:
@@ -172,7 +216,7 @@ class RemoteDesk:
         assert self._opener is not None
         assert self._device is not None
         try:
-            bench = self._opener(self._device)
+            bench = self._opener.open(self._device)
         except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
             return Unable(_said(error))
         written = bench.write_weights(order)
@@ -182,6 +226,12 @@ class RemoteDesk:
     def _check_imports(self) -> None:
         if self._imports is not None:
             self._imports.check(sys.modules)
+
+
+def _end_time_limit() -> None:
+    """A twin waits for its turn as long as others convert: no time limit of its test is meant for that."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
 @contextlib.contextmanager
@@ -202,7 +252,7 @@ def _time_limit_held() -> Iterator[None]:
 
 
 def _done(
-    bench: LocalBench, order: Prepare | Block | Count | TakeProfile | Release | WriteWeights | TakeWeights
+    bench: LocalBench, order: Prepare | Block | Count | Soak | TakeProfile | Release | WriteWeights | TakeWeights
 ) -> object:
     __tracebackhide__ = True
     if isinstance(order, Prepare):
@@ -211,6 +261,8 @@ def _done(
         return bench.block(order)
     if isinstance(order, Count):
         return bench.count(order)
+    if isinstance(order, Soak):
+        return bench.soak(order)
     if isinstance(order, TakeProfile):
         return bench.profile(order)
     if isinstance(order, WriteWeights):

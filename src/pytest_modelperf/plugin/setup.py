@@ -18,9 +18,12 @@ from ..reporting.protocol import parse_report_option
 from . import ranks
 from .against import Against, of_worker
 from .bureau import ISOLATED, Bureau
+from .converters import check_converters
 from .coordinator import Coordinator
 from .local import LocalDesk
 from .marked import MarkedTests
+from .marker import is_marked
+from .meters import Meters
 from .options import Settings
 from .plan import planned
 from .stash import DESK, SETTINGS
@@ -59,6 +62,8 @@ def register(config: pytest.Config) -> None:
         reports = _reports(config, settings)
         if settings.profile:
             _check_sources(config)
+        if settings.convert:
+            check_converters(config)
         if not is_worker:
             _check_devices(settings)
     except (UsageError, PeerLost) as error:
@@ -76,6 +81,8 @@ def register(config: pytest.Config) -> None:
         Yardsticks(settings.timeout_s),
         progress,
         isolation="in the pytest process" if in_place else ISOLATED,
+        rules=lambda: [rule for some in config.hook.pytest_modelperf_advice() for rule in some],
+        meters=Meters(lambda: [meter for some in config.hook.pytest_modelperf_meters() for meter in some]),
     )
     locks = DeviceLocks(_say_waiting(config, progress))
     if in_place:
@@ -85,11 +92,12 @@ def register(config: pytest.Config) -> None:
     else:
         coordinator = Coordinator(config, bureau, locks) if place is None else _of_rank(config, bureau, place)
         config.pluginmanager.register(coordinator, "modelperf-coordinator")
+        locks = coordinator.locks
     if settings.against and is_worker:
         bureau.tree = of_worker(config)
     elif settings.against:
         config.pluginmanager.register(Against(config, bureau), "modelperf-against")
-    config.pluginmanager.register(Run(bureau), "modelperf-run")
+    config.pluginmanager.register(Run(bureau, locks), "modelperf-run")
     if not is_silent:
         config.pluginmanager.register(Summary(bureau, machine, reports), "modelperf-summary")
 
@@ -97,16 +105,34 @@ def register(config: pytest.Config) -> None:
 class Run:
     """What every process of a run does, whichever way its tests run."""
 
-    def __init__(self, bureau: Bureau) -> None:
-        self._bureau = bureau
+    def __init__(self, bureau: Bureau, locks: DeviceLocks) -> None:
+        self._bureau, self._locks = bureau, locks
+        self._marked: frozenset[str] = frozenset()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._marked = frozenset(item.nodeid for item in session.items if is_marked(item))
         # Settled before anything is timed: the more cases, the less chance of a false alarm each may have.
         cases = sum(row.cases or 1 for row in planned(session.items, self._bureau.settings))
         self._bureau.level = FAMILY_LEVEL / max(1, cases)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        # For the process that writes the summary, which under xdist is another.
+        waited = self._locks.waited()
+        if waited:
+            report.modelperf_waited = waited  # type: ignore[attr-defined]
+        if report.nodeid in self._marked and report.skipped and not hasattr(report, "wasxfail"):
+            report.modelperf_skipped = _why_skipped(report)  # type: ignore[attr-defined]
+
     def pytest_unconfigure(self) -> None:
         self._bureau.yardsticks.close()
+        self._bureau.meters.close()
+
+
+def _why_skipped(report: pytest.TestReport) -> str:
+    # pytest's own form of a skip: file, line and reason.
+    _, _, reason = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, report.longreprtext)
+    return str(reason).removeprefix("Skipped: ")
 
 
 def _reports(config: pytest.Config, settings: Settings) -> list[tuple[Reporter, Path]]:

@@ -10,6 +10,7 @@ from ..domain.baseline import Baseline, Run
 from ..domain.codec import to_json
 from ..domain.report import TestResult
 from ..domain.results import Point, Sweep
+from ..domain.variant import Suggestions
 from ..domain.verdict import Verdict
 from ..errors import MetricUnavailable
 from ..judging.budgets import breaches
@@ -17,6 +18,7 @@ from ..judging.comparison import compare
 from ..judging.settle import Policy, settle
 from ..measuring.orders import Opened
 from ..reporting.failure import failure_text
+from .advising import advised
 from .bureau import Bureau
 from .messages import Judged, Terms
 from .pairs import Pairs
@@ -39,7 +41,21 @@ class Verdicts:
     def __init__(self, nodeid: str, bureau: Bureau, profiles: Profiles) -> None:
         self._nodeid, self._bureau, self._profiles = nodeid, bureau, profiles
         self.pairs = Pairs(bureau.tree, bureau.host, bureau.isolation) if bureau.tree is not None else None
+        # What the test is compared with, None where there is none, or another commit is.
+        self.baseline: Baseline | None = None
         self._again: list[Run] = []
+        # What converters came to, None where none was tried.
+        self.suggestions: Suggestions | None = None
+
+    def read_baseline(self) -> None:
+        """Read what the test is compared with, before it is measured. Raises BaselineError.
+
+        Also where this run is to be accepted and could not be written.
+        """
+        if self.pairs is None:
+            self.baseline = self._bureau.store.load(self._nodeid)
+            if self._bureau.settings.update:
+                self._bureau.store.check_writable(self._nodeid)
 
     def add(self, opened: Sequence[Opened], points: Sequence[Point], cut_short: set[str]) -> None:
         """One more measurement of some cases in fresh processes; `cut_short` are devices not measured whole."""
@@ -47,10 +63,10 @@ class Verdicts:
         self._again += [without_readings(run, cut_short)] if run is not None else []
 
     def found(self, measured: Measurement, level: Callable[[str], float]) -> dict[str, Verdict]:
-        """The verdict of every case at its level, over all measurements so far. Raises BaselineError."""
+        """The verdict of every case at its level, over all measurements so far."""
         if self.pairs is not None:
             return self._paired(self.pairs, measured, level)
-        baseline, run, terms = self.baseline(), self._run(measured), measured.terms
+        baseline, run, terms = self.baseline, self._run(measured), measured.terms
         elsewhere = self._bureau.store.machines_with(self._nodeid) if baseline is None else ()
         experience = self._bureau.experience(self._nodeid)
         return {
@@ -71,10 +87,6 @@ class Verdicts:
             for point in measured.sweep
         }
 
-    def baseline(self) -> Baseline | None:
-        """What the test is compared with, None where there is none, or another commit is. Raises BaselineError."""
-        return self._bureau.store.load(self._nodeid) if self.pairs is None else None
-
     def judged(self, measured: Measurement, verdicts: Mapping[str, Verdict], *, passed: bool, seconds: float) -> Judged:
         """The result with these verdicts; says what fails the test if its body has `passed`."""
         run = self._run(measured) if self.pairs is None else None
@@ -83,11 +95,6 @@ class Verdicts:
         result = dataclasses.replace(result, accepted=outcome.accepted)
         failure = failure_text(result, outcome) if outcome.fails and passed else ""
         return _judged(result, failure, "" if failure or outcome.accepted else _doubts(verdicts))
-
-    def unjudged(self, measured: Measurement, reason: str, *, passed: bool, seconds: float) -> Judged:
-        """The result where there are no verdicts, for this reason."""
-        result = self._result(measured, None, {}, seconds)
-        return _judged(dataclasses.replace(result, unmeasured=reason), f"not measured: {reason}" if passed else "")
 
     def _run(self, measured: Measurement) -> Run | None:
         """What would be accepted into the baseline, with the profiles that were made; None when no case ran."""
@@ -128,9 +135,11 @@ class Verdicts:
         seconds: float,
     ) -> TestResult:
         best, knee = _highlights(measured.sweep)
+        profiles = self._profiles.shown(self._profiles.now)
+        found = advised(measured.sweep, measured.opened, measured.terms.runtime, profiles, self._bureau)
         return TestResult(
             self._nodeid,
-            measured.sweep,
+            dataclasses.replace(measured.sweep, notes=(*measured.sweep.notes, *found.problems)),
             verdicts=verdicts,
             breaches=breaches(measured.sweep),
             run=run,
@@ -140,8 +149,12 @@ class Verdicts:
             knee=knee,
             tolerance=measured.terms.tolerance,
             seconds=seconds,
-            profiles=self._profiles.shown(self._profiles.now),
+            profiles=profiles,
+            advice=found.advice,
+            advised=self._bureau.settings.profile is not None,
             profiles_then=self._profiles.shown(self._profiles.then),
+            suggestions=self.suggestions,
+            convertible=measured.terms.convertible,
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,9 +16,8 @@ from ..domain.estimate import Estimate
 from ..domain.metrics import METRICS
 from ..domain.report import TestResult
 from ..domain.results import Point
-from ..domain.units import scale_of, significant
+from ..domain.units import scale_of, signed_percent, significant
 from .findings import become
-from .words import signed_percent
 
 # Between two columns.
 GAP = 2
@@ -33,6 +32,9 @@ OVER = "over budget"
 MARK = "!"
 
 _AT_THE_POINT = re.compile(rf"(?=[.{OPEN}]|$)")
+
+# Columns that are narrowed together.
+_FAMILIES = ("axes", "points")
 
 # What gives way first when a table is too wide: what is read least, or said elsewhere, goes before what judges.
 STEPS = (
@@ -90,8 +92,12 @@ class Column:
 
 def fitted(result: TestResult, width: int) -> dict[str, Form]:
     """The columns of the test's table by key, in order, in the widest forms that fit `width` (or the narrowest)."""
-    columns = list(_columns(result))
-    for step in STEPS:
+    return narrowed(_columns(result), STEPS, width)
+
+
+def narrowed(columns: Sequence[Column], steps: Sequence[str], width: int) -> dict[str, Form]:
+    """The columns by key, in order: the one of each step in turn takes its next form, or is left out, until all fit."""
+    for step in steps:
         if _width(columns) <= width:
             break
         columns = [_narrower(column) if _step_of(column) == step else column for column in columns]
@@ -107,7 +113,18 @@ def word(result: TestResult, point: Point) -> str:
     return verdict.word if verdict else "not judged"
 
 
-def open_figures(result: TestResult, keys: Sequence[str]) -> dict[str, list[Point]]:
+def beside(result: TestResult, point: Point) -> list[str]:
+    """What the table says of a point beside its verdict."""
+    broken = any(breach.case == point.case.key for breach in result.breaches)
+    return [*([OVER] if broken else []), *become(result.verdicts.get(point.case.key))]
+
+
+def is_short(verdicts: Form) -> bool:
+    """Whether a column of verdicts has had no room for what stands beside them, and has marks."""
+    return any(cell.endswith(f" {MARK}") for cell in verdicts.cells)
+
+
+def open_figures(result: TestResult, keys: Iterable[str]) -> dict[str, list[Point]]:
     """The points whose interval has an infinite end, for each of the metrics `keys`."""
     found = {key: [point for point in result.sweep if _open(point.figures.get(key))] for key in keys}
     return {key: points for key, points in found.items() if points}
@@ -124,7 +141,7 @@ def _narrower(column: Column) -> Column:
 
 
 def _step_of(column: Column) -> str:
-    return "axes" if column.key.startswith("axes.") else column.key
+    return next((family for family in _FAMILIES if column.key.startswith(f"{family}.")), column.key)
 
 
 def _columns(result: TestResult) -> list[Column]:
@@ -201,11 +218,7 @@ def _seen(slowdown: float | None) -> str:
 
 
 def _verdict(result: TestResult) -> Column:
-    broken = {breach.case for breach in result.breaches}
-    more = [
-        [*([OVER] if point.case.key in broken else []), *become(result.verdicts.get(point.case.key))]
-        for point in result.sweep
-    ]
+    more = [beside(result, point) for point in result.sweep]
     words = [word(result, point) for point in result.sweep]
     whole = tuple(", ".join([text, *others]) for text, others in zip(words, more, strict=True))
     short = tuple(f"{text} {MARK}" if others else text for text, others in zip(words, more, strict=True))

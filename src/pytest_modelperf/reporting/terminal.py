@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..domain.report import Report, TestResult
+from ..domain.results import Point
 from ..domain.verdict import NEVER_ACCEPTED
-from . import profiles, tables
+from . import advice, energy, profiles, suggestions, tables
 from .findings import WORSE, become
 from .lines import Line, lines
 from .side_by_side import CAUTION, SideBySide, side_by_side
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 INDENT = 2
 # How much further in the rest of a line stands that is wrapped.
 HANG = 4
+
+# Seconds of waiting for other processes that are worth a line.
+LEAST_WAITED = 1.0
 
 UPDATE = "pytest --modelperf --modelperf-update"
 
@@ -52,8 +56,11 @@ def _before(report: Report) -> Iterator[Line]:
 def _after(report: Report) -> Iterator[Line]:
     if report.results:
         yield from _new(report)
+        yield from suggestions.hint(report)
         yield from _never_measured(report)
         yield f"machine: {plain(report.machine)} ({_host(report)})", ""
+    yield from _skipped(report)
+    yield from _waited(report)
     yield from ((plain(note), "yellow") for note in report.notes)
     yield from _written(report.written)
 
@@ -67,9 +74,19 @@ def _render_test(console: Console, result: TestResult, interrupted: bool) -> Non
         shown = tables.fitted(result, console.width - INDENT)
         verdicts = list(shown).index("verdict")
         _print_table(console, shown.values(), lambda column, row: _style(result, row) if column == verdicts else "")
-    _say_all(console, lines(result, list(shown)), INDENT)
+    _say_all(console, lines(result, shown), INDENT)
+    _say_all(console, energy.lines(result), INDENT)
     _say_all(console, profiles.lines(result), INDENT)
+    _say_all(console, advice.lines(result), INDENT)
+    _render_suggestions(console, result)
     console.print()
+
+
+def _render_suggestions(console: Console, result: TestResult) -> None:
+    for heading, columns in suggestions.tables_of(result, console.width - INDENT):
+        _say(console, _text(heading, "bold"), INDENT)
+        _print_table(console, columns.values())
+    _say_all(console, suggestions.lines(result), INDENT)
 
 
 def _render_side_by_side(console: Console, found: SideBySide) -> None:
@@ -134,9 +151,28 @@ def _never_measured(report: Report) -> Iterator[Line]:
     rows = []
     for result in report.results:
         measured = {path for point in result.sweep for path in point.figures}
-        missing = ((path, why) for point in result.sweep for path, why in point.unavailable.items())
+        missing = ((path, why) for point in result.sweep for path, why in _telling(point))
         rows += [(path, why) for path, why in missing if tables.has_column(path) and path not in measured]
     yield from ((f"not measured: {listed(paths)}: {why}", "") for why, paths in grouped(rows).items())
+
+
+def _telling(point: Point) -> Iterator[tuple[str, str]]:
+    """What is missing of a point, but for the energy of a CPU: few machines tell it, and who asks for it hears why."""
+    on_cpu = point.device.startswith("cpu")
+    return ((path, why) for path, why in point.unavailable.items() if not (on_cpu and path == "energy.per_sample"))
+
+
+def _skipped(report: Report) -> Iterator[Line]:
+    """A test that was skipped has no results: nothing else here tells of it."""
+    for why, nodeids in grouped(report.skipped.items()).items():
+        yield f"skipped: {listed(list(map(plain, nodeids)))}: {why}", STYLES["not measured"]
+
+
+def _waited(report: Report) -> Iterator[Line]:
+    waited = {device: seconds for device, seconds in report.waited.items() if seconds >= LEAST_WAITED}
+    if waited:
+        times = listed([f"{duration(seconds)} for {plain(device)}" for device, seconds in waited.items()])
+        yield f"waited {times}: one process at a time measures on a device, those of -n take turns", "dim"
 
 
 def _host(report: Report) -> str:

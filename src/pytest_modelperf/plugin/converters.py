@@ -1,0 +1,48 @@
+"""Which converters a test is tried with: those that there are, and what the options and the marker ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..domain.variant import AUTO
+from ..errors import UsageError
+from .stash import SETTINGS
+
+if TYPE_CHECKING:
+    from ..converting.protocol import Converter
+
+
+def all_converters(config: pytest.Config) -> list[Converter]:
+    """The user's own, and those of this project; of several of one name the first."""
+    found: dict[str, Converter] = {}
+    for converters in config.hook.pytest_modelperf_converters():
+        for converter in converters:
+            found.setdefault(converter.name, converter)
+    return list(found.values())
+
+
+def asked_converters(option: Sequence[str], marker: Sequence[str] | None) -> tuple[str, ...]:
+    """The names of those to try, AUTO for all, by what the command line says and the marker (None: nothing).
+
+    The marker is nearer, but names on the command line are tried alone: those that the marker does not exclude.
+    """
+    if marker is None:
+        return tuple(option)
+    named = [name for name in option if name != AUTO]
+    if not named:
+        return tuple(marker)
+    return tuple(name for name in named if name in marker or AUTO in marker)
+
+
+def check_converters(config: pytest.Config) -> None:
+    """Raises UsageError for a converter of the option that there is not."""
+    from ..converting.registry import chosen
+
+    names = [name for name in config.stash[SETTINGS].convert if name != AUTO]
+    try:
+        chosen(names, all_converters(config))
+    except UsageError as error:
+        raise UsageError(f"--modelperf-convert: {error}") from None

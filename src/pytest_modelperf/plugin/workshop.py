@@ -1,0 +1,91 @@
+"""Where variants are made: a folder for each below `.modelperf/converters`, with its log and a script to repeat it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ..baselines.paths import baseline_path
+from .marker import own_id
+
+# What one folder below the rootdir holds; git is told to pass over it.
+_IGNORED = "*\n"
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The folder of one variant: what it is made of, `log.txt` and `reproduce.sh`."""
+
+    folder: Path
+
+    @property
+    def made(self) -> Path:
+        """Where converters write files."""
+        return self.folder / "made"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.txt"
+
+    def note(self, text: str) -> None:
+        """Add to the log."""
+        with self.log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{text}\n" if text else "")
+
+    def clear(self) -> None:
+        """Remove the files that converters wrote."""
+        shutil.rmtree(self.made, ignore_errors=True)
+
+
+class Workshop:
+    """The folders of the variants of one test."""
+
+    def __init__(self, item: pytest.Item, root: Path) -> None:
+        """`root` is the folder for all that is no report and no baseline."""
+        self._config, self._nodeid, self._root = item.config, own_id(item), root
+        self.folder = baseline_path(root, "converters", self._nodeid).with_suffix("")
+
+    def place(self, variant: str, device: str) -> Workplace:
+        """The place of a variant, empty but for its script. Raises OSError."""
+        name = variant if device == "cpu" else f"{variant} on {device}"
+        place = Workplace(self.folder / _UNSAFE.sub("_", name))
+        shutil.rmtree(place.folder, ignore_errors=True)
+        place.folder.mkdir(parents=True)
+        (self._root / ".gitignore").write_text(_IGNORED)
+        script = place.folder / "reproduce.sh"
+        script.write_text(self._script(variant, device), "utf-8")
+        script.chmod(0o755)
+        place.note(f"{variant} of {self._nodeid} on {device}")
+        return place
+
+    def command(self, variant: str) -> str:
+        """What tries this variant alone, to be typed in the rootdir."""
+        return shlex.join(["pytest", self._nodeid, "--modelperf", f"--modelperf-convert={variant}"])
+
+    def shown(self, folder: Path) -> str:
+        """A folder as the user knows it."""
+        return (
+            os.path.relpath(folder, self._config.rootpath)
+            if folder.is_relative_to(self._config.rootpath)
+            else str(folder)
+        )
+
+    def _script(self, variant: str, device: str) -> str:
+        config = self._config
+        ini = ["-c", str(config.inipath)] if config.inipath is not None else []
+        plugins = [part for name in getattr(config.option, "plugins", None) or [] for part in ("-p", name)]
+        command = [
+            *(sys.executable, "-m", "pytest", self._nodeid, f"--rootdir={config.rootpath}", *ini, *plugins),
+            *("--modelperf", f"--modelperf-convert={variant}", f"--modelperf-device={device}"),
+        ]
+        root = shlex.quote(str(config.rootpath))
+        lines = ["#!/bin/sh", f"# Tries the variant {variant} alone.", f"cd {root} || exit", shlex.join(command), ""]
+        return "\n".join(lines)

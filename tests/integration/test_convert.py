@@ -1,0 +1,177 @@
+"""`--modelperf-convert`: faster variants, found, proven and measured; what goes wrong is a line of a table."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from integration.folders import ROUNDS, Folder, output, summary
+
+# Ten lines of a converter each; those of a function take and give one.
+CONFTEST = """
+import os
+import time
+
+from pytest_modelperf.converting.protocol import CALLABLE, Converted
+from pytest_modelperf.errors import ConversionError
+from pytest_modelperf.measuring import blocks
+
+
+def takes(seconds, answer=lambda x: x):
+    def variant(x):
+        blocks.perf_counter_ns.sleep(seconds)
+        return answer(x)
+
+    return variant
+
+
+class Own:
+    takes = gives = CALLABLE
+    precision, is_bridge, seconds = "float32", False, 1.0
+
+    def __init__(self, name, convert, seconds=1.0, refused=""):
+        self.name, self.what, self.seconds, self.refused = name, f"for the test: {name}", seconds, refused
+        self._convert = convert
+
+    def refuses(self, subject):
+        return self.refused
+
+    def convert(self, subject, folder):
+        print("converting in", folder.name)
+        return self._convert(subject)
+
+
+def raises(subject):
+    raise ConversionError("the operator `fold` is not supported")
+
+
+def exits(subject):
+    os.write(1, b"before the end\\n")
+    os._exit(7)
+
+
+def hangs(subject):
+    time.sleep(600)
+
+
+def grows(subject):
+    import numpy as np
+
+    held = []
+    while True:
+        held.append(np.ones(2**24))
+
+
+ONE_SHAPE = Converted(takes(0.001, lambda x: x[:1]), fixed={"batch": 1})
+
+
+def pytest_modelperf_converters():
+    return [
+        Own("faster", lambda subject: Converted(takes(0.005), notes=("made by hand",))),
+        Own("a-little", lambda subject: Converted(takes(0.0097))),
+        Own("slower", lambda subject: Converted(takes(0.02))),
+        Own("batch-1", lambda subject: Converted(takes(0.001, lambda x: x[:1]))),
+        Own("one-shape", lambda subject: ONE_SHAPE),
+        Own("wrong", lambda subject: Converted(takes(0.001, lambda x: x * 1.5))),
+        Own("nan", lambda subject: Converted(takes(0.001, lambda x: x / 0 * 0))),
+        Own("raises", raises),
+        Own("exits", exits),
+        Own("refuses", raises, refused="it needs a card; run it where there is one"),
+        Own("hangs", hangs, seconds=100.0),
+    ]
+"""
+TEST = """
+@pytest.mark.modelperf(inputs=X, sweep={"batch": [1, 3]})
+def test_speed(modelperf):
+    modelperf(sleeps)
+"""
+SECONDS = "--modelperf-convert-seconds=20"
+
+
+@dataclass(frozen=True)
+class Run:
+    folder: Folder
+    result: pytest.RunResult
+
+    @property
+    def suggestions(self) -> dict[str, Any]:
+        (result,) = json.loads((self.folder.path / "report.json").read_text())["results"]
+        found: dict[str, Any] = result["suggestions"]
+        return found
+
+    @property
+    def rejected(self) -> dict[str, str]:
+        return {one["name"]: one["reason"] for one in self.suggestions["rejected"]}
+
+
+@pytest.fixture(scope="module")
+def run(new_folder: Callable[[], Folder]) -> Run:
+    """All converters on one model."""
+    folder = new_folder()
+    folder.write("conftest.py", CONFTEST)
+    folder.write("test_a.py", TEST)
+    return Run(folder, folder.run("--modelperf-convert=auto", SECONDS, ROUNDS, "--modelperf-report=json:report.json"))
+
+
+def test_what_is_right_and_faster_is_suggested(run: Run) -> None:
+    run.result.assert_outcomes(passed=1)
+    found = {one["variant"]["name"]: one for one in run.suggestions["suggestions"]}
+    assert set(found) == {"faster", "one-shape"}
+    assert found["faster"]["speedup"][0] == pytest.approx(2.0, rel=0.02)
+    assert set(found["faster"]["speedups"]) == {"cpu batch=1", "cpu batch=3"}
+    assert re.search(r"faster \*? *2\.0\d \[1\.9\d, 2\.0\d\]", summary(run.result))
+    assert "faster: made by hand" in summary(run.result)
+
+
+def test_what_is_made_for_one_shape_is_held_to_it(run: Run) -> None:
+    (found,) = (one for one in run.suggestions["suggestions"] if one["variant"]["name"] == "one-shape")
+    assert list(found["speedups"]) == ["cpu batch=1"]
+    assert "one-shape, batch=1 only" in summary(run.result)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a-little", "too little faster: a suggestion is at least 1.05 times as fast"),
+        ("slower", "not faster: a suggestion is at least 1.05 times as fast"),
+        ("batch-1", "output '0' has the shape (1, 4) at batch=3, where the original's has (3, 4)"),
+        ("wrong", "output '0' is wrong: it is off by "),
+        ("nan", "output '0' has "),
+        ("raises", "the operator `fold` is not supported"),
+        ("exits", "its process ended with exit code 7"),
+        ("refuses", "it needs a card; run it where there is one"),
+        ("hangs", "its process gave no answer for "),
+    ],
+)
+def test_everything_else_is_rejected_with_its_reason(run: Run, name: str, reason: str) -> None:
+    assert run.rejected[name].startswith(reason)
+    assert f"{name} " in summary(run.result)
+
+
+def test_a_rejected_one_leaves_its_log_and_a_script(run: Run) -> None:
+    folder = run.folder.path / ".modelperf/converters/test_a/test_speed/exits"
+    assert "before the end" in (folder / "log.txt").read_text()
+    again = subprocess.run([folder / "reproduce.sh"], capture_output=True, text=True, check=False, timeout=120)
+    assert "its process ended with exit code 7" in again.stdout
+    assert "a-little" not in again.stdout
+
+
+def test_converters_that_nobody_asked_for_are_told_of_once(folder: Folder) -> None:
+    folder.write("conftest.py", CONFTEST)
+    folder.write("test_a.py", TEST + TEST.replace("test_speed", "test_other"))
+    result = folder.run(ROUNDS)
+    result.assert_outcomes(passed=2)
+    assert output(result).count("to try converters: pytest --modelperf --modelperf-convert=auto") == 1
+
+
+def test_an_unknown_converter_is_a_usage_error(folder: Folder) -> None:
+    folder.write("conftest.py", CONFTEST)
+    folder.write("test_a.py", TEST)
+    result = folder.run("--modelperf-convert=fastr")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--modelperf-convert: there is no converter 'fastr'; did you mean 'faster'?" in output(result)
