@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_modelperf.domain.metrics import METRICS
+from pytest_modelperf.judging.advice.table import RULES
 from pytest_modelperf.plugin.options import OPTIONS, Option
 
 DOCS = Path(__file__).parents[1]
@@ -69,7 +70,12 @@ def toml() -> str:
     return "\n".join(["```toml", "[tool.pytest]", *(f"{option.ini} = {_toml(option)}" for option in OPTIONS), "```"])
 
 
-TABLES = {"options": options, "settings": settings, "metrics": metrics, "toml": toml}
+def advice() -> str:
+    rows = ((rule.name, rule.fires, rule.needs, rule.remedy) for rule in RULES)
+    return _table(("rule", "fires when", "needs", "says"), rows)
+
+
+TABLES = {"options": options, "settings": settings, "metrics": metrics, "toml": toml, "advice": advice}
 
 
 def _toml(option: Option) -> str:

@@ -13,7 +13,7 @@ from pytest_modelperf.domain.peak import peak_of
         ("NVIDIA H100 PCIe", "float16", 756.5),
         ("NVIDIA A100-SXM4-80GB", "", 19.5),
         ("NVIDIA L4", "float16", 121),
-        ("NVIDIA L40S", "float16", 362.5),
+        ("NVIDIA L40S", "float16", 362.05),
         ("NVIDIA A10", "float32", 31.2),
         ("Tesla T4", "float16", 65),
         ("Tesla V100-SXM2-16GB", "float32", 15.7),

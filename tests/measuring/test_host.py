@@ -51,6 +51,25 @@ def test_the_processor_by_its_name(cpuinfo: str, name: str, monkeypatch: pytest.
     assert found.accelerators == ()
 
 
+@pytest.mark.usefixtures("no_driver")
+@pytest.mark.parametrize(
+    ("cpuinfo", "features"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16 amx_bf16 amx_tile\n", ("amx_bf16", "avx512_bf16")),
+        ("processor\t: 0\nflags\t\t: fpu avx2\n", ()),
+        (RASPBERRY, ()),
+    ],
+)
+def test_features_are_those_that_multiply_halves(
+    cpuinfo: str, features: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    monkeypatch.setattr(host, "_CPUINFO", tmp_path / "cpuinfo")
+    found = host.read_host()
+    assert found.cpu_features == features
+    assert found.multiplies_bfloat16 is bool(features)
+
+
 @pytest.mark.parametrize(
     ("processor", "machine", "name"), [("arm", "arm64", "arm"), ("", "aarch64", "aarch64"), ("", "", "unknown CPU")]
 )

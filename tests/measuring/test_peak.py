@@ -9,9 +9,12 @@ def test_it_is_measured_in_a_process_of_its_own_and_says_how() -> None:
     assert peak.flops_per_second > 1e8
     assert peak.source.startswith(f"measured: a product of {SIZE} x {SIZE} matrices of float32 with numpy")
     assert "1 thread:" in peak.source
+    # A byte a nanosecond is the memory of the last century.
+    assert peak.bytes_per_second is not None
+    assert peak.bytes_per_second > 1e8
 
 
 def test_the_product_is_of_single_precision() -> None:
-    (product,) = workloads("2")
+    product, _ = workloads("2")
     assert product.call().dtype == "float32"
     assert product.name.endswith("2 threads")

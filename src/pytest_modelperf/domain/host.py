@@ -10,12 +10,17 @@ CLOCK_RANGE = 0.1
 # What happened in fewer of the rounds than this is hardly seen in a figure, and so not worth a line.
 SHARE_WORTH_TELLING = 0.1
 QUOTA_WORTH_TELLING_SECONDS = 0.1
+# What Linux calls instructions of x86 that multiply bfloat16, the faster first.
+HALVES = ("amx_bf16", "avx512_bf16")
 _LAZY_GOVERNOR = "powersave"
 
 
 @dataclass(frozen=True)
 class Host:
-    """Hardware and system. `cpus` are the logical CPUs that this process may use, `memory_bytes` what it may take."""
+    """Hardware and system. `cpus` are the logical CPUs that this process may use, `memory_bytes` what it may take.
+
+    `cpu_features` are those of HALVES that the CPU has.
+    """
 
     cpu: str
     cpus: int
@@ -23,6 +28,12 @@ class Host:
     accelerators: tuple[str, ...] = ()
     system: str = ""
     python: str = ""
+    cpu_features: tuple[str, ...] = ()
+
+    @property
+    def multiplies_bfloat16(self) -> bool:
+        """Whether the CPU has instructions that multiply bfloat16."""
+        return bool(self.cpu_features)
 
     @property
     def cpu_hardware(self) -> str:

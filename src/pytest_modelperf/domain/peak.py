@@ -10,10 +10,14 @@ _TERA = 1e12
 
 @dataclass(frozen=True)
 class Peak:
-    """`flops_per_second`, and its `source`: a data sheet, or what was measured."""
+    """`flops_per_second`, and its `source`: a data sheet, or what was measured.
+
+    `bytes_per_second` is how fast it reads weights from its memory, None where that is not known.
+    """
 
     flops_per_second: float
     source: str
+    bytes_per_second: float | None = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ _CARDS = (
     _Card(r"H100.*PCIe", 51, 756.5, "NVIDIA H100 Tensor Core GPU datasheet, PCIe"),
     _Card(r"H100.*(HBM3|SXM)", 67, 989.5, "NVIDIA H100 Tensor Core GPU datasheet, SXM"),
     _Card(r"A100", 19.5, 312, "NVIDIA A100 Tensor Core GPU datasheet"),
-    _Card(r"L40S", 91.6, 362.5, "NVIDIA L40S datasheet"),
+    _Card(r"L40S", 91.6, 362.05, "NVIDIA L40S datasheet"),
     _Card(r"L4\b", 30.3, 121, "NVIDIA L4 Tensor Core GPU datasheet"),
     _Card(r"A10\b", 31.2, 125, "NVIDIA A10 Tensor Core GPU datasheet"),
     _Card(r"T4\b", 8.1, 65, "NVIDIA T4 Tensor Core GPU datasheet"),

@@ -42,12 +42,27 @@ class Activity:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where the user's code does what is worth a look, and how often in one call of the model.
+
+    `kind` is "cast", "copy" (into memory that is laid out anew) or "read" (a value becomes a number of Python);
+    `file` is a name without its folders, `code` what stands on that line.
+    """
+
+    kind: str
+    calls: int
+    file: str
+    line: int
+    code: str
+
+
+@dataclass(frozen=True)
 class Profile:
     """Where the time of a call goes. All lists have the longest first.
 
     `source` is what has looked ("torch 2.13.0"), in `calls` calls of the model. The fastest third of them counts, which
     neighbours have disturbed least: those took `seconds` each, longer than when nobody looks. `settings` are what it
-    found to run with (`{"threads": "2"}`).
+    found to run with (`{"threads": "2"}`), `places` are lines of the user's code, those called most first.
     `trace` is the file that holds the timeline, "" where none is kept.
     """
 
@@ -59,6 +74,7 @@ class Profile:
     copies: tuple[Activity, ...] = ()
     api_calls: tuple[Activity, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    places: tuple[Place, ...] = ()
     trace: str = ""
 
     @property

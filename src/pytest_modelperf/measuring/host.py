@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from ..domain.host import Host
+from ..domain.host import HALVES, Host
 
 _CPUINFO = Path("/proc/cpuinfo")
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
@@ -30,6 +30,7 @@ def read_host() -> Host:
         accelerators=_accelerators(),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
+        cpu_features=_features(),
     )
 
 
@@ -55,6 +56,12 @@ def _cpu() -> str:
         if fields.get(name):
             return " ".join(fields[name].split())
     return platform.processor() or platform.machine() or "unknown CPU"
+
+
+def _features() -> tuple[str, ...]:
+    """Those of HALVES that the system tells of; on a machine that is no Linux none are told."""
+    told = _fields(_CPUINFO).get("flags", "").split()
+    return tuple(name for name in HALVES if name in told)
 
 
 def _accelerators() -> tuple[str, ...]:

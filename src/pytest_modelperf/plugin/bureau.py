@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..baselines.store import Store
+from ..domain.advice import Rule
 from ..domain.host import Host
 from ..domain.report import TestResult
 from ..judging.experience import Experiences
 from ..judging.scale import Experience
+from ..measuring.soak import Soaker
 from ..reporting.progress import Progress
+from .meters import Meters
 from .options import Settings
 from .peaks import Peaks
 from .tree import Tree
@@ -29,7 +34,8 @@ class Bureau:
 
     `level` is the chance of a false alarm that one case may have; it is set when all cases are known. `tree` is the
     other side of all comparisons (None: stored baselines). `stopped` collects what was measured of tests that were
-    interrupted. `processes` measure with this one, on this machine: the other ranks' coordinators.
+    interrupted. `rules` gives those of advice. `processes` measure with this one, on this machine: the other ranks'
+    coordinators.
     """
 
     settings: Settings
@@ -44,6 +50,13 @@ class Bureau:
     stopped: list[TestResult] = field(default_factory=list)
     processes: tuple[int, ...] = ()
     peaks: Peaks = field(default_factory=Peaks)
+    rules: Callable[[], Sequence[Rule]] = lambda: ()
+    meters: Meters = field(default_factory=Meters)
+
+    @cached_property
+    def soaker(self) -> Soaker | None:
+        """What reads meters while cases are called in a loop; None where the user wants no soak."""
+        return Soaker(self.settings.soak, self.meters.of) if self.settings.soak else None
 
     def experience(self, nodeid: str) -> Experience:
         """What the baselines of the machine's other tests tell of how far its runs spread."""

@@ -12,12 +12,14 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..domain.profile import Profile, Taken
 from ..domain.session import Session
 from ..errors import MetricUnavailable
+from .places import places
 from .timeline import Event, Share, activities, events, fastest, operators, own_seconds, within
 
 # The name under which a call of the model stands in the timeline.
@@ -30,6 +32,8 @@ _OPERATORS = ("cpu_op",)
 _KERNELS = ("kernel",)
 _COPIES = ("gpu_memcpy", "gpu_memset")
 _API = ("cuda_runtime", "cuda_driver")
+# What a region that torch.compile has compiled is called in the timeline.
+_COMPILED = b"Torch-Compiled Region"
 
 
 class TorchSource:
@@ -63,8 +67,11 @@ class TorchSource:
                         session.wait()
             # Here: a model may have set it.
             threads = torch.get_num_threads()
-        trace = _written(profiler)
-        return Taken(read(trace, f"torch {torch.__version__.partition('+')[0]}", {"threads": str(threads)}), trace)
+            trace = _written(profiler)
+            # What torch.compile has compiled would be run uncompiled for it, and stay so.
+            found = () if _COMPILED in trace else places(call)
+        profile = read(trace, f"torch {torch.__version__.partition('+')[0]}", {"threads": str(threads)})
+        return Taken(replace(profile, places=found), trace)
 
 
 def read(trace: bytes, source: str, settings: Mapping[str, str]) -> Profile:

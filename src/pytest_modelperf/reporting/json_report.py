@@ -10,6 +10,7 @@ and of the nouns below it:
   "machine": "amd-epyc-7b13-x2",                the name of the baseline folder
   "host": {"cpu": …, "cpus": 2, "memory_bytes": …, "accelerators": […], "system": …, "python": …},
   "written": {"PATH": "what it is"}, "notes": ["…"],
+  "skipped": {"tests/test_gpu.py::test_it": "why"}, "waited": {"cpu": 84.2},     for other processes that measured
   "results": [{
     "nodeid": "tests/test_vision.py::test_resnet50", "model": …, "passed": true, "seconds": 24.1, "tolerance": 0.05,
     "best": "cpu batch=8", "knee": "cpu batch=4", "baseline": …, "accepted": "", "failure": "", "unmeasured": "",
@@ -26,7 +27,10 @@ and of the nouns below it:
         "timing": {"rounds_ns": [[…], …], "pipelined": [[calls, elapsed_ns], …], "unit": "ns",
                    "turns": [0, 1, …], "yardsticks": {"NAME": [[…], …]}, "settling_calls": 2,
                    "disturbed": [3, 4, …], "disturbed_yardsticks": {"NAME": [4, …]},     indexes of rounds
-                   "warmup": {"calls": 9, "seconds": 0.4, "settled": true}} | null
+                   "warmup": {"calls": 9, "seconds": 0.4, "settled": true}} | null,
+        "telemetry": {"meter": "nvml: NVIDIA H200 GPU-8c54…", "calls": 5120, "seconds": 2.01,      of the soak
+                      "held_back": {"power cap": 1.2}, "missing": {"temperature": "why"},           seconds by reason
+                      "series": {"power": {"unit": "W", "seconds": [0.0, 0.02, …], "values": [212.1, …]}, …}} | null
       }],
       "budget": [{"path": "latency.p50", "limit": 0.06}], "skipped": {"cuda:0": "why"}, "notes": ["…"],
       "state": {"rounds": 12, "others": {"share": 0.61, "rounds": 4}, "steal": {"share": 0.0, "rounds": 0} | null,
@@ -35,7 +39,8 @@ and of the nouns below it:
     },
     "verdicts": {"cpu batch=8": {"word": "slower", "case": …, "change": [1.124, 1.098, 1.151, ""], "tolerance": 0.05,
                  "level": 0.0125, "detectable": 0.031 | null, "runs": 8, "scale": …, "conditions": […], "notes": […],
-                 "counters": ["names of those that changed"], "reason": "",
+                 "counters": ["names of those that changed"], "grown": {"flops": 1.5, "graph_breaks": null},
+                 "reason": "",
                  "beside": [{"word": "hungrier", "path": "memory.peak", "before": 536870912, "now": 746586112,
                              "change": [1.39, 1.31, 1.47, ""] | null, "tolerance": 0.05 | null, "evidence": …}],
                  "blame": {"seconds": 0.0024, "rest": "",                  of a slower one: what explains it
@@ -47,8 +52,11 @@ and of the nouns below it:
       "operators": [{"name": "aten::addmm", "calls": 12, "seconds": 0.1104, "share": 0.634,
                      "form": "float", "shapes": "[768], [8, 768], [768, 768]"}, …],          the longest first
       "kernels": [{"name": …, "calls": 12, "seconds": 0.0104, "bytes": null}, …], "copies": […], "api_calls": […],
-      "settings": {"threads": "2"}, "trace": "PATH"                         its timeline, a Chrome trace
-    }}, "profiles_then": {…}                                                of the commit that was compared with
+      "settings": {"threads": "2"}, "trace": "PATH",                        its timeline, a Chrome trace
+      "places": [{"kind": "read", "calls": 3, "file": "net.py", "line": 41, "code": "return x * float(x[0])"}, …]
+    }}, "profiles_then": {…},                                               of the commit that was compared with
+    "advice": [{"rule": "casts", "case": "cpu batch=8", "evidence": …, "expected": "at most 2.1 ms of 6.3 ms",
+                "do": …, "gain": 0.33}, …], "advised": false                 whether the user asked for profiles
   }]
 }
 ```

@@ -1,0 +1,116 @@
+"""Rules that need no profile: what was counted, and what the first call took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...domain.advice import Advice, Seen
+from ...domain.device import Device
+from ...domain.units import MiB, format_quantity
+
+# A first call that compiles for less than this is waited for by nobody.
+LONG_START_S = 1.0
+# It is this many times as long as others: what it does beside them is compiling.
+MUCH_LONGER = 20.0
+# Smaller weights may stay in a cache from call to call.
+BEYOND_CACHES = 64 * MiB
+# A call that takes no longer than this many times the reading of its weights is bound by it. Far shorter ones do not
+# read all of them.
+BOUND_BY_READING = (0.5, 1.5)
+# A dense weight is multiplied and added at least once in each call; those of a table are not.
+_DENSE = 1.5
+# Arithmetic that takes this part of the reading hides behind it.
+_HIDDEN = 0.5
+# A call of an operator of torch costs about a microsecond beside what it computes. Measured with torch 2.13: 0.9 to
+# 1.5 µs for each of the 720 calls of 60 dense layers of 64, all in all, and 20 µs or more where products are large. Below
+# this on average calls are most of the time.
+SMALL_CALL_S = 2e-6
+MANY_CALLS = 100
+# Operators that compute nothing: they make others of the same values, or call those that compute.
+_ARRANGING = tuple(
+    f"aten::{name}"
+    for name in (
+        *("t", "transpose", "permute", "as_strided", "expand", "view", "reshape", "unsqueeze", "squeeze", "select"),
+        *("slice", "narrow", "unbind", "split", "chunk", "flatten", "detach", "alias", "unflatten", "_unsafe_view"),
+        *("linear", "matmul", "relu", "conv1d", "conv2d", "convolution", "_convolution", "layer_norm", "batch_norm"),
+        *("softmax", "dropout", "to", "contiguous", "empty", "empty_like", "empty_strided", "resolve_conj", "resize_"),
+    )
+)
+# How onnxruntime's profile names what the CPU has executed.
+_OF_THE_CPU = "CPU "
+_SMALLER_WEIGHTS = {"torch": "model.to(torch.bfloat16)"}
+
+
+def fallback(seen: Seen) -> Iterator[Advice]:
+    """Nodes that were left to the CPU, or to slower kernels, although something else was asked for."""
+    left = seen.point.counts.get("fallback_nodes", 0.0)
+    if not left:
+        return
+    share = sum(one.share for one in seen.operators() if one.form.startswith(_OF_THE_CPU))
+    yield Advice(
+        f"{left:.0f} {'node was' if left == 1 else 'nodes were'} not taken by what was asked for (named above)",
+        f"at most {seen.part(share)}" if share else "not known without a profile of onnxruntime",
+        "export these operators as others that it takes; where they are most of the model, ask for the CPU alone",
+        share,
+    )
+
+
+def small_operators(seen: Seen) -> Iterator[Advice]:
+    """A model of torch whose operators are so small that calling them is most of the time."""
+    calls = seen.point.counts.get("operator_calls", 0.0)
+    on_cpu = Device.parse(seen.point.device).kind == "cpu"
+    if seen.runtime != "torch" or not on_cpu or "compiled_regions" in seen.point.counts or calls < MANY_CALLS:
+        return
+    each = seen.seconds / calls
+    if each > SMALL_CALL_S:
+        return
+    share = seen.share(*_ARRANGING) + (seen.profile.outside if seen.profile is not None else 0.0)
+    yield Advice(
+        f"{calls:.0f} calls of operators take {format_quantity(each, 's', 2)} each: most of it is the call itself",
+        f"at most {seen.part(share)}, outside of what computes" if share else "not known without a profile",
+        "torch.compile(model), or ONNX Runtime: torch.onnx.export(model, inputs, 'model.onnx', dynamo=True)",
+        share,
+    )
+
+
+def compiled_at_start(seen: Seen) -> Iterator[Advice]:
+    """A first call of which almost all is compiling."""
+    first = float(seen.point.figures.get("cold_start.first_call", 0.0))
+    compiled = seen.point.counts.get("compiled_regions", 0.0) > 0
+    if not compiled or first < LONG_START_S or first < MUCH_LONGER * seen.seconds:
+        return
+    whole, rest = (format_quantity(seconds, "s") for seconds in (first, first - seen.seconds))
+    yield Advice(
+        f"the first call takes {whole}, others {format_quantity(seen.seconds, 's')}: it compiles",
+        f"at most {rest} of {whole}, at the start of each process",
+        "keep the compiled code from start to start: TORCHINDUCTOR_CACHE_DIR=FOLDER in the environment",
+        # Of the start, and nothing of a call: what makes every call faster goes before it.
+        0.0,
+    )
+
+
+def bound_by_weights(seen: Seen) -> Iterator[Advice]:
+    """A call that takes as long as its weights are read."""
+    counts, peak = seen.point.counts, seen.peak
+    size, flops, parameters = (counts.get(name, 0.0) for name in ("size_bytes", "flops", "parameters"))
+    if peak is None or not peak.bytes_per_second or size < BEYOND_CACHES or flops < _DENSE * parameters:
+        return
+    reading, computing = size / peak.bytes_per_second, flops / peak.flops_per_second
+    lowest, highest = BOUND_BY_READING
+    if computing > _HIDDEN * reading or not lowest * seen.seconds <= reading <= highest * seen.seconds:
+        return
+    share = min(1.0, reading / seen.seconds)
+    batch = seen.point.axes.get("batch", 1)
+    halves = _SMALLER_WEIGHTS.get(seen.runtime, "") if seen.precision == "float32" and _has_halves(seen) else ""
+    yield Advice(
+        f"bound by memory: {format_quantity(size, 'B')} of weights are read for {flops / size:.2g} operations a byte, "
+        f"and this device does {peak.flops_per_second / peak.bytes_per_second:.2g}",
+        f"reading them takes {seen.part(share)}, for one sample or for many",
+        f'a larger batch, sweep={{"batch": {[batch * factor for factor in (1, 2, 4)]}}}'
+        + (f", or half the bytes, {halves}" if halves else ""),
+        share / 2,
+    )
+
+
+def _has_halves(seen: Seen) -> bool:
+    return Device.parse(seen.point.device).kind == "cpu" and seen.host.multiplies_bfloat16

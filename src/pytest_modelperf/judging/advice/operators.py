@@ -1,0 +1,135 @@
+"""Rules that read a profile: what takes time beside the model's own work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...domain.advice import Advice, Seen
+from ...domain.device import Device
+from ...domain.profile import Operator, Place
+from ...domain.units import significant
+
+# What takes less than this share of a call is not worth a change.
+WORTH = 0.10
+# Products that take this share of a call are worth computing in halves.
+MOSTLY = 0.40
+# Measured with torch 2.13 on a CPU with avx512_bf16, one thread: products of halves take half as long where each takes
+# this long and each weight serves this many samples (4 layers of 1024: 7.4 to 3.5 ms at 64 samples), and longer than
+# those of floats where not (1.2 to 1.3 ms at one).
+LONG_PRODUCT_S = 50e-6
+USES_OF_A_WEIGHT = 16
+# Operators and places that a line names.
+MOST_NAMED = 2
+MOST_PLACES = 2
+MOST_CODE = 60
+
+# Operators that exist for one purpose alone, of torch, onnxruntime and OpenVINO.
+_CASTS = ("aten::_to_copy", "Cast", "Convert")
+_LAYOUTS = (
+    *("aten::clone", "aten::contiguous", "aten::constant_pad_nd"),
+    *("Transpose", "ReorderInput", "ReorderOutput", "Pad", "Reorder"),
+)
+_READS = ("aten::_local_scalar_dense", "aten::item", "aten::is_nonzero")
+_PRODUCTS = ("aten::addmm", "aten::mm", "aten::mkldnn_convolution", "aten::linear")
+_FLOAT = "float"
+# What casts and layouts of torch have do the work for them; a pad fills what it makes larger.
+_COPY, _FILL, _PAD = "aten::copy_", "aten::fill_", "aten::constant_pad_nd"
+# Where those of the other kind call it less often than this part, it is told whose the copies are.
+_NEXT_TO_NONE = 0.1
+
+
+def casts(seen: Seen) -> Iterator[Advice]:
+    """Values that are turned from one dtype into another."""
+    share = _own_and_copies(seen, _CASTS, _LAYOUTS)
+    if share >= WORTH:
+        yield seen.at_most(
+            share,
+            f"casts take {share:.0%} of a call: {_named(seen, _CASTS)}{_places(seen, 'cast')}",
+            "keep one dtype from the input to the output: give inputs, constants and buffers that of the weights"
+            + (f" ({seen.precision})" if seen.precision else ""),
+        )
+
+
+def layouts(seen: Seen) -> Iterator[Advice]:
+    """Values that are moved to lie otherwise in memory: transposed, padded, converted."""
+    share = _own_and_copies(seen, _LAYOUTS, _CASTS)
+    if share >= WORTH:
+        yield seen.at_most(
+            share,
+            f"copies into other layouts take {share:.0%} of a call: {_named(seen, _LAYOUTS)}{_places(seen, 'copy')}",
+            "model.to(memory_format=torch.channels_last), and the inputs too; copy nothing that is only read"
+            if any("convolution" in one.name for one in seen.operators())
+            else "keep one order of axes, and sizes that need no padding; copy nothing that is only read",
+        )
+
+
+def reads(seen: Seen) -> Iterator[Advice]:
+    """Values of tensors that Python reads one by one."""
+    share, calls = seen.share(*_READS), _calls(seen, _READS[0])
+    if share >= WORTH:
+        yield Advice(
+            f"Python reads {_number(calls)} values out of tensors in each call{_places(seen, 'read')}",
+            f"the reading alone takes {seen.part(share)}",
+            "keep it in tensors: torch.where for a branch, sum() for a loop, no item(), float(), bool() or int()",
+            share,
+        )
+
+
+def half_precision(seen: Seen) -> Iterator[Advice]:
+    """Products of floats on a CPU that multiplies halves twice as fast."""
+    counts = seen.point.counts
+    uses = counts.get("flops", 0.0) / (2 * counts["parameters"]) if counts.get("parameters") else 0.0
+    if not _on_cpu(seen) or not seen.host.multiplies_bfloat16 or uses < USES_OF_A_WEIGHT:
+        return
+    products = [one for one in seen.operators(*_PRODUCTS) if one.form == _FLOAT and one.share > 0]
+    long = [one for one in products if one.share * seen.seconds >= LONG_PRODUCT_S * one.calls]
+    share = sum(one.share for one in long)
+    if share >= MOSTLY:
+        yield Advice(
+            f"products of float32 take {share:.0%} of a call, on a CPU with {seen.host.cpu_features[0]}",
+            f"at most about half of {seen.part(share)}",
+            'model.to(torch.bfloat16), with inputs of Tensor(…, "bfloat16"); compare the answers',
+            share / 2,
+        )
+
+
+def _on_cpu(seen: Seen) -> bool:
+    return Device.parse(seen.point.device).kind == "cpu"
+
+
+def _own_and_copies(seen: Seen, names: Sequence[str], others: Sequence[str]) -> float:
+    """The share of operators, with that part of the copies and fills which they make: by calls, for others copy too."""
+    calls, rest = (_calls(seen, *some) for some in (names, others))
+    copies = _part(seen, _COPY, calls) if rest <= _NEXT_TO_NONE * calls else 0.0
+    return seen.share(*names) + copies + (_part(seen, _FILL, _calls(seen, _PAD)) if _PAD in names else 0.0)
+
+
+def _part(seen: Seen, name: str, calls: float) -> float:
+    """The share of so many calls of an operator."""
+    every = _calls(seen, name)
+    return seen.share(name) * min(1.0, calls / every) if every else 0.0
+
+
+def _calls(seen: Seen, *names: str) -> float:
+    return sum(one.calls for one in seen.operators(*names))
+
+
+def _named(seen: Seen, names: Sequence[str]) -> str:
+    """`"12 calls of aten::_to_copy"`."""
+    found: Sequence[Operator] = sorted(seen.operators(*names), key=lambda one: -one.calls)[:MOST_NAMED]
+    return " and ".join(f"{_number(one.calls)} of {one.name}" for one in found if one.calls)
+
+
+def _places(seen: Seen, kind: str) -> str:
+    """`" (net.py:41 `return x.double()`)"`, "" where nobody told."""
+    found: Sequence[Place] = seen.profile.places if seen.profile is not None else ()
+    told = [f"{one.file}:{one.line} `{_short(one.code)}`" for one in found if one.kind == kind]
+    return f" ({', '.join(told[:MOST_PLACES])})" if told else ""
+
+
+def _short(code: str) -> str:
+    return code if len(code) <= MOST_CODE else f"{code[: MOST_CODE - 1]}…"
+
+
+def _number(calls: float) -> str:
+    return str(int(calls)) if float(calls).is_integer() else significant(calls)

@@ -1,0 +1,75 @@
+"""Where the user's code casts, copies and reads values of tensors: one call of the model, looked on by torch itself.
+
+A TorchDispatchMode sees every operator while the Python that has called it stands on the stack. It costs one call, and
+a stack for each of a few operators; torch.profiler's `with_stack` would record all functions of all calls.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ..domain.profile import Place
+
+# Operators by what they do, as the mode sees them: in inference mode some that others would be made of.
+_KINDS = {
+    **dict.fromkeys(("_to_copy", "to"), "cast"),
+    **dict.fromkeys(("clone", "contiguous", "reshape", "constant_pad_nd", "pad"), "copy"),
+    **dict.fromkeys(("_local_scalar_dense", "item", "is_nonzero"), "read"),
+}
+MOST_PLACES = 20
+_LIBRARIES = ("torch", "pytest_modelperf")
+
+_Spot = tuple[str, str, int]
+
+
+def places(call: Callable[[], Any]) -> tuple[Place, ...]:
+    """The places of one call, those that do it most often first; none where the model cannot be looked on."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    found: Counter[_Spot] = Counter()
+    own = sys._getframe()
+
+    class Looking(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = func(*args, **(kwargs or {}))
+            kind = _KINDS.get(func.overloadpacket.__name__)
+            frame = _of_the_user(sys._getframe(1), own) if kind and _is_done(kind, args, result) else None
+            if kind and frame is not None:
+                found[kind, frame.f_code.co_filename, frame.f_lineno] += 1
+            return result
+
+    try:
+        with Looking():
+            call()
+    except Exception:  # noqa: BLE001 - what a mode breaks (tensors of other classes) has a profile all the same
+        return ()
+    return tuple(_place(*spot, calls) for spot, calls in found.most_common(MOST_PLACES))
+
+
+def _is_done(kind: str, args: Any, result: Any) -> bool:
+    """Whether it has done what it may do: `to` and `contiguous` may give what they were given."""
+    if kind == "read":
+        return True
+    if kind == "cast":
+        return bool(result.dtype != args[0].dtype)
+    return bool(result.data_ptr() != args[0].data_ptr())
+
+
+def _of_the_user(frame: FrameType | None, own: FrameType) -> FrameType | None:
+    """The innermost frame above `own` that is of a file, and neither torch's nor ours; None where there is none."""
+    while frame is not None and frame is not own:
+        library = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if library not in _LIBRARIES and not frame.f_code.co_filename.startswith("<"):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def _place(kind: str, path: str, line: int, calls: int) -> Place:
+    return Place(kind, calls, Path(path).name, line, linecache.getline(path, line).strip())

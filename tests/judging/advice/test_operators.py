@@ -1,0 +1,227 @@
+"""Rules that read a profile: each on a real model with its fault, and all on sound ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from judging.advice.looking import WITH_HALVES, counted, fired, profile, seen
+
+from pytest_modelperf.domain.profile import Operator, Profile
+from pytest_modelperf.runtimes.onnxruntime import OnnxRuntime
+from pytest_modelperf.runtimes.openvino import OpenVinoRuntime
+from pytest_modelperf.runtimes.torch import TorchRuntime
+
+torch = pytest.importorskip("torch")
+
+WIDTH, BATCH = 256, 128
+FLOAT, INT32 = 1, 6
+
+
+def drawn(*shape: int) -> Any:
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
+
+
+# PyTorch
+
+
+class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
+    """Four dense layers, and what is done to the values before each."""
+
+    def __init__(self, between: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList(torch.nn.Linear(WIDTH, WIDTH) for _ in range(4))
+        self.between = between
+
+    def forward(self, x: Any) -> Any:
+        for linear in self.layers:
+            x = torch.relu(linear(self.between(x)))
+        return x
+
+
+class Convolutions(torch.nn.Module):  # type: ignore[misc, name-defined]
+    """Convolutions of NCHW with a normalisation of NHWC behind each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList(torch.nn.Conv2d(16, 16, 1) for _ in range(4))
+
+    def forward(self, x: Any) -> Any:
+        for layer in self.layers:
+            x = layer(x).permute(0, 2, 3, 1).contiguous().relu().permute(0, 3, 1, 2).contiguous()
+        return x
+
+
+def cast(x: Any) -> Any:
+    for _ in range(8):
+        x = x.double().float()
+    return x
+
+
+def laid_out(x: Any) -> Any:
+    for _ in range(4):
+        x = x.t().contiguous().t().contiguous()
+    return x
+
+
+def padded(x: Any) -> Any:
+    return torch.nn.functional.pad(x, (512, 512, 512, 512))[512:-512, 512:-512]
+
+
+class Reading(torch.nn.Module):  # type: ignore[misc, name-defined]
+    def forward(self, x: Any) -> Any:
+        return x * sum(value.item() for value in x[0])
+
+
+def of_torch(between: Callable[[Any], Any]) -> Profile:
+    return profile(TorchRuntime(), Net(between), drawn(BATCH, WIDTH))
+
+
+def test_casts_of_torch_are_named_with_their_line() -> None:
+    found = fired(seen(of_torch(cast), precision="float32"))["casts"]
+    assert "64 of aten::_to_copy" in found.evidence
+    assert "test_operators.py:" in found.evidence
+    assert "`x = x.double().float()`" in found.evidence
+    assert found.expected.startswith("at most ")
+    assert found.do.endswith("that of the weights (float32)")
+
+
+@pytest.mark.parametrize("between", [laid_out, padded])
+def test_layouts_of_torch(between: Callable[[Any], Any]) -> None:
+    found = fired(seen(of_torch(between)))
+    assert "casts" not in found
+    assert "aten::c" in found["layouts"].evidence
+    assert "test_operators.py:" in found["layouts"].evidence
+    assert "channels_last" not in found["layouts"].do
+
+
+def test_layouts_beside_convolutions_ask_for_channels_last() -> None:
+    found = fired(seen(profile(TorchRuntime(), Convolutions(), drawn(4, 16, 64, 64))))["layouts"]
+    assert found.do.startswith("model.to(memory_format=torch.channels_last)")
+
+
+def test_values_that_python_reads_are_named_with_their_line() -> None:
+    found = fired(seen(profile(TorchRuntime(), Reading(), drawn(1, WIDTH))))["values read by Python"]
+    assert found.evidence.startswith("Python reads 256 values out of tensors in each call (test_operators.py:")
+    assert "`return x * sum(value.item()" in found.evidence
+    assert found.expected.startswith("the reading alone takes ")
+
+
+def sound_convolutions() -> Any:
+    layers = [(torch.nn.Conv2d(16, 16, 3, padding=1), torch.nn.BatchNorm2d(16), torch.nn.ReLU()) for _ in range(4)]
+    return torch.nn.Sequential(*(layer for some in layers for layer in some))
+
+
+def sound_attention() -> Any:
+    layer = torch.nn.TransformerEncoderLayer(128, 4, 256, batch_first=True, norm_first=True)
+    return torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+
+def one_read(x: Any) -> Any:
+    return x if x[0, 0] < 1e9 else -x
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (lambda: Net(lambda x: x), (BATCH, WIDTH)),
+        (lambda: Net(lambda x: x.contiguous().float()), (BATCH, WIDTH)),
+        (lambda: Net(one_read), (BATCH, WIDTH)),
+        (sound_convolutions, (4, 16, 32, 32)),
+        (sound_attention, (4, 64, 128)),
+    ],
+    ids=["dense", "casts and layouts that do nothing", "a branch or two", "convolutions", "attention"],
+)
+def test_sound_models_of_torch_get_no_advice(model: Callable[[], Any], shape: tuple[int, ...]) -> None:
+    assert fired(seen(profile(TorchRuntime(), model(), drawn(*shape)))) == {}
+
+
+def test_copies_that_may_be_anybodys_are_nobodys() -> None:
+    operators = (
+        Operator("aten::copy_", 20, 0.005, 0.5),
+        Operator("aten::_to_copy", 10, 0.0002, 0.02),
+        Operator("aten::clone", 10, 0.0002, 0.02),
+    )
+    both = Profile("torch", 3, 0.01, operators)
+    assert fired(seen(both)) == {}
+
+
+def dense(width: int) -> Any:
+    return torch.nn.Sequential(*(torch.nn.Linear(width, width) for _ in range(3)))
+
+
+def halves(width: int, samples: int, dtype: str = "float32") -> Any:
+    """Three dense layers on a CPU that multiplies halves."""
+    model, x = dense(width), drawn(samples, width)
+    counts = counted(TorchRuntime(), model, x)
+    model = model.to(getattr(torch, dtype))
+    return seen(profile(TorchRuntime(), model, x, dtype=dtype), WITH_HALVES, counts)
+
+
+def test_large_products_of_floats_ask_for_halves() -> None:
+    found = fired(halves(1024, 64))["half precision"]
+    assert found.evidence.endswith("of a call, on a CPU with avx512_bf16")
+    assert found.expected.startswith("at most about half of ")
+    assert found.do.startswith("model.to(torch.bfloat16)")
+
+
+def test_halves_few_samples_and_small_products_do_not() -> None:
+    for sound in (halves(1024, 64, "bfloat16"), halves(1024, 1), halves(64, 64)):
+        assert "half precision" not in fired(sound)
+
+
+def test_nor_does_a_cpu_without_halves() -> None:
+    model, x = dense(1024), drawn(64, 1024)
+    assert fired(seen(profile(TorchRuntime(), model, x), counts=counted(TorchRuntime(), model, x))) == {}
+
+
+# ONNX
+
+
+def onnx_model(*nodes: tuple[str, dict[str, Any]]) -> Any:
+    """`x` (batch, 64, 64) goes through these nodes, then rows of 4096 through a product."""
+    helper = pytest.importorskip("onnx.helper")
+    x = helper.make_tensor_value_info("x", FLOAT, ["batch", 64, 64])
+    y = helper.make_tensor_value_info("y", FLOAT, ["batch", 32])
+    constants = [
+        helper.make_tensor("shape", 7, [2], [-1, 4096]),
+        helper.make_tensor("w", FLOAT, [4096, 32], np.ones(4096 * 32, np.float32)),
+    ]
+    names = ["x", *(f"v{number}" for number in range(len(nodes)))]
+    made = [
+        helper.make_node(kind, [names[number]], [names[number + 1]], **attributes)
+        for number, (kind, attributes) in enumerate(nodes)
+    ]
+    made.append(helper.make_node("Reshape", [names[-1], "shape"], ["rows"]))
+    made.append(helper.make_node("MatMul", ["rows", "w"], ["y"]))
+    graph = helper.make_graph(made, "net", [x], [y], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+# Whole numbers, so that no optimiser may leave them out.
+CASTS = [("Cast", {"to": INT32}), ("Cast", {"to": FLOAT})] * 3
+TRANSPOSED = [("Transpose", {"perm": [0, 2, 1]})]
+
+
+@pytest.mark.parametrize(("nodes", "rule", "kind"), [(CASTS, "casts", "Cast"), (TRANSPOSED, "layouts", "Transpose")])
+def test_nodes_of_onnxruntime(nodes: Any, rule: str, kind: str) -> None:
+    pytest.importorskip("onnxruntime")
+    found = fired(seen(profile(OnnxRuntime(), onnx_model(*nodes), drawn(64, 64, 64))))
+    assert list(found) == [rule]
+    assert f" of {kind}" in found[rule].evidence
+
+
+@pytest.mark.parametrize(("nodes", "rule", "kind"), [(CASTS, "casts", "Convert"), (TRANSPOSED, "layouts", "Transpose")])
+def test_nodes_of_openvino(nodes: Any, rule: str, kind: str) -> None:
+    pytest.importorskip("openvino")
+    found = fired(seen(profile(OpenVinoRuntime(), onnx_model(*nodes), drawn(64, 64, 64))))
+    assert rule in found
+    assert f" of {kind}" in found[rule].evidence
+
+
+@pytest.mark.parametrize("runtime", [OnnxRuntime, OpenVinoRuntime])
+def test_sound_models_of_onnx_get_no_advice(runtime: Any) -> None:
+    pytest.importorskip("openvino" if runtime is OpenVinoRuntime else "onnxruntime")
+    assert fired(seen(profile(runtime(), onnx_model(("Relu", {})), drawn(64, 64, 64)))) == {}

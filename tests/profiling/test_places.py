@@ -1,0 +1,64 @@
+"""Where a real model casts, copies and reads: the lines of this file."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pytest_modelperf.domain.profile import Place
+from pytest_modelperf.profiling.places import places
+
+torch = pytest.importorskip("torch")
+
+
+class Faulty(torch.nn.Module):  # type: ignore[misc, name-defined]
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(8, 8)
+
+    def forward(self, x: Any) -> Any:
+        for _ in range(3):
+            x = x.double().float()
+        x = self.linear(x).t().contiguous()
+        return x * float(x[0, 0])
+
+
+class Sound(torch.nn.Module):  # type: ignore[misc, name-defined]
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.LayerNorm(8))
+
+    def forward(self, x: Any) -> Any:
+        return self.layers(x.contiguous().float())
+
+
+def seen(model: Callable[[Any], Any]) -> tuple[Place, ...]:
+    with torch.inference_mode():
+        return places(lambda: model(torch.ones(4, 8)))
+
+
+def line_of(code: str) -> int:
+    lines, first = inspect.getsourcelines(Faulty)
+    return first + next(number for number, line in enumerate(lines) if code in line)
+
+
+def test_each_line_is_that_of_the_users_file() -> None:
+    assert set(seen(Faulty().eval())) == {
+        Place("cast", 6, "test_places.py", line_of("double()"), "x = x.double().float()"),
+        Place("copy", 1, "test_places.py", line_of("contiguous()"), "x = self.linear(x).t().contiguous()"),
+        Place("read", 1, "test_places.py", line_of("float(x[0, 0])"), "return x * float(x[0, 0])"),
+    }
+
+
+def test_what_does_nothing_has_no_place() -> None:
+    assert seen(Sound().eval()) == ()
+
+
+def test_a_model_that_cannot_be_looked_on_has_none() -> None:
+    def fails(x: Any) -> Any:
+        raise RuntimeError("not under a mode")
+
+    assert seen(fails) == ()
