@@ -163,7 +163,7 @@ def _converters(value: object) -> tuple[str, ...]:
 def _parity(value: object) -> Permitted:
     if isinstance(value, Mapping) and set(value) <= {"rtol", "atol"} and value:
         if all(_is_limit(limit) for limit in value.values()):
-            return Permitted(**{name: float(limit) for name, limit in value.items()})
+            return Permitted(float(value.get("rtol", 0.0)), float(value.get("atol", 0.0)))
     elif isinstance(value, (list, tuple)) and len(value) == 2 and callable(value[0]) and _is_limit(value[1]):
         return Permitted(error=value[0], limit=float(value[1]))
     raise UsageError(

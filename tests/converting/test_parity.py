@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_modelperf.converting.parity import LIMITS, Wrong, check_kind, coarser, parities, repeats
+from pytest_modelperf.domain.variant import Parity, Permitted
+from pytest_modelperf.measuring.bench import Asked
+
+RNG = np.random.default_rng(0)
+LOGITS = RNG.standard_normal((3, 10)).astype(np.float32)
+
+
+def asked(**outputs: Any) -> Asked:
+    arrays = {name: np.asarray(array) for name, array in outputs.items()}
+    return Asked(arrays, {name: array.dtype.name for name, array in arrays.items()})
+
+
+def compared(before: Any, now: Any, precision: str = "float32", permitted: Permitted | None = None) -> Parity:
+    (found,) = parities([(asked(y=before), asked(y=now))], {"y": "y"}, precision, permitted)
+    return found
+
+
+def test_equal_answers_differ_by_nothing() -> None:
+    found = compared(LOGITS, LOGITS)
+    assert (found.largest, found.mean, found.relative, found.error, found.top1) == (0.0, 0.0, 0.0, 0.0, 1.0)
+    assert found.cosine == pytest.approx(1.0)
+
+
+def test_an_error_is_told_as_a_part_of_the_scale_of_the_output() -> None:
+    noise = np.zeros_like(LOGITS)
+    noise[1, 2] = 1e-5
+    found = compared(LOGITS * 100, (LOGITS + noise) * 100)
+    scale = np.sqrt(np.mean(np.square(LOGITS)))
+    assert found.relative == pytest.approx(1e-5 / scale, rel=0.2)
+    assert found.largest == pytest.approx(1e-3, rel=0.2)
+    assert found.mean == pytest.approx(1e-3 / LOGITS.size, rel=0.2)
+
+
+def test_all_calls_count_and_the_worst_of_them_decides() -> None:
+    pairs = [(asked(y=LOGITS), asked(y=LOGITS)), (asked(y=LOGITS), asked(y=LOGITS + np.float32(0.5)))]
+    with pytest.raises(Wrong, match=r"it is off by 0\.6"):
+        parities(pairs, {"y": "y"}, "float32", None)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16", "int8"])
+def test_what_is_permitted_depends_on_the_precision(precision: str) -> None:
+    scale = float(np.sqrt(np.mean(np.square(LOGITS, dtype=np.float64))))
+    within, beyond = (LOGITS.astype(np.float64) + LIMITS[precision] * scale * factor for factor in (0.9, 1.1))
+    compared(LOGITS.astype(np.float64), within, precision)
+    with pytest.raises(Wrong, match=rf"where {LIMITS[precision]:g} is permitted of {precision}"):
+        compared(LOGITS.astype(np.float64), beyond, precision)
+
+
+def test_the_tolerance_that_a_wrong_one_names_would_accept_it() -> None:
+    with pytest.raises(Wrong, match=r'parity=\{"atol": (\S+)\} would accept it') as error:
+        compared(LOGITS, LOGITS + np.float32(0.123))
+    atol = float(str(error.value).partition('"atol": ')[2].partition("}")[0])
+    assert compared(LOGITS, LOGITS + np.float32(0.123), permitted=Permitted(atol=atol)).limit == atol
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_where_the_original_has_one_is_wrong(bad: float) -> None:
+    now = LOGITS.copy()
+    now[0, 0] = bad
+    with pytest.raises(
+        Wrong, match=r"output 'y' has . NaN and . infinite values where the original has others, among 30"
+    ):
+        compared(LOGITS, now, "float16")
+
+
+def test_masks_are_compared_by_their_sign_and_what_is_no_number_by_its_place() -> None:
+    before, now = LOGITS.copy(), LOGITS.copy()
+    before[0, :3] = [np.finfo(np.float32).min, np.inf, np.nan]
+    now[0, :3] = [-np.inf, 65504.0, np.nan]
+    assert compared(before, now, "float16").relative == 0.0
+    now[0, 0] = 65504.0
+    with pytest.raises(Wrong):
+        compared(before, now, "float16")
+
+
+def test_integers_are_equal() -> None:
+    classes = np.arange(8)
+    assert compared(classes, classes, "int8").error == 0.0
+    with pytest.raises(Wrong, match=r"12\.50% of its values differ, and they are int64"):
+        compared(classes, np.where(classes == 3, 4, classes), "int8")
+
+
+def test_the_test_s_own_measure_decides_where_it_gives_one() -> None:
+    def worst(expected: Any, actual: Any) -> float:
+        return float(np.abs(expected - actual).max())
+
+    assert compared(LOGITS, LOGITS + np.float32(1.0), permitted=Permitted(error=worst, limit=1.1)).limit == 1.1
+    with pytest.raises(Wrong, match=r"the error is 1, and parity permits 0\.9"):
+        compared(LOGITS, LOGITS + np.float32(1.0), permitted=Permitted(error=worst, limit=0.9))
+
+
+def test_names_shapes_and_dtypes_are_the_same() -> None:
+    before = asked(logits=LOGITS, state=LOGITS)
+    assert check_kind(before, asked(state=LOGITS, logits=LOGITS), "batch=3") == {"logits": "logits", "state": "state"}
+    with pytest.raises(Wrong, match="its outputs at batch=3 are logits, where the original's are logits, state"):
+        check_kind(before, asked(logits=LOGITS), "batch=3")
+    with pytest.raises(
+        Wrong, match=r"output 'state' has the shape \(1, 10\) at batch=3, where the original's has \(3, 10\)"
+    ):
+        check_kind(before, asked(logits=LOGITS, state=LOGITS[:1]), "batch=3")
+    with pytest.raises(Wrong, match=r"output 'logits' is float64, where the original's is float32"):
+        check_kind(before, asked(logits=LOGITS.astype(np.float64), state=LOGITS), "batch=3")
+
+
+def test_outputs_without_names_are_told_by_their_order() -> None:
+    before = asked(**{"0": LOGITS, "1": LOGITS[:, :2]})
+    assert check_kind(before, asked(linear=LOGITS, split=LOGITS[:, :2]), "batch=3") == {"0": "linear", "1": "split"}
+
+
+def test_an_output_of_zeros_permits_no_other_value() -> None:
+    zeros = np.zeros((2, 2), np.float32)
+    assert compared(zeros, zeros).error == 0.0
+    with pytest.raises(Wrong, match="infinitely far"):
+        compared(zeros, zeros + np.float32(1e-9))
+
+
+def test_a_model_that_draws_its_answers_does_not_repeat() -> None:
+    assert repeats(asked(y=LOGITS), asked(y=LOGITS), "float32")
+    assert not repeats(asked(y=LOGITS), asked(y=LOGITS + np.float32(1.0)), "float32")
+
+
+def test_the_coarser_of_two_precisions() -> None:
+    assert coarser("float32", "bfloat16") == coarser("bfloat16", "float16") == "bfloat16"
