@@ -16,7 +16,8 @@ def test_every_metric_is_an_attribute_of_a_point(path: str) -> None:
 
 
 def test_more_is_better_of_rates_alone() -> None:
-    more = ["throughput", "calls_per_second", "compute.rate", "compute.peak_share"]
+    more = ["throughput", "calls_per_second", "energy.samples_per_joule", "gpu.utilisation", "gpu.clock"]
+    more += ["compute.rate", "compute.peak_share"]
     assert [path for path, row in METRICS.items() if row.higher_is_better] == more
 
 

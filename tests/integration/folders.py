@@ -162,7 +162,11 @@ class Folder:
         return pytest.RunResult(process.returncode, out.splitlines(), err.splitlines(), time.monotonic() - began)
 
     def ini(self, *lines: str) -> None:
-        """The project's pytest.ini with these lines."""
+        """The project's pytest.ini with these lines.
+
+        Unless they say otherwise no meters are read: machines have some or none, and soaks take their time.
+        """
+        lines = lines if any(line.startswith("modelperf_soak") for line in lines) else (*lines, "modelperf_soak = 0")
         (self.path / "pytest.ini").write_text("\n".join(["[pytest]", *lines, ""]), "utf-8")
 
     def baselines(self, folder: str = "perf_baselines") -> dict[str, str]:

@@ -15,7 +15,7 @@ from pytest_modelperf.domain.session import DeviceMemory, ModelFacts, Weight
 from pytest_modelperf.domain.tensor import Value, map_leaves
 from pytest_modelperf.measuring import bench, blocks
 from pytest_modelperf.measuring.counters import Events, Reading
-from pytest_modelperf.measuring.orders import Block, Count, Opened, Prepare, Prepared, Samples, Tallied
+from pytest_modelperf.measuring.orders import Block, Count, Opened, Prepare, Prepared, Samples, Soak, Soaked, Tallied
 from pytest_modelperf.measuring.peer import Fate, Lost
 from pytest_modelperf.measuring.yardstick import Yardstick
 
@@ -194,6 +194,11 @@ class FakeBench(FakePlayer):
         assert self.resumed
         self.log.append(f"count {self.name} {', '.join(str(self.batches[case]) for case in order.cases)}")
         return Tallied(tuple(Counted({"flops": 100.0 * self.batches[case]}) for case in order.cases))
+
+    def soak(self, order: Soak) -> Soaked:
+        assert self.resumed
+        self.log.append(f"soak {self.name} {self.batches[order.case]}")
+        return Soaked((0, 1000))
 
     def release(self) -> None:
         self.log.append(f"release {self.name}")

@@ -37,7 +37,13 @@ METRICS: dict[str, Metric] = {
         Metric("memory.peak", "B", "peak memory: the process's resident set on CPU, the allocator's peak on CUDA"),
         Metric("memory.start", "B", "the process's resident set before the test began, with what others left"),
         Metric("memory.reserved", "B", "peak of what the device's allocator reserved"),
-        Metric("energy.per_sample", "J", "energy for one sample"),
+        Metric("energy.per_sample", "J", "energy for one sample, that of the idle device included"),
+        Metric("energy.samples_per_joule", "1/J", "samples per joule: throughput per watt", higher_is_better=True),
+        Metric("power.mean", "W", "mean power while the case is called over and over"),
+        Metric("power.idle", "W", "power of the device before that, when nothing runs on it"),
+        Metric("gpu.utilisation", "", "share of the time in which the GPU was busy", higher_is_better=True),
+        Metric("gpu.clock", "Hz", "clock of the GPU's multiprocessors", higher_is_better=True),
+        Metric("gpu.throttled", "", "share of the time in which the GPU ran slower than it can: power cap, heat"),
         Metric(
             "compute.rate", "FLOP/s", "floating-point operations per second: the counter flops × calls over time", True
         ),

@@ -14,6 +14,7 @@ from .device import Device
 from .estimate import Estimate
 from .host import MachineState
 from .metrics import COUNTERS, METRICS, metric
+from .telemetry import Telemetry
 from .tensor import BATCH
 
 Status = Literal["ok", "out of memory", "failed"]
@@ -106,9 +107,25 @@ class Memory(_Group):
 
 
 class Energy(_Group):
-    """Energy in joules."""
+    """Energy: joules `per_sample`, and `samples_per_joule`, which is throughput per watt."""
 
     per_sample = _Figure("energy.per_sample")
+    samples_per_joule = _Figure("energy.samples_per_joule")
+
+
+class Power(_Group):
+    """Power in watts: the `mean` of the soak, and that of the `idle` device before it."""
+
+    mean = _Figure("power.mean")
+    idle = _Figure("power.idle")
+
+
+class Gpu(_Group):
+    """The GPU in the soak: its `utilisation`, the share of the time that it was `throttled`, its `clock` in hertz."""
+
+    utilisation = _Figure("gpu.utilisation")
+    clock = _Figure("gpu.clock")
+    throttled = _Figure("gpu.throttled")
 
 
 class Compute(_Group):
@@ -161,6 +178,7 @@ class Point:
     `counts` the counters, `reason` why the status is not `"ok"`, `notes` what a reader should know. `weights` is a hash
     of the model's, `inputs` one of what it was asked ("" unknown), `outputs` a sample of its answers by name.
     `operators` tell how often a call calls each operator, `counted_by` what has counted a counter.
+    `telemetry` is what meters told while the case was called over and over, None where none could be read.
     """
 
     axes: Mapping[str, int]
@@ -178,6 +196,7 @@ class Point:
     outputs: Mapping[str, OutputSample] = field(default_factory=dict)
     operators: Mapping[str, int] = field(default_factory=dict)
     counted_by: Mapping[str, str] = field(default_factory=dict)
+    telemetry: Telemetry | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         return f"<Point {self.case.key}{'' if self.ok else f': {self.status}'}>"
@@ -205,8 +224,18 @@ class Point:
 
     @property
     def energy(self) -> Energy:
-        """Energy in joules: `.per_sample`."""
+        """Energy: `.per_sample` in joules, `.samples_per_joule`."""
         return Energy(self)
+
+    @property
+    def power(self) -> Power:
+        """Power in watts: `.mean`, `.idle`."""
+        return Power(self)
+
+    @property
+    def gpu(self) -> Gpu:
+        """The GPU in the soak: `.utilisation`, `.clock`, `.throttled`."""
+        return Gpu(self)
 
     @property
     def compute(self) -> Compute:

@@ -33,6 +33,9 @@ UNITS: dict[str, tuple[str, float]] = {
     "mJ": ("J", 1e-3),
     "J": ("J", 1.0),
     "W": ("W", 1.0),
+    "/J": ("1/J", 1.0),
+    "MHz": ("Hz", 1e6),
+    "GHz": ("Hz", 1e9),
     "/s": ("1/s", 1.0),
     "k/s": ("1/s", 1e3),
     "FLOP/s": ("FLOP/s", 1.0),
@@ -48,9 +51,23 @@ _WRITTEN: dict[str, tuple[tuple[str, float], ...]] = {
     "B": (("GiB", GiB), ("MiB", MiB), ("KiB", KiB), ("B", 1.0)),
     "J": (("J", 1.0), ("mJ", 1e-3), ("µJ", 1e-6)),
     "W": (("W", 1.0), ("mW", 1e-3)),
+    "Hz": (("GHz", 1e9), ("MHz", 1e6), ("kHz", 1e3), ("Hz", 1.0)),
     "1/s": (("/s", 1.0),),
+    "1/J": (("/J", 1.0),),
     "FLOP/s": (("TFLOP/s", 1e12), ("GFLOP/s", 1e9), ("MFLOP/s", 1e6), ("FLOP/s", 1.0)),
     "": (("", 1.0),),
+}
+
+# What a text that is no quantity might have been.
+_EXAMPLES = {
+    "s": "20 ms",
+    "B": "2 GiB",
+    "J": "3 mJ",
+    "W": "250 W",
+    "Hz": "1.5 GHz",
+    "1/s": "300/s",
+    "1/J": "40/J",
+    "FLOP/s": "50 GFLOP/s",
 }
 
 _QUANTITY = re.compile(
@@ -61,7 +78,8 @@ _QUANTITY = re.compile(
 def parse_quantity(value: str | float, dimension: str) -> float:
     """The SI value of `"20 ms"`, `"300/s"`, `"2 GiB"`, `"5%"` or of a plain number (already SI).
 
-    `dimension` is the SI unit the value must have: `"s"`, `"B"`, `"J"`, `"W"`, `"1/s"`, `"FLOP/s"` or `""`.
+    `dimension` is the SI unit the value must have: `"s"`, `"B"`, `"J"`, `"W"`, `"Hz"`, `"1/s"`, `"1/J"`, `"FLOP/s"` or
+    `""`.
     Raises UsageError when the text is no quantity or has another dimension.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
@@ -123,6 +141,4 @@ def _finite(number: float, written: object, dimension: str) -> float:
 
 
 def _example(dimension: str) -> str:
-    return {"s": "20 ms", "B": "2 GiB", "J": "3 mJ", "W": "250 W", "1/s": "300/s", "FLOP/s": "50 GFLOP/s"}.get(
-        dimension, "5%"
-    )
+    return _EXAMPLES.get(dimension, "5%")

@@ -57,6 +57,21 @@ def time_pipelined(call: Call, wait: Call, calls: int) -> int:
         return perf_counter_ns() - start
 
 
+def time_chunks(call: Call, wait: Call, calls: int, chunk: int) -> tuple[int, ...]:
+    """When the first of `calls` calls began, and when each `chunk` of them was done, in nanoseconds of the clock.
+
+    Garbage is collected as ever: this is how a model is served, and it may go on for long.
+    """
+    wait()
+    marks = [perf_counter_ns()]
+    for done in range(0, calls, chunk):
+        for _ in range(min(chunk, calls - done)):
+            call()
+        wait()
+        marks.append(perf_counter_ns())
+    return tuple(marks)
+
+
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
     collecting = gc.isenabled()

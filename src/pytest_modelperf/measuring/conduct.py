@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from ..domain.axes import Case
 from ..domain.counting import Counted
 from ..domain.results import Status, Timing, Warmup
+from ..domain.telemetry import Recording
 from ..errors import PeerLost
 from .bench import Bench
 from .orders import Count, Prepare, Prepared
 from .peer import Lost
 from .schedule import BLOCK_SECONDS, schedule
+from .soak import Soaker
 from .state import NoObserver, Observer
 from .turns import Contender, take_turns
 from .yardstick import Yardstick
@@ -32,7 +34,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was found of one case on the bench of that number. `timing` is None when there was nothing to time."""
+    """What was found of one case on the bench of that number.
+
+    `timing` is None when there was nothing to time, `recording` when no meters were to be read.
+    """
 
     bench: int
     case: Case
@@ -40,6 +45,7 @@ class Measured:
     prepared: Prepared
     timing: Timing | None = None
     counted: Counted = field(default_factory=Counted)
+    recording: Recording | None = None
 
 
 class CaseLost(PeerLost):
@@ -64,6 +70,7 @@ class Conductor:
     cases to measure (None: all). `seed` makes the order of turns repeatable. `observer` looks at the machine, and
     `watch` is told how far it is, only while nothing is timed. `runtime` is the name of what executes the model.
     `counts`: what calls do is counted when all is timed; `last`: nothing is timed in these processes after that.
+    `soaker` reads meters while the cases of the first `soaked` benches are called in a loop, before that (None: nobody).
     """
 
     def __init__(
@@ -80,9 +87,12 @@ class Conductor:
         runtime: str = "",
         counts: bool = True,
         last: bool = False,
+        soaker: Soaker | None = None,
+        soaked: int = 0,
     ) -> None:
         self._benches, self._seconds, self._watch, self._runtime = benches, seconds, watch, runtime
         self._counts, self._last = counts, last
+        self._soaker, self._soaked = soaker, soaked
         self._rng = random.Random(seed)
         self._yardsticks, self._unfit, self._only = yardsticks, dict(unfit or {}), only
         self._observer = observer or NoObserver()
@@ -90,6 +100,7 @@ class Conductor:
         self._contenders: dict[_Place, Contender] = {}
         self._rulers: dict[str, dict[Yardstick, Contender]] = {}
         self._counted: dict[_Place, Counted] = {}
+        self._recorded: dict[_Place, Recording] = {}
 
     def run(self) -> tuple[Measured, ...]:
         """Measure. Raises CaseLost when a process that holds a model is gone."""
@@ -105,6 +116,9 @@ class Conductor:
             raise self._blame(lost) from lost
         finally:
             self._observer.end()
+        # Before anything is counted: what counts may leave a process slower than it was.
+        for number, bench in enumerate(self._benches[: self._soaked]):
+            self._soak(number, bench)
         for number, bench in enumerate(self._benches if self._counts else ()):
             self._count(number, bench)
         return self.results()
@@ -156,11 +170,7 @@ class Conductor:
 
     def _count(self, number: int, bench: Bench) -> None:
         """Have what calls do counted, of the cases that were timed."""
-        timed = {
-            index: self._prepared[number, case.key].call_seconds
-            for index, case in enumerate(_cases(bench))
-            if (contender := self._contenders.get((number, case.key))) is not None and contender.failure is None
-        }
+        timed = self._timed(number, bench)
         if not timed:
             return
         self._watch(Progress("counting operators"))
@@ -171,6 +181,25 @@ class Conductor:
             bench.pause()
         for index, counted in zip(timed, tallied.cases, strict=True):
             self._counted[number, _cases(bench)[index].key] = counted
+
+    def _soak(self, number: int, bench: Bench) -> None:
+        """Have the meters read of the cases that were timed."""
+        for index, call_seconds in self._timed(number, bench).items() if self._soaker is not None else ():
+            assert self._soaker is not None
+            case = _cases(bench)[index]
+            self._watch(Progress(f"reading meters of {case.key}"))
+            try:
+                self._recorded[number, case.key] = self._soaker.soak(bench, index, call_seconds)
+            except Lost as lost:
+                raise CaseLost(lost, case, "reading meters of", self._runtime) from lost
+
+    def _timed(self, number: int, bench: Bench) -> dict[int, float]:
+        """The cases of a bench that were timed, by their numbers, with the seconds that a call takes."""
+        return {
+            index: self._prepared[number, case.key].call_seconds
+            for index, case in enumerate(_cases(bench))
+            if (contender := self._contenders.get((number, case.key))) is not None and contender.failure is None
+        }
 
     def _call_seconds(self, case: Case) -> float:
         """Of the slowest bench that has the case: two sides of a comparison are to have equal rounds."""
@@ -233,10 +262,9 @@ class Conductor:
             return Measured(number, case, samples_per_call, Prepared(status, contender.failure.error))
         if contender is None or not contender.blocks:
             return Measured(number, case, samples_per_call, Prepared("failed", "interrupted before its first round"))
-        timing = self._timing(case, contender, prepared.warmup)
-        return Measured(
-            number, case, samples_per_call, prepared, timing, self._counted.get((number, case.key), Counted())
-        )
+        timing, place = self._timing(case, contender, prepared.warmup), (number, case.key)
+        counted = self._counted.get(place, Counted())
+        return Measured(number, case, samples_per_call, prepared, timing, counted, self._recorded.get(place))
 
     def _timing(self, case: Case, contender: Contender, warmup: Warmup) -> Timing:
         turns = sorted(contender.blocks)

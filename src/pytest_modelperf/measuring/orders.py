@@ -160,6 +160,24 @@ class Tallied(Message, frozen=True):
     cases: tuple[Counted, ...]
 
 
+class Soak(Message, frozen=True):
+    """Call a case `calls` times, `chunk` calls in a row before the device is waited for; meters are read meanwhile."""
+
+    case: int
+    calls: int
+    chunk: int
+
+
+class Soaked(Message, frozen=True):
+    """When the first call began, and when each chunk was done, in nanoseconds of the clock that all processes share.
+
+    `error` is what a call raised, "" for nothing.
+    """
+
+    marks_ns: tuple[int, ...] = ()
+    error: str = ""
+
+
 class Release(Message, frozen=True):
     """Close the model and give its memory back."""
 

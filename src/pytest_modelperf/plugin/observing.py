@@ -7,8 +7,8 @@ from functools import partial
 
 from ..domain.device import Device
 from ..measuring.counters import Counters
-from ..measuring.nvml import throttling
 from ..measuring.state import Observer
+from ..profiling.meters.nvml import throttling
 from ..runtimes import cuda_driver
 
 

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -13,6 +14,9 @@ _VERSION = Path("/proc/driver/nvidia/version")
 _SUCCESS = 0
 _NAME_BYTES = 256
 _BUS_ID_BYTES = 16
+_UUID_BYTES = 16
+# Behind these digits of a UUID stands a hyphen.
+_UUID_PARTS = (0, 8, 12, 16, 20, 32)
 
 
 @functools.cache
@@ -40,6 +44,22 @@ def bus_id(index: int) -> str:
     if not found or driver.cuDeviceGetPCIBusId(text, _BUS_ID_BYTES, device) != _SUCCESS:
         return ""
     return text.value.decode()
+
+
+def uuid(index: int) -> str:
+    """The UUID of the CUDA device of that number, `"GPU-8c54f1f6-…"`; "" where there is none.
+
+    Of a slice of a divided GPU (MIG) it is the slice's own.
+    """
+    if index >= len(names()):
+        return ""
+    driver, device, found = ctypes.CDLL(_LIBRARY), ctypes.c_int(), ctypes.create_string_buffer(_UUID_BYTES)
+    # The first version tells the UUID of the whole card.
+    ask = getattr(driver, "cuDeviceGetUuid_v2", None) or driver.cuDeviceGetUuid
+    if driver.cuDeviceGet(ctypes.byref(device), index) != _SUCCESS or ask(found, device) != _SUCCESS:
+        return ""
+    digits = found.raw.hex()
+    return "GPU-" + "-".join(digits[begin:end] for begin, end in pairwise(_UUID_PARTS))
 
 
 def version() -> str:

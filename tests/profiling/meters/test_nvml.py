@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_modelperf.measuring.nvml import throttling
+from pytest_modelperf.profiling.meters.nvml import throttling
 
 BUS = "0000:3B:00.0"
 

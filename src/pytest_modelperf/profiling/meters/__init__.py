@@ -1,0 +1,1 @@
+"""Meters: one file for each source of power, energy and clocks."""

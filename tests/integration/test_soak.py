@@ -1,0 +1,140 @@
+"""The option `--modelperf-soak`, with a meter of the user's own: energy, from its reading to a budget and the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from integration.folders import BRIEF, IMPORTS, Folder, output, said, summary
+
+# A plug that everything runs from, and that always gives 20 W; its clock is the one that all processes share.
+CONFTEST = """
+import time
+from pathlib import Path
+
+from pytest_modelperf.profiling.meters import registry
+
+# The machine's own counters may be there, or not.
+registry.builtin = lambda: []
+
+class Gauge:
+    description, units, missing = "the plug in the wall", {"volts": "V"}, {}
+
+    def joules(self):
+        return 20.0 * time.perf_counter()
+
+    def read(self):
+        return {"volts": 230.0}
+
+    def held_back(self):
+        return ["heat"]
+
+    def close(self):
+        Path(__file__).with_name("closed").touch()
+
+class Plug:
+    name = "plug"
+
+    def applies(self, device):
+        return device.kind == "cpu"
+
+    def available(self, place):
+        return "nothing is in its socket" if Path(__file__).with_name("unplugged").exists() else ""
+
+    def open(self, place):
+        return Gauge()
+
+def pytest_modelperf_meters():
+    return [Plug()]
+"""
+# Of one processor that others use a call may take long: a budget holds, or is far from it.
+TEST = """
+import time
+
+def rests(x):
+    time.sleep(0.005)
+    return x
+
+@pytest.mark.modelperf(inputs=X, sweep={"batch": [4]}, budget={"energy.per_sample": "1000 J", "power.mean": "1000 W"})
+def test_frugal(modelperf):
+    point = modelperf(rests).at(batch=4)
+    assert 0 < point.energy.per_sample < 1000
+    assert point.energy.samples_per_joule > 0
+    assert point.telemetry.series["volts"].values[0] == 230.0
+
+@pytest.mark.modelperf(inputs=X, budget={"energy.per_sample": "1 mJ"})
+def test_wasteful(modelperf):
+    modelperf(rests)
+"""
+SHORT = "--modelperf-soak=0.2"
+
+
+@pytest.fixture(scope="module")
+def project(new_folder: Callable[[], Folder]) -> Folder:
+    folder = new_folder()
+    folder.ini("modelperf_soak = 2")
+    folder.write("conftest.py", CONFTEST)
+    folder.write("test_a.py", TEST, IMPORTS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def soaked(project: Folder) -> pytest.RunResult:
+    return project.run(BRIEF, SHORT, "--modelperf-report=json:perf.json")
+
+
+def points(folder: Folder) -> list[dict[str, Any]]:
+    report = json.loads((folder.path / "perf.json").read_text())
+    return [point for result in report["results"] for point in result["sweep"]["points"]]
+
+
+def test_energy_reaches_a_budget(soaked: pytest.RunResult) -> None:
+    soaked.assert_outcomes(passed=1, failed=1)
+    assert "energy.per_sample" in said(soaked, "test_wasteful")
+    assert "over budget: batch=1: energy.per_sample is " in summary(soaked)
+
+
+def test_it_stands_in_the_table_and_below(soaked: pytest.RunResult) -> None:
+    text = summary(soaked)
+    assert " energy " in text
+    assert "(plug: the plug in the wall; idle " in text
+    assert "W samples/J" in text
+    assert "batch=4: ran slower than it can for " in text
+
+
+def test_the_report_holds_the_curves(project: Folder, soaked: pytest.RunResult) -> None:
+    first, second = points(project)
+    assert first["figures"]["energy.per_sample"][3] == "J"
+    # In four samples a call, whatever else the machine does in between.
+    assert first["figures"]["power.mean"][0] == pytest.approx(20.0, rel=0.2)
+    telemetry = second["telemetry"]
+    assert telemetry["meter"] == "plug: the plug in the wall"
+    assert {name: curve["unit"] for name, curve in telemetry["series"].items()} == {
+        "volts": "V",
+        "energy": "J",
+        "power": "W",
+        "held_back.heat": "",
+    }
+    assert telemetry["calls"] > 0
+    assert (project.path / "closed").exists()
+
+
+def test_without_a_soak_and_without_a_meter_there_are_reasons(project: Folder) -> None:
+    result = project.run(BRIEF, "--modelperf-soak=0", "-k", "wasteful")
+    assert "energy.per_sample was not measured: " in summary(result)
+    assert "no soak was made: --modelperf-soak=0" in summary(result)
+    (project.path / "unplugged").touch()
+    project.ini("modelperf_soak = 0.2")
+    result = project.run(BRIEF, "-k", "wasteful", "--modelperf-isolate=no", "--modelperf-report=json:perf.json")
+    assert "plug: nothing is in its socket" in summary(result)
+    (point,) = points(project)
+    assert point["telemetry"] is None
+    assert point["unavailable"]["power.mean"] == "plug: nothing is in its socket"
+
+
+def test_what_is_no_time_is_a_usage_error(folder: Folder) -> None:
+    result = folder.run("--modelperf-soak=long")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--modelperf-soak: 'long' is no quantity" in output(result)
