@@ -127,7 +127,7 @@ def test_what_is_made_for_one_shape_is_held_to_it(run: Run) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("a-little", "too little faster: a suggestion is at least 1.05 times as fast"),
+        ("a-little", "too little faster"),
         ("batch-1", "output '0' has the shape (1, 4) at batch=3, where the original's has (3, 4)"),
         ("wrong", "output '0' is wrong: it is off by "),
         ("raises", "the operator `fold` is not supported"),
@@ -137,7 +137,7 @@ def test_what_is_made_for_one_shape_is_held_to_it(run: Run) -> None:
 )
 def test_everything_else_is_rejected_with_its_reason(run: Run, name: str, reason: str) -> None:
     assert run.rejected[name].startswith(reason)
-    assert f"{name} " in summary(run.result)
+    assert re.search(rf"{name}:? ", summary(run.result))
 
 
 def test_one_that_hangs_is_killed_and_there_is_no_time_for_the_others(folder: Folder) -> None:

@@ -35,6 +35,13 @@ class Gain:
         """Whether more rounds would not make a suggestion of it."""
         return self.overall.high < LEAST_GAIN
 
+    @property
+    def shortcoming(self) -> str:
+        """Why one that does not suffice is no suggestion."""
+        if self.overall <= 1.0:
+            return "not faster"
+        return "too little faster" if self.is_hopeless else "not faster beyond doubt"
+
     def loses_to(self, other: Gain | None) -> bool:
         """Whether the other is faster beyond doubt."""
         return other is not None and self.overall.high < other.overall.low

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 NAME = "modelperf"
 LINE = (
-    "modelperf(inputs, sweep, runtime, devices, budget, tolerance, allow_failed, seconds): measure a model with the "
-    "fixture modelperf; the test runs with --modelperf"
+    "modelperf(inputs, sweep, runtime, devices, budget, tolerance, allow_failed, seconds, converters, parity, "
+    "quality, goal): measure a model with the fixture modelperf; the test runs with --modelperf"
 )
 
 

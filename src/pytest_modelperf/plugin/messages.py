@@ -73,8 +73,8 @@ class Terms(Message, frozen=True):
     """What a test asks of its sweep, the fixture's overrides included.
 
     `devices` are to be tried in this order; `runtime` is the name of the one that executes the model. `converters` are
-    the names of those to try, AUTO for all; `goal` is what their variants are sorted by; `convertible`: some take such a
-    model.
+    the names of those to try, AUTO for all; `goal` is what their variants are sorted by; `convertible`: there are some
+    that take such a model.
     """
 
     devices: tuple[str, ...]

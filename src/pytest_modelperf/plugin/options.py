@@ -222,8 +222,8 @@ class Settings:
     fraction.
 
     `against` names the commit to compare with, "" for stored baselines. `profile` names the sources of profiles that
-    the user asks for (() for all that there are, None: nobody asks), `traces` is the folder for their timelines, and for
-    what is left of conversions. `convert` names the converters to try, AUTO for all, none for none.
+    the user asks for (() for all that there are, None: nobody asks), `traces` is the folder for their timelines, and
+    for what is left of conversions. `convert` names the converters to try, AUTO for all, none for none.
     """
 
     devices: tuple[Device, ...]
@@ -254,7 +254,12 @@ class Settings:
 
     def accepts(self, nodeid: str) -> bool:
         """Whether a slowdown of this test is meant."""
-        return any(nodeid == pattern or fnmatchcase(nodeid, pattern) for pattern in self.accept)
+        return any(is_meant(nodeid, pattern) for pattern in self.accept)
+
+
+def is_meant(nodeid: str, pattern: str) -> bool:
+    """Whether the id of a test is what `--modelperf-accept` names."""
+    return nodeid == pattern or fnmatchcase(nodeid, pattern)
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -374,7 +379,8 @@ def _argument(option: Option) -> dict[str, Any]:
 def _value(config: pytest.Config, ini: str) -> Any:
     """What the command line says, else the ini file, else the default. Raises pytest.UsageError for an empty text."""
     option, given = _row(ini), getattr(config.option, ini, None)
-    if isinstance(given, str) and not given.strip():
+    texts = given if isinstance(given, list) else [given] if isinstance(given, str) else []
+    if not all(text.strip() for text in texts):
         # A CI's variable that is not set: neither the rootdir for baselines nor the machine's own name is meant.
         raise pytest.UsageError(f"{option.flag} is empty; write {option.flag}={option.metavar}, or leave it out")
     if given is None:

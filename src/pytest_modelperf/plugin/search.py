@@ -13,7 +13,7 @@ from ..domain.axes import Case
 from ..domain.results import Point
 from ..domain.variant import Candidate, Rejected, Suggestion, Suggestions, Variant
 from ..errors import NotMeasured, PeerLost
-from ..judging.gain import LEAST_GAIN, Gain, gain, sorted_by_goal
+from ..judging.gain import Gain, gain, sorted_by_goal
 from ..measuring.bench import Bench
 from ..measuring.conduct import CaseLost, Conductor, Progress
 from ..measuring.limits import Limits, resident_bytes
@@ -26,7 +26,8 @@ from .remote import BodyLeft, RemoteBench, RunnerBroken
 from .workshop import Workplace, Workshop
 
 # Seconds of measuring for a case on either side: at first, when most of what cannot win is told apart, and for what
-# still can. The ratio of two processes in turn is known to about 0.5% after 0.4 s each (docs/measurements/repeatability.md).
+# still can. The ratio of two processes in turn is known to about 0.5% after 0.4 s each
+# (docs/measurements/repeatability.md).
 FIRST_SECONDS = 0.2
 SECONDS = 0.6
 # Of the time for all converters one may take this share: a hang must leave some to the others.
@@ -127,7 +128,7 @@ class Search:
             self._reject(candidate, bench.opened.device, variant, place)
             return
         try:
-            self._compare(candidate, variant, original, bench, place)
+            self._compare(candidate, variant, original, bench, place, until)
         except NotMeasured as error:
             self._reject(candidate, bench.opened.device, str(error), place)
         bench.release()
@@ -137,21 +138,25 @@ class Search:
         assert isinstance(peer, Peer)
         held = resident_bytes(peer.pid)
         seconds = max(min(self._seconds * SHARE, until - time.monotonic()), min(LEAST_SECONDS, self._seconds / 2))
-        return Limits(seconds, held + round(available_bytes() * MEMORY_SHARE), _LONGER)
+        return Limits(round(seconds, 1), held + round(available_bytes() * MEMORY_SHARE), _LONGER)
 
     def _compare(
-        self, candidate: Candidate, variant: Variant, original: RemoteBench, bench: RemoteBench, place: Workplace
+        self,
+        candidate: Candidate,
+        variant: Variant,
+        original: RemoteBench,
+        bench: RemoteBench,
+        place: Workplace,
+        until: float,
     ) -> None:
-        """Measure both in turn: a short look first, a longer one at what can still win."""
+        """Measure both in turn: a short look first, a longer one at what can still win while there is time."""
         points, found = self._look(variant, original, bench, min(FIRST_SECONDS, self._terms.seconds))
-        if not found.is_hopeless and not found.loses_to(self._best):
+        if not found.is_hopeless and not found.loses_to(self._best) and time.monotonic() < until:
             points, found = self._look(variant, original, bench, min(SECONDS, self._terms.seconds))
         if found.suffices:
             self._suggest(variant, points, found)
-            return
-        least = f"a suggestion is at least {LEAST_GAIN:g} times as fast"
-        reason = "not faster" if found.overall <= 1.0 else "too little faster" if found.is_hopeless else "uncertain"
-        self._reject(candidate, variant.device, f"{reason}: {least}", place, found)
+        else:
+            self._reject(candidate, variant.device, found.shortcoming, place, found)
 
     def _look(
         self, variant: Variant, original: RemoteBench, bench: RemoteBench, seconds: float

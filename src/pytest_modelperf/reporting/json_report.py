@@ -56,7 +56,19 @@ and of the nouns below it:
       "places": [{"kind": "read", "calls": 3, "file": "net.py", "line": 41, "code": "return x * float(x[0])"}, …]
     }}, "profiles_then": {…},                                               of the commit that was compared with
     "advice": [{"rule": "casts", "case": "cpu batch=8", "evidence": …, "expected": "at most 2.1 ms of 6.3 ms",
-                "do": …, "gain": 0.33}, …], "advised": false                 whether the user asked for profiles
+                "do": …, "gain": 0.33}, …], "advised": false,                whether the user asked for profiles
+    "convertible": true, "suggestions": {                                    null where no converter was asked for
+      "goal": "latency", "seconds": 84.1, "closest": "", "untried": [names], "notes": […],
+      "suggestions": [{"speedup": [2.11, 2.08, 2.14, ""], "speedups": {"cpu batch=8": [estimate, low, high, ""]},
+                       "pareto": true, "slower": [cases], "command": …, "points": [as those of the sweep],
+                       "variant": {"name": …, "what": …, "device": …, "steps": […], "precision": "bfloat16",
+                                   "description": …, "build_seconds": 3.1, "load_seconds": 0.2,
+                                   "fixed": {"batch": 1} | null, "counts": {…}, "notes": […],
+                                   "quality": {"original": …, "variant": …, "drop": …} | null,
+                                   "parity": [{"output": "logits", "dtype": "float32", "largest": 0.01, "mean": 0.001,
+                                               "relative": 0.013 | null, "cosine": 0.999 | null, "top1": 1.0 | null,
+                                               "error": 0.013, "limit": 0.15}]}}],
+      "rejected": [{"name": …, "device": …, "reason": …, "folder": …, "speedup": [1.02, 1.01, 1.03, ""] | null}]} | null
   }]
 }
 ```

@@ -12,7 +12,7 @@ from ..domain.units import scale_of, significant
 from ..domain.variant import Rejected, Suggestion, Suggestions
 from .lines import Line
 from .tables import MISSING, Column, Form, aligned, narrowed
-from .words import duration, labels, listed, plain, plural
+from .words import duration, grouped, labels, listed, plain, plural
 
 CONVERT = "pytest --modelperf --modelperf-convert=auto"
 ORIGINAL = "original"
@@ -102,18 +102,19 @@ def _about(suggestion: Suggestion, names: dict[str, str]) -> Iterator[Line]:
 
 
 def _rejected(rejected: Sequence[Rejected]) -> Iterator[Line]:
-    if not rejected:
-        return
-    yield "tried and rejected:", "bold"
     several = len({one.device for one in rejected}) > 1
-    names = [plain(f"{one.name} on {one.device}" if several else one.name) for one in rejected]
-    room = max(map(len, names))
-    for name, one in zip(names, rejected, strict=True):
-        times = f" ({_times(one.speedup)} times as fast)" if one.speedup is not None else ""
-        yield f"  {name:<{room}}  {plain(one.reason)}{times}", "" if one.folder else "dim"
-    folders = [one.folder for one in rejected if one.folder]
-    if folders:
-        yield f"logs, and scripts that try one alone: {folders[0].rpartition('/')[0]}/*", "dim"
+    rows = [(plain(f"{one.name} on {one.device}" if several else one.name), one) for one in rejected]
+    tried = [(name, one) for name, one in rows if one.folder]
+    if tried:
+        yield "tried and rejected:", "bold"
+    room = max((len(name) for name, _ in tried), default=0)
+    for name, one in tried:
+        times = f": {_times(one.speedup)} times as fast" if one.speedup is not None else ""
+        yield f"  {name:<{room}}  {plain(one.reason)}{times}", ""
+    if tried:
+        yield f"logs, and scripts that try one alone: {tried[0][1].folder.rpartition('/')[0]}/*", "dim"
+    for reason, names in grouped((name, one.reason) for name, one in rows if not one.folder).items():
+        yield f"not tried: {', '.join(names)}: {reason}", "dim"
 
 
 def _times(speedup: Estimate | None) -> str:
