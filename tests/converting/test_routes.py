@@ -39,7 +39,7 @@ class Fake:
 
 
 def subject(model: Any = "model") -> Subject:
-    def draw(axes: Mapping[str, int]) -> Any:
+    def draw(axes: Mapping[str, int], number: int = 0) -> Any:
         return {}
 
     return Subject(model, "a", Device("cpu"), {}, [{}], draw)

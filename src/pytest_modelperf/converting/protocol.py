@@ -69,14 +69,27 @@ class Converter(Protocol):
     takes for a model like ResNet-50, by which the order is settled: the most promising in the least time first.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
+
     # For people: "bfloat16 weights and activations".
-    what: str
-    takes: str
-    gives: str
-    precision: str
-    is_bridge: bool
-    seconds: float
+    @property
+    def what(self) -> str: ...
+
+    @property
+    def takes(self) -> str: ...
+
+    @property
+    def gives(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def is_bridge(self) -> bool: ...
+
+    @property
+    def seconds(self) -> float: ...
 
     def refuses(self, subject: Subject) -> str:
         """Why it does not apply to this model on this device, or what is to be installed; "" where it can be tried.

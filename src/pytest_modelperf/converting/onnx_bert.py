@@ -1,0 +1,81 @@
+"""onnxruntime's optimiser for transformers of BERT's kind, from an export that lets it fuse.
+
+It fuses attention only where it finds the nodes that eager attention and the exporter that traces leave behind; of what
+another export gives it fuses less, or nothing, and says nothing of it. So this exports for itself, and counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..domain.spec import RuntimeChoice
+from ..errors import ConversionError
+from . import torch_models
+from .libraries import lacks
+from .onnx_from_torch import export_trace
+from .protocol import ONNX, TORCH, Converted, Subject
+from .torch_flat import flattened
+
+_EAGER = "eager"
+# Its optimiser reads head and hidden sizes from the graph where they are 0.
+_FROM_GRAPH = 0
+# What it fuses of whole blocks; GELU and layer norm alone do not make another model of it.
+_ATTENTION = ("Attention", "MultiHeadAttention", "PackedAttention", "GroupQueryAttention")
+
+
+@dataclass(frozen=True)
+class OnnxBert:
+    """Attention, layer norm and GELU as single operators of onnxruntime."""
+
+    name: str = "onnxruntime-bert"
+    what: str = "ONNX Runtime, attention and layer norm fused by its optimiser for transformers"
+    seconds: float = 8.0
+
+    takes, gives = TORCH, ONNX
+    precision = "float32"
+    is_bridge = False
+
+    def refuses(self, subject: Subject) -> str:
+        missing = lacks("torch", "onnx", "onnxruntime")
+        if missing or subject.model is None:
+            return missing
+        return "" if hasattr(subject.model, "set_attn_implementation") else "it is no transformer of transformers"
+
+    def convert(self, subject: Subject, folder: Path) -> Converted:
+        with eager(subject.model):
+            flat = flattened(subject, torch_models.ready(subject))
+            export_trace(subject, flat, folder / "exported.onnx")
+        optimised, fused = optimise(folder / "exported.onnx", subject.model.config)
+        path = folder / "model.onnx"
+        optimised.save_model_to_file(str(path))
+        (folder / "exported.onnx").unlink()
+        return Converted(path, RuntimeChoice("onnxruntime"), settled=flat.settled, counts=fused)
+
+
+def optimise(path: Path, config: Any) -> tuple[Any, dict[str, float]]:
+    """The optimised model, and how many operators of each kind were fused. Raises ConversionError where none was."""
+    from onnxruntime.transformers import optimizer  # type: ignore[import-untyped]
+
+    heads = int(getattr(config, "num_attention_heads", _FROM_GRAPH) or _FROM_GRAPH)
+    hidden = int(getattr(config, "hidden_size", _FROM_GRAPH) or _FROM_GRAPH)
+    model = optimizer.optimize_model(str(path), model_type="bert", num_heads=heads, hidden_size=hidden, opt_level=0)
+    fused = {kind: float(number) for kind, number in model.get_fused_operator_statistics().items() if number}
+    if not any(fused.get(kind) for kind in _ATTENTION):
+        others = ", ".join(f"{kind} {number:.0f}" for kind, number in fused.items()) or "nothing"
+        raise ConversionError(f"no attention was fused (fused: {others}): its blocks are not of the kind that is known")
+    return model, {f"{kind} fused": number for kind, number in fused.items()}
+
+
+@contextmanager
+def eager(module: Any) -> Iterator[None]:
+    """The module with attention in plain operators, which can be found in a graph."""
+    before = module.config._attn_implementation
+    module.set_attn_implementation(_EAGER)
+    try:
+        yield
+    finally:
+        module.set_attn_implementation(before)

@@ -1,0 +1,143 @@
+"""ONNX models executed by onnxruntime: as they are, at another level of its optimiser, made simpler, in half precision,
+or quantized."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..domain.spec import RuntimeChoice
+from ..errors import ConversionError
+from . import onnx_files
+from .libraries import lacks
+from .protocol import ONNX, Converted, Subject
+
+_RUNTIME = "onnxruntime"
+_FILE = "model.onnx"
+# What onnxruntime multiplies in 8 bits. Convolutions are left out: their activations are better quantized beforehand
+# (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
+_QUANTIZED = ("MatMul", "Gemm", "LSTM", "Attention", "EmbedLayerNormalization")
+
+
+@dataclass(frozen=True)
+class OnnxSetting:
+    """The model as it is, in onnxruntime with these options."""
+
+    name: str
+    what: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    seconds: float = 1.0
+
+    takes = gives = ONNX
+    precision = "float32"
+    is_bridge = False
+
+    def refuses(self, subject: Subject) -> str:
+        if subject.model is not None and not self.options:
+            return "it is an ONNX model, which onnxruntime executes as it is"
+        return lacks("onnx", _RUNTIME)
+
+    def convert(self, subject: Subject, folder: Path) -> Converted:
+        return Converted(onnx_files.as_file(subject, folder), RuntimeChoice(_RUNTIME, self.options))
+
+
+@dataclass(frozen=True)
+class OnnxSlim:
+    """The model made simpler by onnxslim, which folds what onnxruntime leaves."""
+
+    name: str = "onnxslim"
+    what: str = "ONNX Runtime, the graph made simpler by onnxslim"
+    seconds: float = 5.0
+
+    takes = gives = ONNX
+    precision = "float32"
+    is_bridge = False
+
+    def refuses(self, subject: Subject) -> str:
+        return lacks("onnx", _RUNTIME, "onnxslim")
+
+    def convert(self, subject: Subject, folder: Path) -> Converted:
+        import onnxslim
+
+        before = onnx_files.load(subject)
+        nodes = len(before.graph.node)
+        after = onnxslim.slim(before)
+        counts = {"nodes before": float(nodes), "nodes": float(len(after.graph.node))}
+        if counts["nodes"] >= counts["nodes before"]:
+            raise ConversionError(f"onnxslim leaves its {nodes} nodes as they are")
+        return Converted(onnx_files.save(after, folder / _FILE), RuntimeChoice(_RUNTIME), counts=counts)
+
+
+@dataclass(frozen=True)
+class OnnxHalf:
+    """Weights and operators in float16; inputs and outputs as they were."""
+
+    name: str = "onnxruntime-fp16"
+    what: str = "ONNX Runtime, float16 weights and operators"
+    seconds: float = 5.0
+
+    takes = gives = ONNX
+    precision = "float16"
+    is_bridge = False
+
+    def refuses(self, subject: Subject) -> str:
+        return lacks("onnx", _RUNTIME)
+
+    def convert(self, subject: Subject, folder: Path) -> Converted:
+        return Converted(onnx_files.save(halved(onnx_files.load(subject)), folder / _FILE), RuntimeChoice(_RUNTIME))
+
+
+@dataclass(frozen=True)
+class OnnxInt8:
+    """Weights in 8 bits, activations quantized as they come."""
+
+    name: str = "onnxruntime-int8"
+    what: str = "ONNX Runtime, 8-bit weights, activations quantized as they come"
+    seconds: float = 5.0
+
+    takes = gives = ONNX
+    precision = "int8"
+    is_bridge = False
+
+    def refuses(self, subject: Subject) -> str:
+        return lacks("onnx", _RUNTIME)
+
+    def convert(self, subject: Subject, folder: Path) -> Converted:
+        from onnxruntime import quantization  # type: ignore[import-untyped]
+
+        model = onnx_files.load(subject)
+        if not any(kind in _QUANTIZED for kind in onnx_files.kinds(model)):
+            raise ConversionError("it has no matrix product to quantize, and convolutions are not worth it")
+        # Shapes that the exporter wrote down contradict those that quantization infers of a turned matrix.
+        del model.graph.value_info[:]
+        given, path = onnx_files.save(model, folder / "given.onnx"), folder / _FILE
+        quantization.quantize_dynamic(
+            given,
+            path,
+            op_types_to_quantize=list(_QUANTIZED),
+            weight_type=quantization.QuantType.QInt8,
+            per_channel=True,
+            use_external_data_format=model.ByteSize() > onnx_files.LARGEST,
+        )
+        given.unlink()
+        return Converted(path, RuntimeChoice(_RUNTIME), counts={"operators quantized": float(_quantized(path))})
+
+
+def halved(model: Any) -> Any:
+    """The ModelProto in float16, its inputs and outputs kept.
+
+    By onnxruntime's copy of onnxconverter_common's converter: that one (1.16) leaves a model that cannot be opened
+    where an output is used inside as well.
+    """
+    from onnxruntime.transformers import float16  # type: ignore[import-untyped]
+
+    return float16.convert_float_to_float16(model, keep_io_types=True)
+
+
+def _quantized(path: Path) -> int:
+    import onnx
+
+    kinds = onnx_files.kinds(onnx.load(str(path), load_external_data=False))
+    return sum(number for kind, number in kinds.items() if "Integer" in kind or kind.startswith("QLinear"))

@@ -1,0 +1,66 @@
+"""OpenVINO in 8 bits, by NNCF's quantization with inputs that are drawn as the test draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..domain.spec import RuntimeChoice
+from ..domain.tensor import Value
+from . import torch_models
+from .libraries import lacks
+from .openvino import save
+from .protocol import OPENVINO, Converted, Subject
+
+# How many calls settle the ranges of activations: NNCF's default is 300, for real samples. Drawn ones are all alike.
+_CALLS = 16
+
+
+@dataclass(frozen=True)
+class OpenVinoInt8:
+    """Weights and activations in 8 bits, ranges settled beforehand."""
+
+    name: str = "openvino-int8"
+    what: str = "OpenVINO, 8-bit weights and activations (NNCF)"
+    seconds: float = 40.0
+
+    takes = gives = OPENVINO
+    precision = "int8"
+    is_bridge = False
+
+    def refuses(self, subject: Subject) -> str:
+        if subject.device.kind == torch_models.CUDA:
+            return f"OpenVINO has no NVIDIA GPU: not on '{subject.device}'"
+        return lacks("openvino", "nncf")
+
+    def convert(self, subject: Subject, folder: Path) -> Converted:
+        import nncf
+        import openvino
+
+        model = openvino.Core().read_model(subject.model) if isinstance(subject.model, Path) else subject.model
+        transformer = any(op.get_type_name() in ("ScaledDotProductAttention", "MVN") for op in model.get_ops())
+        quantized = nncf.quantize(
+            model,
+            nncf.Dataset(list(_calls(subject))),
+            subset_size=_CALLS,
+            model_type=nncf.ModelType.TRANSFORMER if transformer else None,
+        )
+        number = sum(op.get_type_name() == "FakeQuantize" for op in quantized.get_ops())
+        path = save(quantized, folder)
+        choice = RuntimeChoice("openvino", {"INFERENCE_PRECISION_HINT": "f32"})
+        notes = (f"ranges settled by {_CALLS} calls on inputs as the test draws them",)
+        return Converted(path, choice, counts={"quantizers": float(number)}, notes=notes)
+
+
+def _calls(subject: Subject) -> Iterator[Any]:
+    """Inputs of calls, by the model's order or names."""
+    for number in range(_CALLS):
+        yield _arrays(subject.draw(subject.cases[0], number))
+
+
+def _arrays(inputs: Mapping[str, Any] | Sequence[Any]) -> Any:
+    if isinstance(inputs, Mapping):
+        return {name: value.array for name, value in inputs.items() if isinstance(value, Value)}
+    return tuple(value.array for value in inputs if isinstance(value, Value))

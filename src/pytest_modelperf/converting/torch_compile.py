@@ -1,0 +1,59 @@
+"""torch.compile: the module compiled by inductor, for each shape by itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import torch_models
+from .libraries import lacks
+from .protocol import TORCH, Converted, Subject
+from .torch_settings import changed
+
+
+@dataclass(frozen=True)
+class TorchCompile:
+    """`torch.compile` with a mode, or with options of inductor; `dtype` as in TorchSetting."""
+
+    name: str
+    what: str
+    mode: str = ""
+    options: Mapping[str, bool] = field(default_factory=dict)
+    dtype: str = ""
+    needs_cuda: bool = False
+    seconds: float = 60.0
+
+    takes = gives = TORCH
+    is_bridge = False
+
+    @property
+    def precision(self) -> str:
+        return self.dtype or "float32"
+
+    def refuses(self, subject: Subject) -> str:
+        if lacks("torch"):
+            return lacks("torch")
+        if subject.device.kind == torch_models.CPU and not _compiler():
+            return "needs a C++ compiler: install g++, or name one in the environment variable CXX"
+        if subject.device.kind != torch_models.CPU and lacks("triton"):
+            return lacks("triton")
+        return torch_models.needs_cuda(subject) if self.needs_cuda else ""
+
+    def convert(self, subject: Subject, folder: Path) -> Converted:
+        import torch
+        import torch._dynamo
+
+        module = changed(subject, self.dtype, False) if self.dtype else torch_models.ready(subject)
+        # Past its limit torch goes on without compiling, and says so in its log alone.
+        limit = max(torch._dynamo.config.recompile_limit, len(subject.cases))
+        torch._dynamo.config.recompile_limit = limit
+        compiled = torch.compile(module, mode=self.mode or None, options=dict(self.options) or None, dynamic=False)
+        torch_models.run_all(subject, compiled)
+        return Converted(compiled, notes=("compiled for each shape by itself (dynamic=False)",))
+
+
+def _compiler() -> bool:
+    return any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++") if name)

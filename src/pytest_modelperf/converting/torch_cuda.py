@@ -1,0 +1,132 @@
+"""What speeds a module up on an NVIDIA GPU alone: TF32, CUDA graphs, TensorRT inside of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import torch_models
+from .libraries import lacks
+from .protocol import TORCH, Converted, Subject
+from .torch_settings import changed
+
+# Calls on a side stream before a graph is captured, as torch's own make_graphed_callables makes.
+_WARM = 3
+
+
+@dataclass(frozen=True)
+class CudaVariant:
+    """A variant that `make` gives of the module, on a GPU."""
+
+    name: str
+    what: str
+    precision: str
+    make: Callable[[Subject], Any]
+    libraries: tuple[str, ...] = ("torch",)
+    seconds: float = 2.0
+
+    takes = gives = TORCH
+    is_bridge = False
+
+    def refuses(self, subject: Subject) -> str:
+        return torch_models.needs_cuda(subject) or lacks(*self.libraries)
+
+    def convert(self, subject: Subject, folder: Path) -> Converted:
+        return Converted(self.make(subject))
+
+
+def tf32(subject: Subject) -> Any:
+    """The module as it is, in a process whose matrix products and convolutions may use TF32."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True
+    return torch_models.ready(subject)
+
+
+def graphs(subject: Subject) -> Any:
+    return graphed(torch_models.ready(subject))
+
+
+def half_graphs(subject: Subject) -> Any:
+    return graphed(changed(subject, "float16", True))
+
+
+def graphed(module: Any) -> Any:
+    """The module replaying a CUDA graph, one for each shape; what it answers is overwritten by the next call."""
+    import torch
+    from torch.utils._pytree import tree_flatten, tree_unflatten
+
+    class Graphed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+            self._captured: dict[Any, tuple[Any, list[Any], Any]] = {}
+
+        def forward(self, *positional: Any, **named: Any) -> Any:
+            leaves, structure = tree_flatten((positional, named))
+            key = tuple((leaf.shape, leaf.dtype) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves)
+            if key not in self._captured:
+                self._captured[key] = self._capture(leaves, structure)
+            graph, held, answer = self._captured[key]
+            for place, leaf in zip(held, leaves, strict=True):
+                if isinstance(leaf, torch.Tensor):
+                    place.copy_(leaf)
+            graph.replay()
+            return answer
+
+        def _capture(self, leaves: list[Any], structure: Any) -> tuple[Any, list[Any], Any]:
+            held = [leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+            positional, named = tree_unflatten(held, structure)
+            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(_WARM):
+                    self.module(*positional, **named)
+            torch.cuda.current_stream().wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                answer = self.module(*positional, **named)
+            return graph, held, answer
+
+    return Graphed().eval()
+
+
+def torch_tensorrt(subject: Subject) -> Any:
+    """The module with what TensorRT takes of it compiled by TensorRT, for the sizes of the sweep."""
+    import torch
+    import torch_tensorrt as library
+
+    module = torch_models.ready(subject)
+    smallest, largest = (torch_models.arguments(subject, axes) for axes in (subject.cases[0], subject.cases[-1]))
+    positional, named = library_inputs(library, smallest, largest)
+    with torch.no_grad():
+        return library.compile(module, ir="dynamo", arg_inputs=positional, kwarg_inputs=named)
+
+
+def library_inputs(
+    library: Any, smallest: tuple[tuple[Any, ...], Mapping[str, Any]], largest: tuple[Any, Mapping[str, Any]]
+) -> tuple[list[Any], dict[str, Any]]:
+    """What torch_tensorrt wants told of each input: the shapes from the smallest to the largest, the dtype."""
+
+    def described(low: Any, high: Any) -> Any:
+        if not hasattr(low, "shape"):
+            return low
+        least, most = tuple(low.shape), tuple(high.shape)
+        return library.Input(min_shape=least, opt_shape=most, max_shape=most, dtype=low.dtype)
+
+    positional = [described(*pair) for pair in zip(smallest[0], largest[0], strict=True)]
+    return positional, {name: described(value, largest[1][name]) for name, value in smallest[1].items()}
+
+
+def variants() -> list[CudaVariant]:
+    libraries = ("torch", "torch_tensorrt")
+    return [
+        # A TF32 has the mantissa of a float16.
+        CudaVariant("tf32", "TensorFloat-32 for matrix products and convolutions", "float16", tf32),
+        CudaVariant("cuda-graphs", "the calls of a shape replayed as one CUDA graph", "float32", graphs),
+        CudaVariant("cuda-graphs-fp16", "float16, channels last, replayed as one CUDA graph", "float16", half_graphs),
+        CudaVariant("torch-tensorrt", "compiled by torch_tensorrt", "float32", torch_tensorrt, libraries, 60.0),
+    ]

@@ -1,0 +1,100 @@
+"""Exports to ONNX by both exporters, and what onnxruntime and others make of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+from converting import architectures as small
+from converting import checks
+
+from pytest_modelperf import Tensor
+from pytest_modelperf.converting.onnx_from_torch import TorchToOnnx
+from pytest_modelperf.errors import ConversionError
+
+NAMED = {"features": Tensor(("batch", 64)), "doubled": True}
+# Two exports by torch.export serve all tests: each takes seconds.
+EXPORTS: dict[str, Any] = {"convolutions": (small.convolutions, small.IMAGES), "named": (small.named, NAMED)}
+
+
+@pytest.fixture(scope="module", params=EXPORTS)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    make, inputs = EXPORTS[request.param]
+    made = TorchToOnnx().convert(checks.subject(make(), inputs), tmp_path_factory.mktemp("exported"))
+    return made, {name: tensor for name, tensor in inputs.items() if isinstance(tensor, Tensor)}
+
+
+def test_the_export_answers_as_the_module_does(exported: Any) -> None:
+    made, inputs = exported
+    make, given = EXPORTS["named" if made.settled else "convolutions"]
+    expected = checks.answers(make(), type(made)(make()), given, checks.CASES)
+    checks.same(checks.answers(made.model, made, inputs, checks.CASES), expected, 1e-4)
+    assert made.settled == (("doubled",) if "doubled" in given else ())
+    assert made.notes == ()
+
+
+def test_axes_have_the_names_of_the_test(exported: Any) -> None:
+    graph = onnx.load(str(exported[0].model)).graph
+    assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+@pytest.mark.parametrize("name", ["onnxruntime-extended", "onnxruntime-fp16", "onnxruntime-int8"])
+def test_variants_of_an_onnx_model_answer_the_same(exported: Any, name: str, tmp_path: Path) -> None:
+    made, inputs = exported
+    checks.variant(name, made.model, inputs, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime-traced", "onnxruntime-bert"])
+def test_a_transformer_that_is_traced_answers_the_same(name: str, tmp_path: Path) -> None:
+    made = checks.variant(name, small.bert(), small.TOKENS, tmp_path)
+    if name == "onnxruntime-bert":
+        assert made.counts["Attention fused"] == 2
+
+
+def test_answers_without_names_and_nested_ones_survive_a_trace(tmp_path: Path) -> None:
+    checks.variant("onnxruntime-traced", small.convolutions(), small.IMAGES, tmp_path / "one")
+    assert checks.variant("onnxruntime-traced", small.named(), NAMED, tmp_path / "two").settled == ("doubled",)
+
+
+def test_attention_that_is_not_fused_is_refused_with_what_was(tmp_path: Path) -> None:
+    model = small.bert()
+    # As if it had a head size that the optimiser does not look for.
+    for layer in model.encoder.layer:
+        layer.attention.self = Strange(layer.attention.self)
+    given = checks.subject(model, small.TOKENS)
+    with pytest.raises(ConversionError, match="no attention was fused"):
+        checks.route("onnxruntime-bert", "torch").follow(given, tmp_path)
+
+
+class Strange(torch.nn.Module):
+    """Attention of no kind that is known: a mean."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, hidden: torch.Tensor, *_: Any, **__: Any) -> Any:
+        return self.inner.value(hidden).mean(1, keepdim=True).expand_as(hidden), None
+
+
+@pytest.mark.slow
+def test_onnxslim_that_finds_nothing_says_so(exported: Any, tmp_path: Path) -> None:
+    pytest.importorskip("onnxslim")
+    made, inputs = exported
+    with pytest.raises(ConversionError, match=r"leaves its \d+ nodes"):
+        checks.route("onnxslim", "onnx").follow(checks.subject(made.model, inputs), tmp_path)
+
+
+def test_inputs_that_nest_are_refused(tmp_path: Path) -> None:
+    given = checks.subject(small.named(), {"features": [Tensor(("batch", 64))]})
+    with pytest.raises(ConversionError, match="nest"):
+        TorchToOnnx().convert(given, tmp_path)
+
+
+def test_an_onnx_model_as_it_is_is_no_variant_of_itself(exported: Any) -> None:
+    made, inputs = exported
+    assert "executes as it is" in checks.refusal("onnxruntime", made.model, inputs)
+    assert checks.refusal("onnxruntime", small.named(), NAMED) == ""

@@ -1,0 +1,98 @@
+"""Variants of modules: they answer as the module does, whatever they compute in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from converting import architectures as small
+from converting import checks
+
+from pytest_modelperf import Tensor
+from pytest_modelperf.converting import torch_models
+from pytest_modelperf.domain.device import Device
+
+NAMED = {"features": Tensor(("batch", 64)), "doubled": True}
+CONVOLUTIONS = ["bf16", "fp16", "channels_last", "bf16-channels_last", "fp16-channels_last"]
+
+
+@pytest.mark.parametrize("name", [*CONVOLUTIONS, "torchscript", "torchscript-inference", "int8-dynamic"])
+def test_convolutions_answer_the_same(name: str, tmp_path: Path) -> None:
+    checks.variant(name, small.convolutions(), small.IMAGES, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["bf16", "torchscript", "torchscript-inference", "int8-dynamic"])
+def test_answers_keep_their_names_and_dtypes(name: str, tmp_path: Path) -> None:
+    made = checks.variant(name, small.named(), NAMED, tmp_path)
+    assert made.settled == (("doubled",) if name.startswith("torchscript") else ())
+
+
+@pytest.mark.parametrize("name", ["sdpa", "bf16", "torchscript-inference", "int8-dynamic"])
+def test_a_transformer_answers_the_same(name: str, tmp_path: Path) -> None:
+    checks.variant(name, small.bert(), small.TOKENS, tmp_path)
+
+
+def test_inputs_by_position_stay_where_they_are(tmp_path: Path) -> None:
+    inputs = [small.IMAGES["x"]]
+    for name in ("bf16-channels_last", "torchscript-inference"):
+        checks.variant(name, small.convolutions(), inputs, tmp_path / name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["compile", "compile-freezing", "compile-freezing-bf16"])
+def test_what_is_compiled_is_compiled_for_every_case(name: str, tmp_path: Path) -> None:
+    torch._dynamo.reset()
+    checks.variant(name, small.convolutions(), small.IMAGES, tmp_path)
+    frames = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    made = checks.variant(name, small.convolutions(), small.IMAGES, tmp_path / "again")
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    checks.answers(made.model, made, small.IMAGES, checks.CASES)
+    assert frames > 0
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("channels_last", "no convolution over images"),
+        ("sdpa", "none of transformers"),
+        ("tf32", "works on an NVIDIA GPU, not on 'cpu'"),
+        ("cuda-graphs", "works on an NVIDIA GPU"),
+        ("torch-tensorrt", "works on an NVIDIA GPU"),
+        ("compile-reduce-overhead", "works on an NVIDIA GPU"),
+    ],
+)
+def test_what_does_not_apply_is_refused(name: str, reason: str) -> None:
+    assert reason in checks.refusal(name, small.named(), NAMED)
+
+
+def test_what_is_so_already_is_refused() -> None:
+    half = small.named().to(torch.bfloat16)
+    assert "bfloat16 already" in checks.refusal("bf16", half, NAMED)
+    assert "sdpa already" in checks.refusal("sdpa", small.bert("sdpa"), small.TOKENS)
+    assert "no linear layers" in checks.refusal("int8-dynamic", torch.nn.ReLU(), NAMED)
+
+
+def test_a_missing_library_is_named_with_what_brings_it() -> None:
+    assert "needs torch_tensorrt: pip install torch_tensorrt" in checks.refusal(
+        "torch-tensorrt", small.named(), NAMED, Device("cuda")
+    )
+
+
+def test_no_compiler_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    assert "needs a C++ compiler" in checks.refusal("compile", small.named(), NAMED)
+
+
+def test_a_module_in_training_is_put_into_eval() -> None:
+    class Trained(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            assert not self.training
+            return x
+
+    given = replace(checks.subject(Trained().train(), [Tensor(("batch", 2))]))
+    assert not torch_models.ready(given).training
