@@ -18,8 +18,8 @@ import torch
 
 class Net(torch.nn.Module):
     def forward(self, x):
-        sleep(0.0001)
-        total = sum(x[0, 0].item() for _ in range(1000))
+        sleep(0.002)
+        total = sum(x[0, 0].item() for _ in range(500))
         return x.repeat(1, 1000).sort()[0] + total
 
 @pytest.mark.modelperf(inputs=X)
@@ -72,8 +72,8 @@ def runs(new_folder: Callable[[], Folder]) -> Runs:
 def test_advice_names_the_line_of_the_users_file(runs: Runs) -> None:
     found = runs.advice("test_net")["values read by Python"]
     assert found["case"] == "cpu batch=1"
-    assert "Python reads 1000 values out of tensors in each call (test_a.py:" in found["evidence"]
-    assert "`total = sum(x[0, 0].item() for _ in range(1000))`" in found["evidence"]
+    assert "Python reads 500 values out of tensors in each call (test_a.py:" in found["evidence"]
+    assert "`total = sum(x[0, 0].item() for _ in range(500))`" in found["evidence"]
     assert found["evidence"] in summary(runs.profiled)
 
 
@@ -95,8 +95,8 @@ def test_where_nothing_is_to_be_advised_who_asked_is_told(runs: Runs) -> None:
 
 
 def test_without_a_profile_the_rules_that_need_none_still_fire(runs: Runs) -> None:
-    result = runs.folder.run(BRIEF, "--modelperf-report=json:bare.json")
-    result.assert_outcomes(passed=2)
+    result = runs.folder.run(BRIEF, "--modelperf-report=json:bare.json", "-k", "test_net")
+    result.assert_outcomes(passed=1, deselected=1)
     assert list(runs.advice("test_net", "bare")) == ["small operators"]
     assert "not known without a profile" in summary(result)
     assert NONE not in summary(result)

@@ -29,6 +29,7 @@ _LAYOUTS = (
     *("aten::clone", "aten::contiguous", "aten::constant_pad_nd"),
     *("Transpose", "ReorderInput", "ReorderOutput", "Pad", "Reorder"),
 )
+_SELECTS = ("aten::select", "aten::as_strided")
 _READS = ("aten::_local_scalar_dense", "aten::item", "aten::is_nonzero")
 _PRODUCTS = ("aten::addmm", "aten::mm", "aten::mkldnn_convolution", "aten::linear")
 _FLOAT = "float"
@@ -65,7 +66,9 @@ def layouts(seen: Seen) -> Iterator[Advice]:
 
 def reads(seen: Seen) -> Iterator[Advice]:
     """Values of tensors that Python reads one by one."""
-    share, calls = seen.share(*_READS), _calls(seen, _READS[0])
+    calls = _calls(seen, _READS[0])
+    # Of a value in a matrix first its row is selected, and then it itself.
+    share = seen.share(*_READS) + sum(_part(seen, name, 2 * calls) for name in _SELECTS)
     if share >= WORTH:
         yield Advice(
             f"Python reads {_number(calls)} values out of tensors in each call{_places(seen, 'read')}",
