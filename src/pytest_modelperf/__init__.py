@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .domain.estimate import Estimate
     from .domain.report import Report, TestResult
     from .domain.results import Point, Sweep
+    from .domain.telemetry import Telemetry
     from .domain.tensor import Tensor
     from .domain.units import GiB, KiB, MiB, ms, ns, s, us
     from .domain.verdict import Verdict
@@ -49,6 +50,7 @@ __all__ = [
     "Point",
     "Report",
     "Sweep",
+    "Telemetry",
     "Tensor",
     "TestResult",
     "UsageError",
@@ -66,6 +68,7 @@ _HOMES = {
     "Estimate": "domain.estimate",
     "Point": "domain.results",
     "Sweep": "domain.results",
+    "Telemetry": "domain.telemetry",
     "Report": "domain.report",
     "TestResult": "domain.report",
     "Verdict": "domain.verdict",

@@ -12,7 +12,7 @@ from pytest_modelperf.runtimes import cuda_driver
 
 
 class Driver:
-    """cuInit, cuDeviceGetCount, cuDeviceGet, cuDeviceGetName and cuDeviceGetPCIBusId as in cuda.h."""
+    """cuInit, cuDeviceGetCount, cuDeviceGet, cuDeviceGetName, …GetPCIBusId and …GetUuid_v2 as in cuda.h."""
 
     def __init__(self, names: list[str], status: int = 0) -> None:
         self.names, self.status = names, status
@@ -36,6 +36,10 @@ class Driver:
         text.value = f"0000:{0x3B + device.value:02X}:00.0".encode()[: size - 1]
         return self.status
 
+    def cuDeviceGetUuid_v2(self, uuid: Any, device: Any) -> int:  # noqa: N802
+        uuid.raw = bytes(range(0x10 + device.value, 0x20 + device.value))
+        return self.status
+
 
 @pytest.fixture(autouse=True)
 def _asked_anew() -> Any:
@@ -52,6 +56,15 @@ def test_devices_in_the_order_of_their_numbers(monkeypatch: pytest.MonkeyPatch) 
 def test_where_a_device_sits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver(["NVIDIA H200", "NVIDIA L4"]))
     assert [cuda_driver.bus_id(index) for index in range(3)] == ["0000:3B:00.0", "0000:3C:00.0", ""]
+
+
+def test_what_a_device_is_known_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver(["NVIDIA H200", "NVIDIA L4"]))
+    assert [cuda_driver.uuid(index) for index in (0, 1, 2)] == [
+        "GPU-10111213-1415-1617-1819-1a1b1c1d1e1f",
+        "GPU-11121314-1516-1718-191a-1b1c1d1e1f20",
+        "",
+    ]
 
 
 def test_no_device_and_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
