@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from pytest_modelperf.domain.budget import Budget
 from pytest_modelperf.domain.device import Device
-from pytest_modelperf.domain.spec import RuntimeChoice, Spec, parse_seconds, parse_tolerance
+from pytest_modelperf.domain.spec import QUALITY_DROP, RuntimeChoice, Spec, parse_seconds, parse_tolerance
 from pytest_modelperf.domain.tensor import Tensor
+from pytest_modelperf.domain.variant import Permitted, QualityCheck
 from pytest_modelperf.errors import UsageError
+
+
+def accuracy(call: Callable[..., Any]) -> float:
+    return 1.0
 
 
 def test_a_marker_is_checked_and_converted() -> None:
@@ -23,6 +29,10 @@ def test_a_marker_is_checked_and_converted() -> None:
             "tolerance": "5%",
             "allow_failed": True,
             "seconds": "500 ms",
+            "converters": ["bf16", "bf16"],
+            "parity": {"rtol": 0.01},
+            "quality": accuracy,
+            "goal": "size",
         }
     )
     assert spec == Spec(
@@ -34,7 +44,22 @@ def test_a_marker_is_checked_and_converted() -> None:
         tolerance=0.05,
         allow_failed=True,
         seconds=0.5,
+        converters=("bf16",),
+        parity=Permitted(rtol=0.01),
+        quality=QualityCheck(accuracy, QUALITY_DROP),
+        goal="size",
     )
+
+
+@pytest.mark.parametrize(("written", "names"), [("auto", ("auto",)), ("bf16", ("bf16",)), ((), ()), ("none", ())])
+def test_converters_are_asked_for_by_name(written: object, names: tuple[str, ...]) -> None:
+    assert Spec().override({"converters": written}).converters == names
+
+
+def test_a_measure_of_the_user_s_own_comes_with_its_limit() -> None:
+    spec = Spec().override({"parity": (max, 0.5), "quality": (accuracy, 0.02)})
+    assert spec.parity == Permitted(error=max, limit=0.5)
+    assert spec.quality == QualityCheck(accuracy, 0.02)
 
 
 def test_the_nearest_marker_wins_and_leaves_the_rest() -> None:
@@ -50,7 +75,8 @@ def test_the_nearest_marker_wins_and_leaves_the_rest() -> None:
         (
             {"verbose": 1},
             "the marker modelperf has no argument 'verbose'; "
-            "known are: allow_failed, budget, devices, inputs, runtime, seconds, sweep, tolerance",
+            "known are: allow_failed, budget, converters, devices, goal, inputs, parity, quality, runtime, seconds, "
+            "sweep, tolerance",
         ),
         (
             {"inputs": Tensor((1,))},
@@ -75,9 +101,16 @@ def test_the_nearest_marker_wins_and_leaves_the_rest() -> None:
         ({"budget": {"latency": "1 s"}}, "budget 'latency': there is no metric 'latency'"),
         ({"tolerance": "a bit"}, "'a bit' is no quantity; write a number or a text such as '5%'"),
         ({"tolerance": -0.1}, 'tolerance -0.1 is no accepted slowdown; write 0.05 or "5%"'),
+        ({"tolerance": 5}, 'tolerance 5 is 500%; write "5%", or "500%" if it is meant'),
+        ({"tolerance": "1.5"}, 'tolerance \'1.5\' is 150%; write "1.5%", or "150%" if it is meant'),
         ({"tolerance": 10}, 'tolerance 10 is no accepted slowdown; write 0.05 or "5%"'),
         ({"seconds": 0}, "seconds 0 is no measuring time; write a number above zero"),
         ({"seconds": "3 MB"}, "'3 MB' is in B, where '20 ms' would fit"),
+        ({"converters": 3}, 'converters is 3; write names, ["bf16"], "auto" for all or () for none'),
+        ({"parity": {"rtl": 0.1}}, 'parity is {\'rtl\': 0.1}; write {"rtol": 1e-3, "atol": 1e-5}, or a function of'),
+        ({"parity": {"rtol": -0.1}}, "parity is {'rtol': -0.1}; write "),
+        ({"quality": 0.9}, "quality is 0.9; write a function that is given the model's call and returns its accuracy"),
+        ({"goal": "sped"}, "goal is 'sped'; known are: latency, memory, size, throughput"),
         ({"allow_failed": "yes"}, "allow_failed is 'yes'; write True or False"),
     ],
 )

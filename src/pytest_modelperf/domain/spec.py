@@ -156,7 +156,7 @@ def _flag(value: object) -> bool:
 def _converters(value: object) -> tuple[str, ...]:
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        raise UsageError(f'converters is {value!r}; write names, ["torch-bf16"], "{AUTO}" for all or () for none')
+        raise UsageError(f'converters is {value!r}; write names, ["bf16"], "{AUTO}" for all or () for none')
     return () if tuple(names) == ("none",) else tuple(dict.fromkeys(names))
 
 

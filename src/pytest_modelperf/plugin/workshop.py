@@ -14,6 +14,7 @@ import pytest
 
 from ..baselines.paths import baseline_path
 from .marker import own_id
+from .stash import SETTINGS
 
 # What one folder below the rootdir holds; git is told to pass over it.
 _IGNORED = "*\n"
@@ -85,6 +86,7 @@ class Workshop:
         command = [
             *(sys.executable, "-m", "pytest", self._nodeid, f"--rootdir={config.rootpath}", *ini, *plugins),
             *("--modelperf", f"--modelperf-convert={variant}", f"--modelperf-device={device}"),
+            f"--modelperf-seconds={config.stash[SETTINGS].seconds:g}",
         ]
         root = shlex.quote(str(config.rootpath))
         lines = ["#!/bin/sh", f"# Tries the variant {variant} alone.", f"cd {root} || exit", shlex.join(command), ""]

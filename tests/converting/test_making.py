@@ -1,0 +1,162 @@
+"""Making a variant of functions: what is asked of the original, and what of the variant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_modelperf import Tensor
+from pytest_modelperf.converting.making import DRAWS, Maker
+from pytest_modelperf.converting.parity import Wrong
+from pytest_modelperf.converting.protocol import CALLABLE, Converted, Subject
+from pytest_modelperf.domain.device import Device
+from pytest_modelperf.domain.variant import Permitted, QualityCheck, Variant
+from pytest_modelperf.errors import ConversionError
+from pytest_modelperf.measuring.bench import LocalBench
+from pytest_modelperf.runtimes.callable import CallableRuntime
+
+CPU = Device("cpu")
+CASES: tuple[dict[str, int], ...] = ({"batch": 3}, {"batch": 1})
+INPUTS: dict[str, Any] = {"x": Tensor(("batch", 4)), "scale": 2.0}
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Becomes:
+    """Gives this, whatever the model was."""
+
+    made: Converted
+    name: str = "other"
+    what: str = "another function"
+    takes: str = CALLABLE
+    gives: str = CALLABLE
+    precision: str = "float32"
+    is_bridge: bool = False
+    seconds: float = 1.0
+    reason: str = ""
+
+    def refuses(self, subject: Subject) -> str:
+        return self.reason
+
+    def convert(self, subject: Subject, folder: Path) -> Converted:
+        assert [axes["batch"] for axes in subject.cases] == [1, 3]
+        return self.made
+
+
+class Asked:
+    """A function that remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[Any] = []
+
+    def __call__(self, x: Any, scale: float = 2.0) -> dict[str, Any]:
+        self.given.append(x.copy())
+        return {"y": x * scale}
+
+
+def double(x: Any, scale: float = 2.0) -> dict[str, Any]:
+    return {"y": x * scale}
+
+
+def maker(model: Function, made: Converted | Function, **options: Any) -> Maker:
+    converter = Becomes(made if isinstance(made, Converted) else Converted(made))
+    return Maker(model, INPUTS, CASES, [CallableRuntime()], [converter], **options)
+
+
+def made(by: Maker, tmp_path: Path) -> tuple[LocalBench, Variant]:
+    session = CallableRuntime().open(by.model, CPU)
+    original = LocalBench(lambda: session, CPU, INPUTS, [dict(axes) for axes in CASES])
+    return by.make("other", original, CPU, tmp_path / "made")
+
+
+def test_a_variant_is_asked_what_the_original_was(tmp_path: Path) -> None:
+    model, other = Asked(), Asked()
+    bench, variant = made(maker(model, other), tmp_path)
+    # The original once more, to see whether it repeats.
+    assert len(model.given) == len(other.given) + 1 == DRAWS + len(CASES)
+    assert all(np.array_equal(*pair) for pair in zip(model.given, other.given, strict=False))
+    assert len({array.tobytes() for array in other.given}) == len(other.given)
+    assert {array.shape[0] for array in other.given} == {1, 3}
+    assert [axes["batch"] for axes in bench.opened.cases] == [3, 1]
+    (parity,) = variant.parity
+    assert (parity.output, parity.error, variant.steps, variant.fixed) == ("y", 0.0, ("other",), None)
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        (lambda x, scale: {"y": x * 2.1}, "is wrong: it is off by"),
+        (lambda x, scale: {"y": (x * scale)[:1]}, r"has the shape \(1, 4\) at batch=3"),
+        (lambda x, scale: {"z": x * scale}, "its outputs at batch=1 are z, where the original's are y"),
+        (lambda x, scale: {"y": (x * scale).astype(np.float64)}, "is float64, where the original's is float32"),
+    ],
+)
+def test_a_variant_that_answers_otherwise_is_wrong(other: Function, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(Wrong, match=reason):
+        made(maker(double, other), tmp_path)
+
+
+def test_what_a_variant_raises_comes_out(tmp_path: Path) -> None:
+    def fails(x: Any, scale: float) -> Any:
+        raise RuntimeError("no kernel")
+
+    with pytest.raises(RuntimeError, match="no kernel"):
+        made(maker(double, fails), tmp_path)
+
+
+def test_a_variant_of_one_shape_is_asked_and_measured_at_that(tmp_path: Path) -> None:
+    def one(x: Any, scale: float) -> Any:
+        assert len(x) == 3
+        return {"y": x * scale}
+
+    bench, variant = made(maker(double, Converted(one, fixed={"batch": 3})), tmp_path)
+    assert list(bench.opened.cases) == [{"batch": 3}]
+    assert variant.title == "other, batch=3 only"
+
+
+def test_a_variant_of_a_shape_that_nobody_asks_for_is_none(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="made for batch=2, which the sweep does not have"):
+        made(maker(double, Converted(double, fixed={"batch": 2})), tmp_path)
+
+
+def test_an_input_that_has_become_a_part_of_the_variant_is_not_given(tmp_path: Path) -> None:
+    bench, _ = made(maker(double, Converted(lambda x: {"y": x * 2.0}, settled=("scale",))), tmp_path)
+    assert "scale" not in bench.opened.inputs
+
+
+def test_a_model_that_draws_its_answers_has_no_variants(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(ConversionError, match="answers equal inputs differently"):
+        made(maker(lambda x, scale: {"y": x + rng.standard_normal(x.shape).astype("f")}, double), tmp_path)
+
+
+def accuracy(call: Function) -> float:
+    """The share of samples whose sign is kept."""
+    x = np.linspace(-1.0, 1.0, 8, dtype=np.float32).reshape(2, 4)
+    return float(np.mean(np.sign(call(x=x)["y"]) == np.sign(x)))
+
+
+def test_the_accuracy_on_the_user_s_data_may_drop_by_so_much(tmp_path: Path) -> None:
+    def clumsy(x: Any, scale: float) -> Any:
+        found = x * scale
+        found[0, 0] = abs(found[0, 0])
+        return {"y": found}
+
+    lenient: Mapping[str, Any] = {"permitted": Permitted(atol=1e9)}
+    _, variant = made(maker(double, clumsy, quality=QualityCheck(accuracy, 0.125), **lenient), tmp_path)
+    assert variant.quality is not None
+    assert (variant.quality.original, variant.quality.variant) == (1.0, 0.875)
+    with pytest.raises(ConversionError, match=r"its quality is 0.875, where the original's is 1 and may drop by 0\.1"):
+        made(maker(double, clumsy, quality=QualityCheck(accuracy, 0.1), **lenient), tmp_path / "again")
+
+
+def test_what_could_be_made_and_why_not() -> None:
+    converters: Sequence[Any] = [Becomes(Converted(double)), Becomes(Converted(double), "not", reason="no card")]
+    both = Maker(double, INPUTS, CASES, [CallableRuntime()], converters)
+    assert [(one.name, one.refused) for one in both.candidates(CPU)] == [("other", ""), ("not", "no card")]

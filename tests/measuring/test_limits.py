@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from measuring.children import Ask, Told, command
+
+from pytest_modelperf.measuring.limits import Limits, resident_bytes, wait_within
+from pytest_modelperf.measuring.peer import Lost, Peer
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups are POSIX")
+
+PLENTY = 2**40
+
+
+@pytest.fixture
+def child() -> Iterator[Peer[Told]]:
+    peer: Peer[Told] = Peer("the child", command("serve"), Told, timeout_s=20.0)
+    yield peer
+    peer.kill()
+
+
+def test_an_answer_within_the_limits_is_there_to_be_received(child: Peer[Told]) -> None:
+    child.send(Ask("echo", 7))
+    wait_within(child, Limits(20.0, PLENTY))
+    assert isinstance(child.receive(), Told)
+
+
+def test_what_takes_longer_is_killed(child: Peer[Told]) -> None:
+    with pytest.raises(Lost, match=r"the child gave no answer for 0\.3 s and was killed; wait longer"):
+        wait_within(child, Limits(0.3, PLENTY, "wait longer"))
+    assert not child.alive
+
+
+def test_what_takes_more_memory_is_killed(child: Peer[Told]) -> None:
+    held = resident_bytes(child.pid)
+    assert held > 0
+    with pytest.raises(Lost, match=r"the child took .* of memory, where .* are free, and was killed") as lost:
+        wait_within(child, Limits(20.0, held // 2))
+    assert lost.value.fate.out_of_memory
+    assert not child.alive
+    assert resident_bytes(child.pid) == 0
