@@ -40,9 +40,16 @@ def refusal(name: str, model: Any, inputs: Any, device: Device = CPU) -> str:
     return route(name, given.form).refuses(given)
 
 
-def variant(name: str, model: Any, inputs: Any, folder: Path, cases: Sequence[Mapping[str, int]] = CASES) -> Converted:
+def variant(
+    name: str,
+    model: Any,
+    inputs: Any,
+    folder: Path,
+    cases: Sequence[Mapping[str, int]] = CASES,
+    copied: bool = True,
+) -> Converted:
     """The variant, after it has given the original's answers at every case: names, shapes, dtypes and values."""
-    own = model if isinstance(model, Path) else copy.deepcopy(model)
+    own = model if isinstance(model, Path) or not copied else copy.deepcopy(model)
     expected = answers(model, Converted(model), inputs, cases)
     given = subject(own, inputs, cases)
     way = route(name, given.form)

@@ -37,8 +37,8 @@ def test_a_saved_model_and_an_ir_go_by_what_they_hold(tmp_path: Path) -> None:
 
 
 def test_live_objects_go_by_their_class(tmp_path: Path) -> None:
-    script = torch.jit.trace(torch.nn.ReLU(), torch.zeros(1))
-    torch.jit.save(script, str(tmp_path / "script.pt"))  # type: ignore[no-untyped-call]
+    script = torch.jit.trace(torch.nn.ReLU(), torch.zeros(1))  # type: ignore[no-untyped-call]
+    torch.jit.save(script, str(tmp_path / "script.pt"))
     assert form_of(torch.nn.ReLU()) == "torch"
     assert form_of(script) == "torchscript"
     assert form_of(tmp_path / "script.pt") == "torchscript"

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import UsageError, nearest
+from .keras import MixedPrecision
+from .litert import LiteRt
 from .onnx_bert import OnnxBert
+from .onnx_from_tensorflow import SavedModelToOnnx
 from .onnx_from_torch import TorchToOnnx, TracedOnnx
 from .onnxruntime import OnnxHalf, OnnxInt8, OnnxSetting, OnnxSlim
-from .openvino import OpenVinoSetting, bridges
+from .openvino import OpenVinoSetting
+from .openvino import bridges as to_openvino
 from .openvino_int8 import OpenVinoInt8
 from .protocol import Converter
+from .tensorflow import KerasToSavedModel
+from .tensorflow import variants as of_saved_models
 from .torch_attention import Attention
 from .torch_compile import TorchCompile
 from .torch_cuda import variants as on_cuda
@@ -29,8 +35,10 @@ def builtin() -> list[Converter]:
     one with bfloat16; a GPU's own refuse a CPU without a cost.
     """
     return [
-        *bridges(),
+        *to_openvino(),
         TorchToOnnx(),
+        KerasToSavedModel(),
+        SavedModelToOnnx(),
         OpenVinoSetting("openvino-bf16", "OpenVINO, bfloat16", "bf16"),
         OpenVinoSetting("openvino-f16", "OpenVINO, float16", "f16"),
         TorchSetting("bf16-channels_last", "bfloat16 weights and activations, channels last", "bfloat16", True),
@@ -40,6 +48,7 @@ def builtin() -> list[Converter]:
         *on_cuda(),
         Attention(),
         OnnxSetting("onnxruntime", "ONNX Runtime"),
+        *of_saved_models(),
         OnnxInt8(),
         OnnxBert(),
         TracedOnnx(),
@@ -50,12 +59,16 @@ def builtin() -> list[Converter]:
         TorchCompile(
             "compile-freezing-bf16", "the same in bfloat16", options=_FREEZING, dtype="bfloat16", seconds=70.0
         ),
+        MixedPrecision("mixed-bf16", "Keras, mixed precision with bfloat16", "bfloat16"),
+        LiteRt("litert", "LiteRT"),
+        LiteRt("litert-int8", "LiteRT, 8-bit weights, activations quantized as they come", True),
         TorchScript("torchscript", "TorchScript, frozen"),
         OnnxSlim(),
         OnnxSetting("onnxruntime-extended", "ONNX Runtime, its optimiser one level lower", _EXTENDED),
         OnnxHalf(),
         TorchSetting("fp16", "float16 weights and activations", "float16"),
         TorchSetting("fp16-channels_last", "float16 weights and activations, channels last", "float16", True),
+        MixedPrecision("mixed-fp16", "Keras, mixed precision with float16", "float16"),
         TorchCompile("compile", "torch.compile"),
         TorchCompile("compile-reduce-overhead", "torch.compile with CUDA graphs", "reduce-overhead", needs_cuda=True),
         TorchCompile("compile-max-autotune", "torch.compile, kernels chosen by trying", "max-autotune", seconds=120.0),

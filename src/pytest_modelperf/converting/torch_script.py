@@ -41,7 +41,7 @@ class TorchScript:
             if self.for_inference:
                 return Converted(torch.jit.optimize_for_inference(frozen), settled=flat.settled)
             path = folder / "model.pt"
-            torch.jit.save(frozen, str(path))  # type: ignore[no-untyped-call]
+            torch.jit.save(frozen, str(path))
         return Converted(path, settled=flat.settled)
 
 

@@ -1,0 +1,65 @@
+"""Variants of models of TensorFlow and Keras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from converting import checks
+
+from pytest_modelperf import Tensor
+from pytest_modelperf.converting.tensorflow import KerasToSavedModel
+from pytest_modelperf.domain.device import Device
+from pytest_modelperf.runtimes.tensorflow_devices import import_tensorflow
+
+pytest.importorskip("tensorflow")
+
+IMAGES = {"images": Tensor(("batch", 8, 8, 3))}
+
+
+@pytest.fixture(scope="module")
+def keras_model() -> Any:
+    """A convolution with batch norm, and a classifier."""
+    import_tensorflow()
+    import keras
+
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    images = keras.Input((8, 8, 3), name="images")
+    hidden = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(16, 3, padding="same")(images)))
+    return keras.Model(images, layers.Dense(4)(layers.GlobalAveragePooling2D()(hidden)))
+
+
+@pytest.fixture(scope="module")
+def saved_model(keras_model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """It as a SavedModel."""
+    made = KerasToSavedModel().convert(checks.subject(keras_model, IMAGES), tmp_path_factory.mktemp("saved"))
+    assert isinstance(made.model, Path)
+    return made.model
+
+
+@pytest.mark.parametrize("name", ["mixed-bf16", "mixed-fp16", "frozen-graph", "xla"])
+def test_keras_models_answer_the_same(keras_model: Any, name: str, tmp_path: Path) -> None:
+    checks.variant(name, keras_model, IMAGES, tmp_path, copied=False)
+
+
+@pytest.mark.parametrize("name", ["frozen-graph", "xla", "litert", "litert-int8", "openvino"])
+def test_saved_models_answer_the_same(saved_model: Path, name: str, tmp_path: Path) -> None:
+    pytest.importorskip({"litert": "ai_edge_litert", "openvino": "openvino"}.get(name.partition("-")[0], "tensorflow"))
+    checks.variant(name, saved_model, IMAGES, tmp_path)
+
+
+def test_a_saved_model_becomes_onnx(saved_model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tf2onnx")
+    pytest.importorskip("onnxruntime")
+    checks.variant("onnxruntime", saved_model, IMAGES, tmp_path)
+
+
+def test_inputs_by_position_get_the_names_of_the_model(keras_model: Any, tmp_path: Path) -> None:
+    checks.variant("frozen-graph", keras_model, [IMAGES["images"]], tmp_path, copied=False)
+
+
+def test_a_gpu_is_refused_where_there_is_no_use_for_it(saved_model: Path) -> None:
+    assert "runs on the CPU" in checks.refusal("litert", saved_model, IMAGES, Device("cuda"))
+    assert "works on an NVIDIA GPU" in checks.refusal("tf-trt", saved_model, IMAGES)
