@@ -397,3 +397,18 @@ def test_the_same_file_by_another_way_has_the_same_lock(store: Store, locks: Pat
     Store(tmp_path / "link", "ci").accept(NODEID, run(-4.4))
     assert len(list(locks.iterdir())) == 1
     assert locations(store) == [-4.5, -4.4]
+
+
+def test_whether_a_run_could_be_written_is_known_before_there_is_one(store: Store) -> None:
+    store.check_writable(NODEID)
+    assert not store.root.exists(), "looking leaves nothing"
+
+
+def test_a_folder_that_cannot_be_written_is_known_before(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "/somewhere/tmp123")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    told = r"ci.* cannot be written and is as it was: Read-only file system; the file system is read-only: name another"
+    with pytest.raises(BaselineError, match=told):
+        store.check_writable(NODEID)

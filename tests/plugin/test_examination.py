@@ -79,6 +79,7 @@ def failing() -> FakeBench:
 def begun(bureau: Bureau, first: FakeBench, *others: FakeBench) -> Examination:
     """An examination that has measured once."""
     examination = Examination(NODEID, bureau)
+    examination.read_baseline()
     for other in others:
         examination.same_work(first.opened, other.opened)
     examination.measure(TERMS, [first], {}, others=others)

@@ -23,6 +23,7 @@ from .window import NOTHING, accepted
 # Another process holds a file's lock for milliseconds; after this long it is stuck.
 LOCK_SECONDS = 60.0
 
+_UNWRITTEN = "cannot be written and is as it was"
 _LOCKS = "pytest-modelperf-locks"
 _REMEDIES = {
     errno.ENOSPC: "free some space on this disk",
@@ -57,6 +58,16 @@ class Store:
         path = self.path(nodeid)
         text = _read(path)
         return None if text is None else self._checked(decode(text, path), nodeid, path)
+
+    def check_writable(self, nodeid: str) -> None:
+        """Raises BaselineError where no run of a test can be accepted, because its file cannot be written."""
+        path = self.path(nodeid)
+        try:
+            folder = next(parent for parent in path.parents if parent.exists())
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise _unusable(path, _UNWRITTEN, error) from None
 
     def all(self) -> Iterator[Baseline]:
         """The baselines of all tests on this machine; those that cannot be read are passed over: their tests say so."""
@@ -146,7 +157,7 @@ def _write(path: Path, text: str) -> None:
                 temporary.unlink()
             raise
     except OSError as error:
-        raise _unusable(path, "cannot be written and is as it was", error) from None
+        raise _unusable(path, _UNWRITTEN, error) from None
 
 
 def _write_through(path: Path, data: bytes) -> None:
