@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from functools import reduce
 
 import pytest
@@ -25,6 +26,15 @@ def test_a_counter_is_a_plain_number() -> None:
     assert metric("counters.graph_breaks").unit == ""
 
 
-def test_an_unknown_metric_names_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"there is no metric 'memory'; did you mean 'memory\.peak'\?"):
-        metric("memory")
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("memory.peek", "did you mean 'memory.peak'?"),
+        ("memory", "known are: memory.peak, memory.start, memory.reserved"),
+        ("counter.x", "did you mean 'counters.x'?"),
+        ("counters", "did you mean 'counters.NAME'?"),
+    ],
+)
+def test_an_unknown_metric_names_the_nearest(path: str, told: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"there is no metric {path!r}; {told}")):
+        metric(path)

@@ -75,6 +75,16 @@ def test_a_counter_that_was_not_counted_tells_why() -> None:
         one.figure("counters.allocations")
 
 
+def test_a_misspelt_counter_names_the_nearest() -> None:
+    counters = point(1, 100, counts={"parameters": 3.0}, unavailable={"counters.flops": "why"}).counters
+    with pytest.raises(MetricUnavailable, match=r"counters\.paramters was not counted .*; did you mean 'parameters'\?"):
+        counters["paramters"]
+    with pytest.raises(MetricUnavailable, match=r"; did you mean 'flops'\?"):
+        counters["flop"]
+    with pytest.raises(MetricUnavailable, match="; counted are: parameters"):
+        counters["kernels"]
+
+
 def test_counters_are_a_mapping() -> None:
     counters = point(1, 100, counts={"nodes": 3.0, "breaks": 0.0}).counters
     assert dict(counters) == {"nodes": 3.0, "breaks": 0.0}

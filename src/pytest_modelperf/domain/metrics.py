@@ -54,10 +54,26 @@ METRICS: dict[str, Metric] = {
 }
 
 
+# The independent calls from which on a percentile's 95% interval has an upper end: the chance that all of n lie below
+# the p-quantile is p to the power of n, and may be 2.5%.
+CALLS_NEEDED = {"latency.p90": 36, "latency.p95": 72, "latency.p99": 368}
+
+
 def metric(path: str) -> Metric:
     """The metric at `path`; `counters.NAME` is a plain number. Raises UsageError naming the nearest path."""
     if path in METRICS:
         return METRICS[path]
     if path.startswith(COUNTERS) and len(path) > len(COUNTERS):
         return Metric(path, "", f"the counter {path[len(COUNTERS) :]!r}")
-    raise UsageError(f"there is no metric {path!r}; {nearest(path, [*METRICS, 'counters.NAME'])}")
+    raise UsageError(f"there is no metric {path!r}; {_meant(path)}")
+
+
+def _meant(path: str) -> str:
+    from difflib import get_close_matches
+
+    group, _, name = path.partition(".")
+    if name and get_close_matches(group, ["counters"], cutoff=0.8):
+        # Sources of users have counters that are not known here.
+        return f"did you mean {COUNTERS + name!r}?"
+    within = [known for known in METRICS if known.startswith(f"{path}.")]
+    return f"known are: {', '.join(within)}" if within else nearest(path, [*METRICS, f"{COUNTERS}NAME"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, overload
 
-from ..errors import MetricUnavailable, UsageError
+from ..errors import MetricUnavailable, UsageError, nearest
 from .axes import Case
 from .baseline import OutputSample
 from .budget import Budget
@@ -152,10 +152,14 @@ class Counters(Mapping[str, float]):
     def __getitem__(self, name: str) -> float:
         __tracebackhide__ = True
         if name not in self._counts:
-            known = ", ".join(self._counts) or "none"
-            reason = self._reasons.get(f"{COUNTERS}{name}") or f"counted are: {known}"
+            reason = self._reasons.get(f"{COUNTERS}{name}") or self._nearest(name)
             raise MetricUnavailable(f"counters.{name} was not counted for {self._where}; {reason}")
         return self._counts[name]
+
+    def _nearest(self, name: str) -> str:
+        told = {path.removeprefix(COUNTERS) for path in self._reasons if path.startswith(COUNTERS)}
+        hint = nearest(name, {*self._counts, *told})
+        return hint if hint.endswith("?") else f"counted are: {', '.join(self._counts) or 'none'}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._counts)
