@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from pytest_modelperf.domain.estimate import Estimate
+from pytest_modelperf.domain.estimate import Estimate, change_text
 
 
 def test_it_is_a_float_that_shows_its_interval() -> None:
@@ -49,3 +49,7 @@ def test_copies_keep_the_interval() -> None:
 def test_a_failed_assert_explains_itself() -> None:
     with pytest.raises(AssertionError, match=r"assert 0\.07000 s \[0\.06800, 0\.07200\] < 0\.06"):
         assert Estimate(0.07, 0.068, 0.072, "s") < 0.06
+
+
+def test_a_ratio_with_its_interval_is_written_in_percent() -> None:
+    assert change_text(Estimate(1.051, 1.039, 1.062)) == "+5.1% [+3.9%, +6.2%]"

@@ -13,9 +13,9 @@ from pytest_modelperf.domain.units import (
     ms,
     ns,
     parse_quantity,
-    percent,
     s,
     scale_of,
+    signed_percent,
     significant,
     us,
 )
@@ -110,13 +110,12 @@ def test_significant_digits(value: float, digits: int, text: str) -> None:
     assert significant(value, digits) == text
 
 
-@pytest.mark.parametrize(("ratio", "text"), [(1.124, "+12.4%"), (0.95, "-5.0%"), (1.0, "+0.0%"), (math.inf, "+∞%")])
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [(1.124, "+12.4"), (0.9, "-10.0"), (1.0, "0.0"), (0.99999, "0.0"), (math.inf, "+∞"), (-math.inf, "-∞")],
+)
 def test_a_ratio_is_written_as_a_change(ratio: float, text: str) -> None:
-    assert percent(ratio) == text
-
-
-def test_a_change_of_nothing_in_the_last_digit_still_has_its_sign() -> None:
-    assert percent(0.9999) == "-0.0%"
+    assert signed_percent(ratio) == text
 
 
 @given(st.floats(1e-9, 1e9), st.sampled_from(["s", "B", "J", "W", "1/s", ""]))

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_modelperf.domain.blame import MOST_KEPT, Blame, Use, Uses
 from pytest_modelperf.domain.profile import Operator, Profile
-from pytest_modelperf.judging.blame import blame, uses
+from pytest_modelperf.judging.blame import blame, explaining, uses
 
 BEFORE_S = 0.010
 # A network of six layers.
@@ -22,6 +22,7 @@ OPERATORS = {
     "aten::view": Use(12, 0.01, "float"),
 }
 THEN = Uses("torch 2.13.0", OPERATORS, {"threads": "2"})
+MODEL = ["parameters", "flops"]
 
 
 def slower(
@@ -102,6 +103,25 @@ def test_counters_are_named_first() -> None:
     found = blame(THEN, now, BEFORE_S, 0.013, ["parameters 100 → 200"])
     assert [cause.what[:10] for cause in found.causes] == ["parameters", "`aten::sor"]
     assert found.causes[0].seconds is None
+
+
+@pytest.mark.parametrize(
+    ("grown", "change", "named"),
+    [
+        # What is built twice as deep: the rest follows from the model and its operations.
+        (dict.fromkeys(("allocated_bytes", "allocations", "flops", "operator_calls", "parameters"), 1.5), 1.5, MODEL),
+        ({"operator_calls": 1.01, "allocations": 1.002}, 1.3, []),
+        ({"operator_calls": 1.2, "allocations": 1.4}, 1.3, ["operator_calls", "allocations"]),
+        ({"graph_breaks": None, "operator_calls": 0.9}, 1.3, ["graph_breaks"]),
+        ({"fused_operators": 0.5, "nodes": 1.6}, 1.3, ["fused_operators", "nodes"]),
+        ({"fused_operators": 0.0, "reduced_precision_nodes": 2.0}, 1.3, ["fused_operators"]),
+        ({"nan_values": None, "of_mine": 3.0}, 1.3, ["of_mine"]),
+    ],
+)
+def test_counters_explain_what_grew_as_the_time_did(
+    grown: dict[str, float | None], change: float, named: list[str]
+) -> None:
+    assert explaining(grown, change) == named
 
 
 def test_a_rest_that_no_cause_explains_is_said() -> None:

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from judging.simulated import CASE, HARDWARE
 
 from pytest_modelperf.domain.baseline import CaseRecord, Location
-from pytest_modelperf.domain.estimate import Estimate
 from pytest_modelperf.domain.verdict import Verdict
 from pytest_modelperf.judging.ratio import Ratio
-from pytest_modelperf.judging.wording import SHOWN_LEVEL, interval, redeclared, told, worded
+from pytest_modelperf.judging.wording import SHOWN_LEVEL, redeclared, told, worded
 
 PLAIN = Verdict("not measured", CASE, tolerance=0.05, level=0.005)
 RECORD = CaseRecord(HARDWARE, 20, Location(-4.6, 0.02))
@@ -74,15 +73,12 @@ def test_what_differs_beside_the_time_is_told() -> None:
     assert found.conditions == ("torch 2.12.0 → 2.13.0",)
     assert found.notes == ("layers 0 → 8", "parameters 100 → 104 (+4.0%)", "ratio 0.250000 → 0.125000 (-50.0%)")
     assert found.counters == ("parameters",)
+    assert found.grown == {"layers": None, "parameters": 1.04, "ratio": 0.5}
 
 
 def test_a_counter_that_grew_many_times_is_told_in_times() -> None:
     then, now = (dataclasses.replace(RECORD, counts={"allocated_bytes": count}) for count in (16.0, 1600016.0))
     assert told(PLAIN, then, now, {}, {}).notes == ("allocated_bytes 16 → 1600016 (100001 times)",)
-
-
-def test_an_interval_is_written_in_percent() -> None:
-    assert interval(Estimate(1.051, 1.039, 1.062)) == "+5.1% [+3.9%, +6.2%]"
 
 
 class TestCounters:

@@ -129,7 +129,14 @@ def test_a_slower_case_is_blamed_on_what_differs_from_its_newest_record(tmp_path
     profiles = Profiles(NODEID, settings(tmp_path))
     wanted(profiles, [point()], "cpu")
     profiles.take(FakeBench(({},), Profiled(PROFILE)))
-    slower = Verdict("slower", "cpu", Estimate(2.0, 1.9, 2.1), notes=("parameters 1 → 2",), counters=("parameters",))
+    slower = Verdict(
+        "slower",
+        "cpu",
+        Estimate(2.0, 1.9, 2.1),
+        notes=("allocations 100 → 101", "parameters 1 → 2"),
+        counters=("allocations", "parameters"),
+        grown={"allocations": 1.01, "parameters": 2.0},
+    )
     then = Uses("torch 2", {"aten::mm": Use(2, 0.99)})
     found = profiles.blamed({"cpu": slower}, [point()], baseline(then))["cpu"].blame
     assert found is not None

@@ -47,6 +47,7 @@ def test_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         ("report", "names no format; write --modelperf-report=json:report"),
         ("C:\\x.json", "names no format; write --modelperf-report=json:C:"),
         ("", "names no format; write --modelperf-report=json:PATH"),
+        ("json", "names no file; write --modelperf-report=json:PATH"),
         ("jsn:x", "there is no report format 'jsn'; did you mean 'json'"),
         ("pdf:x", "there is no report format 'pdf'; known are: json, md"),
         (":x", "there is no report format ''"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
@@ -97,7 +98,7 @@ def test_p99_of_few_calls_is_marked() -> None:
     text = summary("slow")
     assert "8.25?" in text
     assert "33.0?" in text
-    assert "? the calls made do not tell how high it may be: p99 (3 calls)" in text
+    assert "? the calls made do not tell how high it may be: p99 (3 of 368 calls needed)" in text
     assert "?" not in summary("batch sweep")
 
 
@@ -238,6 +239,21 @@ def test_a_figure_without_a_column_is_not_missed() -> None:
     assert "nothing counts here" not in render(samples.report(samples.result("t.py::test_t", without)), 80, False)
 
 
+def test_calls_enough_that_resemble_each_other_are_worth_fewer() -> None:
+    one = samples.point(0.01, calls=400, batch=1)
+    p99 = one.figures["latency.p99"]
+    figures = {**one.figures, "latency.p99": Estimate(p99, p99.low, math.inf)}
+    text = render(samples.report(samples.result("t.py::test_t", (replace(one, figures=figures),))), 160, False)
+    assert "p99 (400 calls, worth fewer than 368 independent ones: rounds differ)" in text
+
+
+def test_a_mark_for_want_of_room_is_explained() -> None:
+    narrow, wide = summary("findings", 80), summary("findings", 160)
+    assert "  slower !\n" in narrow
+    assert "\n  ! also slower to start, hungrier, wrong and 2 more, as told below\n" in narrow
+    assert " !" not in wide
+
+
 def test_interrupted() -> None:
     text = summary("interrupted")
     assert text.startswith("interrupted: only what was measured until then; no baseline was written")
@@ -248,6 +264,19 @@ def test_interrupted() -> None:
 
 def test_an_empty_report_is_one_line() -> None:
     assert summary("empty") == "nothing was measured: no marked test came as far as its model"
+
+
+def test_what_was_skipped_is_said_once_for_each_reason() -> None:
+    skipped = {"t.py::test_a": "no device\n to measure on", "t.py::test_b": "not now", "t.py::test_c": "not now"}
+    text = render(samples.report(samples.one_case(), skipped=skipped), 160, False)
+    assert "\nskipped: t.py::test_a: no device to measure on\nskipped: t.py::test_b, t.py::test_c: not now" in text
+    assert "skipped: t.py::test_a" in render(samples.report(skipped=skipped), 80, False), "without any result too"
+
+
+def test_waiting_for_others_is_said_where_it_took_long() -> None:
+    waited = {"cpu": 84.0, "cuda:0": 0.2}
+    assert "\nwaited 1 min 24 s for cpu: " in render(samples.report(samples.one_case(), waited=waited), 160, False)
+    assert "waited" not in render(samples.report(samples.one_case(), waited={"cpu": 0.2}), 160, False)
 
 
 def test_notes_of_the_run_are_shown() -> None:

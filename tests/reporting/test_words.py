@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from pytest_modelperf.domain.estimate import Estimate
@@ -14,14 +12,6 @@ from pytest_modelperf.reporting import words
 )
 def test_durations(seconds: float, text: str) -> None:
     assert words.duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("ratio", "text"),
-    [(1.124, "+12.4"), (0.9, "-10.0"), (1.0, "0.0"), (0.99999, "0.0"), (math.inf, "+∞"), (-math.inf, "-∞")],
-)
-def test_changes(ratio: float, text: str) -> None:
-    assert words.signed_percent(ratio) == text
 
 
 def test_one_unit_for_a_figure_and_its_interval() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .units import significant
+from .units import signed_percent, significant
 
 
 class Estimate(float):
@@ -45,3 +45,8 @@ class Estimate(float):
     def closed(self) -> bool:
         """Whether both ends of the interval are finite."""
         return math.isfinite(self.low) and math.isfinite(self.high)
+
+
+def change_text(ratio: Estimate) -> str:
+    """A ratio and its interval as changes: `"+12.4% [+9.8%, +15.1%]"`."""
+    return f"{signed_percent(ratio)}% [{signed_percent(ratio.low)}%, {signed_percent(ratio.high)}%]"

@@ -127,11 +127,12 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{rounded:.{max(0, digits - 1 - exponent)}f}"
 
 
-def percent(ratio: float, digits: int = 1) -> str:
-    """A ratio as a signed change: `1.124` becomes `"+12.4%"`."""
+def signed_percent(ratio: float) -> str:
+    """A ratio as a signed change in percent, without the sign of percent: `1.124` becomes `"+12.4"`."""
     if math.isinf(ratio):
-        return "+∞%"
-    return f"{(ratio - 1.0) * 100.0:+.{digits}f}%"
+        return "+∞" if ratio > 0 else "-∞"
+    text = f"{(ratio - 1.0) * 100.0:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def _finite(number: float, written: object, dimension: str) -> float:

@@ -6,14 +6,16 @@ otherwise is told by its time, and what is called alike only where it stands out
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..domain.blame import MOST_KEPT, Blame, Cause, Use, Uses
 from ..domain.profile import Profile
 from ..domain.units import format_quantity, significant
+from .wording import OF_THE_ANSWERS
 
 # What is called alike counts as slower beyond this factor, over what all such operators have become together: shares
 # of the same operator in two profiles of an unchanged model differ by less, but for those that take next to nothing.
@@ -32,7 +34,30 @@ MOST_CAUSES = 4
 # Operators of one cause that are named beside the first.
 MOST_WITH = 2
 
+# Counters that are named before the operators, and the part of the slowdown, on the log scale, that each has grown by.
+MOST_COUNTED = 2
+LEAST_GROWTH = 0.5
+# Counters, those first that say most of why there is more to do: others mostly follow from them.
+_TELLING = (
+    *("fallback_nodes", "graph_breaks", "host_device_copies", "synchronisations", "reduced_precision_nodes"),
+    *("fused_operators", "parameters", "flops", "kernels", "nodes", "operator_calls", "compiled_regions"),
+    *("host_device_bytes", "cuda_api_calls", "size_bytes", "allocated_bytes", "allocations"),
+)
+# Of these, what costs time when it is less.
+_BETTER_MORE = ("reduced_precision_nodes", "fused_operators")
+
 OUTSIDE = "outside of operators"
+
+
+def explaining(grown: Mapping[str, float | None], change: float) -> list[str]:
+    """The counters that explain a slowdown by this factor, the most telling first; MOST_COUNTED at most.
+
+    `grown` are those that changed, each with the factor by which it has grown (None: from nothing). What grew much less
+    than the time is no cause of it; what goes with others that are more telling is left to the notes.
+    """
+    least = max(1.0, change) ** LEAST_GROWTH
+    enough = [name for name, factor in grown.items() if _more_work(name, factor) >= least]
+    return sorted(enough, key=lambda name: _TELLING.index(name) if name in _TELLING else len(_TELLING))[:MOST_COUNTED]
 
 
 def uses(profile: Profile) -> Uses:
@@ -154,6 +179,15 @@ def _ranked(found: Sequence[_Found], seconds: float) -> list[_Found]:
     """The largest first; what explains next to nothing is none."""
     large = [one for one in found if one.seconds >= LEAST_PART * seconds]
     return sorted(large, key=lambda one: (-one.seconds * (CERTAIN if one.certain else 1.0), one.what))
+
+
+def _more_work(name: str, grown: float | None) -> float:
+    """By what factor there is more to do; what is wrong with answers costs no time."""
+    if name in OF_THE_ANSWERS:
+        return 0.0
+    if name in _BETTER_MORE:
+        return 0.0 if grown is None else 1.0 / grown if grown else math.inf
+    return math.inf if grown is None else grown
 
 
 def _hidden(name: str, side: Uses) -> bool:

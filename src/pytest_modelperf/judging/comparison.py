@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..domain.baseline import Baseline, CaseRecord, Run
-from ..domain.estimate import Estimate
+from ..domain.estimate import Estimate, change_text
 from ..domain.verdict import NEVER_ACCEPTED, TOLERANCES, Tolerances, Verdict, Word
 from .beside import beside
 from .ratio import LEAST_ROUNDS
 from .remedy import remedy
 from .scale import Experience, compared, on_scale
-from .wording import SHOWN_LEVEL, interval, redeclared, told, worded
+from .wording import SHOWN_LEVEL, redeclared, told, worded
 
 # The condition that decides whether runs are compared at all: in the pytest process a test shares memory, threads and
 # caches with whatever ran before it.
@@ -159,8 +159,8 @@ def _anchor(case: str, baseline: Baseline | None, now: CaseRecord, conditions: M
 
 def _drift(since: Estimate, lately: Estimate, verdict: Verdict) -> str:
     last = "the last accepted run" if verdict.runs == 1 else f"the last {verdict.runs} accepted runs"
-    found = f"{interval(since)} since the first accepted run of its window"
+    found = f"{change_text(since)} since the first accepted run of its window"
     if lately.high >= since.low:
         # Whether it came in steps or at once, runs that spread so far do not tell.
-        return f"{found}; against {last} it cannot be told, {interval(lately)}"
-    return f"drifted {found}, in small steps: against {last} it is {verdict.word}, {interval(lately)}"
+        return f"{found}; against {last} it cannot be told, {change_text(lately)}"
+    return f"drifted {found}, in small steps: against {last} it is {verdict.word}, {change_text(lately)}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..domain.baseline import CaseRecord
 from ..domain.estimate import Estimate
-from ..domain.units import percent, significant
+from ..domain.units import signed_percent, significant
 from ..domain.verdict import Verdict, Word
 from .ratio import Ratio
 
@@ -72,21 +72,17 @@ def told(
     differing = tuple(_differences(before, conditions))
     alike = all(difference.partition(" ")[0] == _YARDSTICKS for difference in differing)
     changed = {
-        name: _change(then.counts[name], count)
+        name: (then.counts[name], count)
         for name, count in sorted(now.counts.items())
         if name in then.counts and then.counts[name] != count
     }
     return replace(
         verdict,
         conditions=differing,
-        notes=tuple(f"{name} {change}" for name, change in changed.items()),
+        notes=tuple(f"{name} {_change(*sides)}" for name, sides in changed.items()),
         counters=tuple(name for name in changed if alike or name in OF_THE_MODEL),
+        grown={name: after / before if before else None for name, (before, after) in changed.items()},
     )
-
-
-def interval(change: Estimate) -> str:
-    """`"+5.1% [+3.9%, +6.2%]"`."""
-    return f"{percent(change)} [{percent(change.low)}, {percent(change.high)}]"
 
 
 def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
@@ -99,5 +95,5 @@ def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[st
 def _change(before: float, after: float) -> str:
     numbers = (f"{int(n)}" if n == int(n) else significant(n, 6) for n in (before, after))
     change = after / before if before else 0.0
-    told = f"{change:.0f} times" if change >= _IN_TIMES else percent(change)
+    told = f"{change:.0f} times" if change >= _IN_TIMES else f"{signed_percent(change)}%"
     return " → ".join(numbers) + (f" ({told})" if before else "")

@@ -16,8 +16,7 @@ from ..domain.blame import Blame, Cause, Uses
 from ..domain.profile import Profile
 from ..domain.results import Point
 from ..domain.verdict import Verdict
-from ..judging.blame import blame, uses
-from ..judging.wording import OF_THE_ANSWERS
+from ..judging.blame import blame, explaining, uses
 from ..measuring.orders import Opened, Profiled, TakeProfile
 from ..profiling.protocol import Source
 from ..profiling.registry import Sources, chosen
@@ -28,8 +27,6 @@ PROFILE_SECONDS = 0.5
 FEWEST_CALLS, MOST_CALLS = 3, 20
 # Calls before those that count: lazy set-up, caches and thread pools of a fresh process.
 MOST_WARM = 10
-# Counters that changed which are named before the operators.
-MOST_COUNTED = 3
 # What one folder below the rootdir holds; git is told to pass over it.
 _IGNORED = "*\n"
 _IN_PLACE = "what is timed in the pytest process after it would be slower; leave out --modelperf-isolate=no"
@@ -107,8 +104,9 @@ class Profiles:
 
     def _blame(self, verdict: Verdict, then: Uses | None, after_s: float) -> Blame:
         before_s = after_s / verdict.change if verdict.change else after_s
-        causes_of_time = {*verdict.counters} - OF_THE_ANSWERS
-        counted = [note for note in verdict.notes if note.partition(" ")[0] in causes_of_time][:MOST_COUNTED]
+        judged = {name: grown for name, grown in verdict.grown.items() if name in verdict.counters}
+        named = explaining(judged, verdict.change or 1.0)
+        counted = [note for name in named for note in verdict.notes if note.startswith(f"{name} ")]
         now = self.now.get(verdict.case)
         if now is not None and then is not None:
             return blame(then, uses(now), before_s, after_s, counted)

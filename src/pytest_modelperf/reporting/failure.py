@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from ..domain.estimate import change_text
 from ..domain.outcome import Kind, Outcome, Reason
 from ..domain.report import TestResult
 from ..domain.units import significant
@@ -17,7 +19,6 @@ from .words import (
     against,
     attempts_text,
     breach_text,
-    change_text,
     compared_text,
     labels,
     listed,
@@ -42,7 +43,7 @@ def failure_text(result: TestResult, outcome: Outcome, width: int = 80) -> str:
     if not outcome.fails:
         return ""
     lines = [_headline(result, outcome)]
-    remedies = [_kind(result, reason).remedy for reason in outcome.reasons]
+    remedies = [_what_helps(result, outcome, reason) for reason in outcome.reasons]
     for number, reason in enumerate(outcome.reasons):
         lines += ["", *_section(result, reason, width)]
         # What helps against several is said once, behind them.
@@ -73,6 +74,19 @@ def _section(result: TestResult, reason: Reason, width: int) -> Iterator[str]:
     if len(reason.cases) > MOST_TOLD:
         names = [_name(result, case) for case in reason.cases[MOST_TOLD:]]
         yield from _wrapped(f"and {len(names)} more: {', '.join(names)}", width, "  ")
+
+
+def _what_helps(result: TestResult, outcome: Outcome, reason: Reason) -> tuple[str, ...]:
+    """The remedy for a kind of reason, as far as it helps this test."""
+    remedy = _kind(result, reason).remedy
+    if reason.kind == "failed":
+        problems = [point.reason for point in result.sweep if point.status == "failed"]
+        # Where no case ran the test fails whatever is allowed.
+        allowed = remedy if any(point.ok for point in result.sweep) else ()
+        return (*((_LOOK_AT_TENSORS,) if any(map(_DOES_NOT_FIT.search, problems)) else ()), *allowed)
+    if remedy in (_IF_MEANT, _IF_MEANT_AGAINST) and any(other.kind == "budget" for other in outcome.reasons):
+        return (*remedy, _BUDGET_STAYS)
+    return remedy
 
 
 def _remedy(result: TestResult, remedy: tuple[str, ...], width: int) -> Iterator[str]:
@@ -251,6 +265,20 @@ _IF_MEANT = (
     "pytest --modelperf --modelperf-accept={test}",
     "or from now on, in the baseline:",
     _UPDATE,
+)
+
+# What frameworks say of inputs that a model does not take: shapes, dtypes, number and names.
+_DOES_NOT_FIT = re.compile(
+    r"shape|dimension|sizes? (of|mismatch)|input of size|dtype|data ?type|scalar type|aligned|broadcast|channels"
+    r"|incompatible|invalid input|unexpected keyword|positional argument",
+    re.IGNORECASE,
+)
+_LOOK_AT_TENSORS = (
+    "The model does not take what the test declares: compare the shapes and dtypes that were tried with those that it "
+    "wants, and change the Tensors in the marker's inputs (or the values in its sweep)."
+)
+_BUDGET_STAYS = (
+    "Neither helps against the broken budget: raise its limit in the marker, if the model may take that much."
 )
 
 _KINDS: dict[Kind, _Kind] = {

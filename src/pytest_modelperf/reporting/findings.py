@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..domain.estimate import change_text
 from ..domain.metrics import metric
 from ..domain.report import TestResult
-from ..domain.units import format_quantity
+from ..domain.units import format_quantity, signed_percent
 from ..domain.verdict import Finding, Other, Verdict
-from .words import change_text, labels, percent, plain, signed_percent, told
+from .words import labels, percent, plain, told
 
 # What a case can have become beside its time, the gravest first.
 WORSE: tuple[Other, ...] = ("wrong", "hungrier", "larger", "slower to start")

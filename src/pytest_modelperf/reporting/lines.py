@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ..domain.metrics import COUNTERS
+from ..domain.metrics import CALLS_NEEDED, COUNTERS
 from ..domain.report import TestResult
 from ..domain.results import KNEE
 from ..domain.verdict import NEVER_ACCEPTED, Verdict
@@ -30,15 +30,23 @@ from .words import (
 
 # A text, and the style it is written in.
 Line = tuple[str, str]
+# The columns of a table, as far as it has room for them.
+Shown = Mapping[str, tables.Form]
 
 
-def lines(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
-    """All lines under the table of a test that shows the columns `shown`."""
+def lines(result: TestResult, shown: Shown) -> Iterator[Line]:
+    """All lines under the table of a test that shows the columns `shown`, by their metric."""
     for some in _LINES:
         yield from some(result, shown)
 
 
-def _best(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+def _marked(result: TestResult, shown: Shown) -> Iterator[Line]:
+    if "verdict" in shown and tables.is_short(shown["verdict"]):
+        others = dict.fromkeys(other for point in result.sweep for other in tables.beside(result, point))
+        yield f"{tables.MARK} also {listed(list(others))}, as told below", ""
+
+
+def _best(result: TestResult, shown: Shown) -> Iterator[Line]:
     if not result.best:
         if result.sweep.budget and any(point.ok for point in result.sweep):
             yield "best: no case holds the budget", "yellow"
@@ -52,13 +60,13 @@ def _best(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     yield f"best {names[result.best]}{speed}{knee}", ""
 
 
-def _breaches(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+def _breaches(result: TestResult, shown: Shown) -> Iterator[Line]:
     names = labels(result)
     for breach in result.breaches:
         yield f"{tables.OVER}: {names.get(breach.case, breach.case)}: {breach_text(breach)}", OVER_STYLE
 
 
-def _unmeasured(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+def _unmeasured(result: TestResult, shown: Shown) -> Iterator[Line]:
     if result.unmeasured:
         what = "not judged" if result.sweep.points else "not measured"
         yield f"{what}: {plain(result.unmeasured)}", STYLES[what]
@@ -71,7 +79,7 @@ def _unmeasured(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
         yield f"{device} skipped: {plain(why)}", STYLES["not measured"]
 
 
-def _reasons(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+def _reasons(result: TestResult, shown: Shown) -> Iterator[Line]:
     names = labels(result)
     ran = {names[point.case.key] for point in result.sweep if point.ok}
     for word in ("not measured", "other machine", "uncertain", "new"):
@@ -82,21 +90,21 @@ def _reasons(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
             yield from ((f"{word}: {text}", STYLES[word]) for text in told(rows, ran))
 
 
-def _accepted(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+def _accepted(result: TestResult, shown: Shown) -> Iterator[Line]:
     if result.accepted:
         yield f"accepted: {plain(result.accepted)}", "yellow"
 
 
-def _blamed(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+def _blamed(result: TestResult, shown: Shown) -> Iterator[Line]:
     rows = [(name, blame.told(verdict.blame)) for name, verdict in _verdicts(result)]
     yield from ((f"to blame: {text}", STYLES["slower"]) for text in told(rows, labels(result).values()))
 
 
-def _beside(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+def _beside(result: TestResult, shown: Shown) -> Iterator[Line]:
     yield from findings.lines(result)
 
 
-def _compared(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+def _compared(result: TestResult, shown: Shown) -> Iterator[Line]:
     judged = [verdict for verdict in result.verdicts.values() if verdict.change is not None]
     if not judged:
         return
@@ -116,7 +124,7 @@ def _runs(verdict: Verdict) -> int:
     return verdict.runs
 
 
-def _attempts(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+def _attempts(result: TestResult, shown: Shown) -> Iterator[Line]:
     for name, verdict in _verdicts(result):
         if verdict.against and verdict.attempts and verdict.word != "same":
             yield f"{name}: each pair alone: {attempts_text(verdict)}", "dim"
@@ -124,7 +132,7 @@ def _attempts(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
             yield f"{name}: suspected, {attempts_text(verdict)}", STYLES.get(verdict.word, "")
 
 
-def _notes(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+def _notes(result: TestResult, shown: Shown) -> Iterator[Line]:
     verdicts = _verdicts(result)
     compared = [name for name, verdict in verdicts if verdict.change is not None]
     changed = [(name, condition) for name, verdict in verdicts for condition in verdict.conditions]
@@ -137,7 +145,7 @@ def _notes(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
     yield from ((text, "yellow") for text in told(notes, names.values()))
 
 
-def _machine(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+def _machine(result: TestResult, shown: Shown) -> Iterator[Line]:
     text = machine_text(result.sweep.state) if result.sweep.state is not None else ""
     if text:
         yield f"the machine: {text}", "yellow"
@@ -148,7 +156,7 @@ def _is_told(verdict: Verdict, note: str) -> bool:
     return any(finding.path == f"{COUNTERS}{note.partition(' ')[0]}" for finding in verdict.beside)
 
 
-def _missing(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+def _missing(result: TestResult, shown: Shown) -> Iterator[Line]:
     names = labels(result)
     rows = [
         (names[point.case.key], f"{path}: {why}")
@@ -161,14 +169,21 @@ def _missing(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
         yield f"{tables.MISSING} not measured: {text}", STYLES["not measured"]
 
 
-def _open(result: TestResult, shown: Sequence[str]) -> Iterator[Line]:
+def _open(result: TestResult, shown: Shown) -> Iterator[Line]:
     parts = []
     for key, found in tables.open_figures(result, shown).items():
         calls = sorted(point.timing.calls for point in found if point.timing)
-        number = f" ({calls[0]}{f' to {calls[-1]}' if calls[-1] > calls[0] else ''} calls)" if calls else ""
-        parts.append(f"{key.rpartition('.')[2]}{number}")
+        parts.append(f"{key.rpartition('.')[2]}{f' ({_of_those_needed(calls, key)})' if calls else ''}")
     if parts:
         yield f"{tables.OPEN} the calls made do not tell how high it may be: {', '.join(parts)}", "dim"
+
+
+def _of_those_needed(calls: Sequence[int], key: str) -> str:
+    number = f"{calls[0]} to {calls[-1]}" if calls[-1] > calls[0] else f"{calls[0]}"
+    needed = CALLS_NEEDED.get(key, 0)
+    if calls[-1] < needed:
+        return f"{number} of {needed} calls needed"
+    return f"{number} calls" + (f", worth fewer than {needed} independent ones: rounds differ" if needed else "")
 
 
 def _verdicts(result: TestResult) -> list[tuple[str, Verdict]]:
@@ -176,7 +191,8 @@ def _verdicts(result: TestResult) -> list[tuple[str, Verdict]]:
     return [(names.get(key, key), verdict) for key, verdict in result.verdicts.items()]
 
 
-_LINES: tuple[Callable[[TestResult, Sequence[str]], Iterator[Line]], ...] = (
+_LINES: tuple[Callable[[TestResult, Shown], Iterator[Line]], ...] = (
+    _marked,
     _best,
     _breaches,
     _unmeasured,

@@ -35,12 +35,12 @@ def parse_report_option(text: str, reporters: Sequence[Reporter]) -> tuple[Repor
     """
     known = {reporter.name: reporter for reporter in reporters}
     name, colon, path = text.partition(":")
+    if text in known or (name in known and not path.strip()):
+        raise UsageError(f"{OPTION}={text} names no file; write {OPTION}={name}:PATH")
     if not colon or _is_drive(text):
         raise UsageError(f"{OPTION}={text} names no format; write {OPTION}={_guess(text, known)}:{text or 'PATH'}")
     if name not in known:
         raise UsageError(f"{OPTION}={text}: there is no report format {name!r}; {nearest(name, known)}")
-    if not path.strip():
-        raise UsageError(f"{OPTION}={text} names no file; write {OPTION}={name}:PATH")
     # No shell expands a tilde behind a colon.
     return known[name], Path(path).expanduser()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 
 from ..domain.estimate import Estimate
 from ..domain.report import TestResult
 from ..domain.results import Point
-from ..domain.units import format_quantity, scale_of, significant
+from ..domain.units import format_quantity, scale_of, signed_percent, significant
 from ..domain.verdict import Breach, Verdict
 
 # Names in a list before the rest is a number.
@@ -108,25 +107,12 @@ def seen_text(verdicts: Sequence[Verdict]) -> str:
     return f"would have seen +{percent(max(seen))}{none}"
 
 
-def change_text(change: Estimate) -> str:
-    """A ratio and its interval as changes: `"+12.4% [+9.8%, +15.1%]"`."""
-    return f"{signed_percent(change)}% [{signed_percent(change.low)}%, {signed_percent(change.high)}%]"
-
-
 def breach_text(breach: Breach) -> str:
     """`"latency.p50 is 62.1 ms [61.8, 62.4], budget ≤ 60.0 ms"`."""
     path, _, limit = str(breach.budget).partition(" ")
     if breach.figure is None:
         return f"{path} was not measured: {plain(breach.reason)}; budget {limit}"
     return f"{path} is {with_interval(breach.figure, breach.budget.metric.unit)}, budget {limit}"
-
-
-def signed_percent(ratio: float) -> str:
-    """A ratio as a signed change in percent, without the sign of percent: `1.124` becomes `"+12.4"`."""
-    if math.isinf(ratio):
-        return "+∞" if ratio > 0 else "-∞"
-    text = f"{(ratio - 1.0) * 100.0:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def percent(fraction: float) -> str:
