@@ -17,6 +17,7 @@ def test_size(modelperf, size):
 def test_speed(modelperf):
     modelperf(sleeps)
 """
+MISSPELT = "test_a.py::test_sped"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def slow(new_folder: Callable[[], Folder]) -> Folder:
 
 def test_by_its_id_and_by_a_pattern(slow: Folder) -> None:
     before = slow.baselines()
-    accept = ["--modelperf-accept=test_a.py::test_size[small[1]]", "--modelperf-accept=*::test_sp?ed"]
+    accept = [f"--modelperf-accept={one}" for one in ("test_a.py::test_size[small[1]]", "*::test_sp?ed", MISSPELT)]
     result = slow.run(BRIEF, AT_ONCE, *accept, env=SLOWER)
     result.assert_outcomes(passed=2, failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -41,6 +42,7 @@ def test_by_its_id_and_by_a_pattern(slow: Folder) -> None:
     assert "1 slower (accepted): test_a.py::test_speed" in told
     assert "accepted: --modelperf-accept" in told
     assert "totals: 1 slower, 2 slower (accepted)" in told
+    assert "--modelperf-accept=test_a.py::test_sped: no test that was measured has this id; did you mean " in told
     assert slow.baselines() == before, "accepting for one run moves no baseline"
 
 

@@ -68,6 +68,8 @@ def test_who_comes_second_waits_and_says_for_what(other: Other, tmp_path: Path) 
     locks = DeviceLocks(waiting, tmp_path / "locks")
     locks.hold(["cpu"])
     assert waited == ["cpu"]
+    assert [device for device, seconds in locks.waited().items() if seconds > 0] == ["cpu"]
+    assert locks.waited() == {}, "it was told"
     assert heard(holder) == "released"
     waiter = other("cpu")
     assert heard(waiter) == "waiting for cpu"

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class DeviceLocks:
         """`waiting` is told the device that another process holds, before this one waits for it."""
         self._waiting, self._folder = waiting, folder
         self._held: dict[str, FileLock] = {}
+        self._waited: dict[str, float] = {}
 
     def hold(self, devices: Iterable[str]) -> None:
         """Hold these devices (`"cpu"`, `"cuda:0"`) and no others; waits until they are free. Raises UsageError."""
@@ -47,6 +49,11 @@ class DeviceLocks:
         while self._held:
             self._held.popitem()[1].release()
 
+    def waited(self) -> dict[str, float]:
+        """The seconds that this process has waited for devices, by device, since it was asked last."""
+        waited, self._waited = self._waited, {}
+        return waited
+
     def _taken(self, name: str, device: str) -> FileLock:
         path = self._folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', name)}.lock"
         try:
@@ -56,7 +63,9 @@ class DeviceLocks:
                 lock.acquire(timeout=0)
             except Timeout:
                 self._waiting(device)
+                began = time.monotonic()
                 lock.acquire()
+                self._waited[device] = self._waited.get(device, 0.0) + time.monotonic() - began
         except OSError as error:
             raise UsageError(
                 f"the lock {path} of {device} cannot be taken ({error.strerror}); let this user write there, or name "

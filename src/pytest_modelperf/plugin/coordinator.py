@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 
 import pytest
+from _pytest.skipping import evaluate_skip_marks
 
 from ..errors import ModelPerfError, NotMeasured, PeerLost, UsageError
 from ..measuring.conduct import CaseLost
@@ -29,12 +30,12 @@ class Coordinator:
     """Takes over the protocol of marked tests and hands on the reports of their runners as its own."""
 
     def __init__(self, config: pytest.Config, bureau: Bureau, locks: DeviceLocks) -> None:
-        self._config, self._bureau, self._locks = config, bureau, locks
+        self._config, self._bureau, self.locks = config, bureau, locks
         self._runners = Runners(config, bureau.settings.timeout_s)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        if not is_marked(item):
+        if not is_marked(item) or self._is_skipped_here(item):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         following = _following(item, nextitem)
@@ -53,7 +54,7 @@ class Coordinator:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         self._runners.close()
-        self._locks.release()
+        self.locks.release()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self) -> None:
@@ -69,7 +70,7 @@ class Coordinator:
             examination = Examination(own_id(item), self._bureau, unfit)
             conversation = Conversation(item, examination, self._runners, self._hold)
             try:
-                with self._held(item):
+                with self._held(item) if _may_measure(item) else contextlib.nullcontext():
                     return conversation.run(following)
             except (PeerLost, RunnerBroken) as lost:
                 reports = self._unmeasured(item, examination, conversation.reports, lost)
@@ -88,17 +89,21 @@ class Coordinator:
             finally:
                 self._bureau.progress.clear()
 
+    def _is_skipped_here(self, item: pytest.Item) -> bool:
+        """Whether pytest skips the test as it does any other: no runner is started for that."""
+        return _is_skipped(item) and not self._runners.has(item.path)
+
     def _hold(self, devices: tuple[str, ...]) -> None:
-        self._locks.hold(physical(devices))
+        self.locks.hold(physical(devices))
 
     @contextlib.contextmanager
     def _held(self, item: pytest.Item) -> Iterator[None]:
         """Hold the devices that the test is likely to use, its set-up included: that would disturb another's timing."""
-        self._locks.hold(physical(self._likely(item)))
+        self.locks.hold(physical(self._likely(item)))
         try:
             yield
         finally:
-            self._locks.release()
+            self.locks.release()
 
     def _likely(self, item: pytest.Item) -> tuple[str, ...]:
         try:
@@ -128,6 +133,18 @@ class Coordinator:
         if not isinstance(problem, ModelPerfError):
             return ["".join(traceback.format_exception(type(problem), problem, problem.__traceback__))]
         return [f"the last lines of its output:\n{said}" for said in self._runners.last_words()]
+
+
+def _is_skipped(item: pytest.Item) -> bool:
+    """Whether the test's marks skip it, or cannot be understood: pytest says either before its set-up."""
+    try:
+        return evaluate_skip_marks(item) is not None
+    except pytest.fail.Exception:
+        return True
+
+
+def _may_measure(item: pytest.Item) -> bool:
+    return "modelperf" in getattr(item, "fixturenames", ()) and not _is_skipped(item)
 
 
 def _in_teardown(reports: list[pytest.TestReport]) -> bool:

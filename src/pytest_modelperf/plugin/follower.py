@@ -105,6 +105,10 @@ class Follower(Coordinator):
     def pytest_unconfigure(self) -> None:
         self._kill_all()
 
+    def _is_skipped_here(self, item: pytest.Item) -> bool:
+        # Rank 0 says what becomes of it.
+        return False
+
     def _reports(self, item: pytest.Item, following: pytest.Item | None) -> list[pytest.TestReport]:
         """Do what rank 0 says until the test is over."""
         self._item, self._got, self._lost = item, [], None

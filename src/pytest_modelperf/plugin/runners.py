@@ -19,6 +19,10 @@ class Runners:
         self._config, self._timeout_s, self._make = config, timeout_s, make
         self._started: dict[tuple[Path, str], Runner] = {}
 
+    def has(self, path: Path) -> bool:
+        """Whether the runner of a file is there."""
+        return (path, "") in self._started
+
     def of(self, path: Path, label: str = "", tree: Tree | None = None) -> Runner:
         """The runner of a file; with a label, its twin of that name. Raises RunnerBroken when it cannot start."""
         runner = self.begin(path, label, tree)

@@ -12,11 +12,12 @@ import pytest
 
 from ..domain.codec import from_json
 from ..domain.report import Report, TestResult
-from ..errors import ModelPerfError
+from ..errors import ModelPerfError, nearest
 from ..judging.remedy import too_unsteady
 from ..judging.settle import moved, restarted
 from .git import GitError, git
 from .marker import is_marked
+from .options import is_meant
 from .pairs import RESTARTS
 from .plan import planned
 
@@ -40,6 +41,8 @@ class Summary:
         self._order: dict[str, tuple[str, int, str]] = {}
         self._failed: set[str] = set()
         self._passed: set[str] = set()
+        self._skipped: dict[str, str] = {}
+        self._waited: dict[str, float] = {}
         self._report: Report | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -48,6 +51,11 @@ class Summary:
         text = getattr(report, "modelperf", None)
         if text is not None:
             self._results[report.nodeid] = from_json(text, TestResult)
+        skipped = getattr(report, "modelperf_skipped", "")
+        if skipped:
+            self._skipped[report.nodeid] = skipped
+        for device, seconds in getattr(report, "modelperf_waited", {}).items():
+            self._waited[device] = self._waited.get(device, 0.0) + seconds
         if report.failed:
             self._failed.add(report.nodeid)
         elif report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
@@ -64,6 +72,7 @@ class Summary:
         if self._bureau.settings.update:
             self._update(interrupted, written, notes, problems)
             notes += self._not_run(session)
+        notes += self._unmet(session.config)
         report = self._made(session.config, interrupted)
         for reporter, path in self._reporters:
             try:
@@ -115,7 +124,10 @@ class Summary:
                     problems.append(str(error))
 
     def _in_order(self) -> list[tuple[str, TestResult]]:
-        return sorted(self._results.items(), key=lambda named: self._order[named[0]])
+        return [(nodeid, self._results[nodeid]) for nodeid in self._placed(self._results)]
+
+    def _placed(self, nodeids: Iterable[str]) -> list[str]:
+        return sorted(nodeids, key=lambda nodeid: self._order[nodeid])
 
     def _not_run(self, session: pytest.Session) -> list[str]:
         """With `-x` and the like some marked tests never ran."""
@@ -128,6 +140,15 @@ class Summary:
             return [f"{missed.pop()}: did not run ({stopped}), its baseline is as it was"]
         return [f"{len(missed)} marked tests did not run ({stopped}), their baselines are as they were"]
 
+    def _unmet(self, config: pytest.Config) -> list[str]:
+        """Slowdowns that are said to be meant of tests that there are not. The ini file's may be of others."""
+        given = config.getoption("modelperf_accept", None) or []
+        strangers = [pattern for pattern in given if not any(is_meant(nodeid, pattern) for nodeid in self._results)]
+        return [
+            f"--modelperf-accept={pattern}: no test that was measured has this id; {nearest(pattern, self._results)}"
+            for pattern in (strangers if self._results else ())
+        ]
+
     def _made(self, config: pytest.Config, interrupted: bool) -> Report:
         results = [
             dataclasses.replace(result, passed=nodeid not in self._failed) for nodeid, result in self._in_order()
@@ -139,6 +160,8 @@ class Summary:
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             commit=_commit(config.rootpath),
             interrupted=interrupted,
+            skipped={nodeid: self._skipped[nodeid] for nodeid in self._placed(self._skipped)},
+            waited=self._waited,
         )
 
 
