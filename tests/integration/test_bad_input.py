@@ -96,9 +96,10 @@ WHEN_IT_RUNS = {
     'modelperf("saved.pt")': "ModelError: saved.pt holds a Python pickle (torch.save), not TorchScript; it is ",
     'modelperf("pickle.pkl")': "ModelError: pickle.pkl is a Python pickle, which no runtime here executes; it is not ",
     # What the model says
-    "modelperf(picky)": "case failed: batch=1: ValueError: 4 and 5 are not aligned (inputs tried: x (1, 4))",
+    "modelperf(picky)": "case failed: batch=1: ValueError: 4 and 5 are not aligned (test_m.py:",
     "modelperf(sleeps, inputs={'y': X['x']})": (
-        "case failed: batch=1: TypeError: sleeps() got an unexpected keyword argument 'y' (inputs tried: y (1, 4))"
+        "case failed: batch=1: TypeError: sleeps() got an unexpected keyword argument 'y' (inputs tried: y (1, 4) "
+        "float32) Case failed: "
     ),
     'modelperf(wrong, budget={"counters.nan_values": 0})': (
         "over budget: batch=1: counters.nan_values is 4, budget ≤ 0"

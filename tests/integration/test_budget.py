@@ -144,11 +144,11 @@ def test_the_knee_is_named_beside_the_best(run: pytest.RunResult) -> None:
 
 
 def test_a_case_that_fails_is_a_row_and_fails_the_test_unless_it_may(run: pytest.RunResult) -> None:
-    words = "batch=2: ValueError: two is odd here (inputs tried: x (2, 4))"
     text = said(run, "test_one_case_fails")
-    assert text.startswith(f"case failed: {words} Case failed: batch=2 status failed reason ValueError: two is odd")
+    words = r"batch=2: ValueError: two is odd here \(test_a\.py:\d+ in odd; inputs tried: x \(2, 4\) float32\)"
+    assert re.match(rf"case failed: {words} Case failed: batch=2 status failed reason ValueError: two is odd", text)
     assert "With allow_failed=True in the marker, such a case is a row in the table and fails no test." in text
     told = summary(run)
     assert "FAILED 2 new; 1 not measured (1 failed): test_a.py::test_one_case_fails" in told
     assert " 2 new; 1 not measured (1 failed): test_a.py::test_one_case_may_fail" in told
-    assert "batch=2 failed: ValueError: two is odd here (inputs tried: x (2, 4))" in told
+    assert "batch=2 failed: ValueError: two is odd here (test_a.py:" in told

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -351,18 +352,24 @@ class TestWeights:
         assert "set TMPDIR to a folder with room" in refused.reason
 
 
+def without_place(reason: str) -> str:
+    """A reason without the line of these tests that raised it."""
+    return re.sub(r"[^ (]+:\d+ in \w+; ", "", reason)
+
+
 class TestFailing:
     @pytest.mark.parametrize(
         ("error", "reason"),
         [
-            (RuntimeError("a\nlong story\n  ends here  \n\n"), "RuntimeError: ends here (inputs tried: x (2, 4))"),
-            (ValueError(), "ValueError: without a message (inputs tried: x (2, 4))"),
-            (KeyError("y"), "KeyError: 'y' (inputs tried: x (2, 4))"),
+            (RuntimeError("a\nlong story\n  ends here  \n\n"), "RuntimeError: ends here"),
+            (ValueError(), "ValueError: without a message"),
+            (KeyError("y"), "KeyError: 'y'"),
         ],
     )
     def test_a_model_that_raises(self, clock: Clock, error: Exception, reason: str) -> None:
         made = prepared(FakeSession(clock, answer=raising(error)))
-        assert (made.status, made.reason) == ("failed", reason)
+        assert made.status == "failed"
+        assert without_place(made.reason) == f"{reason} (inputs tried: x (2, 4) float32)"
         assert not made.figures
 
     def test_the_other_cases_go_on(self, clock: Clock) -> None:
@@ -379,8 +386,9 @@ class TestFailing:
 
         made = prepared(Picky(clock), inputs={"x": Tensor(("batch", 4)), "past": [Tensor((), "int64", high=2)]})
         assert made.status == "failed"
-        assert made.reason == (
-            "TypeError: forward() got an unexpected keyword argument 'x' (inputs tried: x (2, 4), past.0 ())"
+        assert without_place(made.reason) == (
+            "TypeError: forward() got an unexpected keyword argument 'x' "
+            "(inputs tried: x (2, 4) float32, past.0 () int64)"
         )
 
     def test_values_that_do_not_fit_their_tensor(self, clock: Clock) -> None:
@@ -523,7 +531,7 @@ class TestBlocks:
     @pytest.mark.parametrize(
         ("error", "reason", "out_of_memory"),
         [
-            (RuntimeError("no"), "RuntimeError: no (inputs tried: x (2, 4))", False),
+            (RuntimeError("no"), "RuntimeError: no (inputs tried: x (2, 4) float32)", False),
             (DoesNotFit("no"), "DoesNotFit: no", True),
         ],
     )
@@ -536,7 +544,7 @@ class TestBlocks:
         session.answer = raising(error)
         samples = made.block(Block(0, 3, 2))
         assert samples.samples_ns == ()
-        assert samples.error == reason
+        assert without_place(samples.error) == reason
         assert samples.out_of_memory == out_of_memory
         assert 0 not in made._calls
 
