@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from pytest_modelperf.profiling.timeline import (
+    INSTANT,
     Event,
     Share,
     activities,
@@ -27,12 +28,15 @@ def test_events_that_lasted_are_read_in_the_order_of_their_start() -> None:
         {"ph": "X", "name": "outer", "cat": "cpu_op", "ts": 5, "dur": 4, "pid": 1, "tid": "a"},
         {"ph": "M", "name": "process_name", "pid": 1, "args": {"name": "python"}},
         {"ph": "X", "name": "first", "ts": 1, "dur": 2, "pid": "Spans", "tid": 2},
+        {"ph": "i", "name": "[memory]", "cat": "cpu_instant_event", "ts": 7, "args": {"Bytes": 64}},
     ]
     for text in (json.dumps(rows), json.dumps({"schemaVersion": 1, "traceEvents": rows})):
         found = events(text.encode())
         assert [one.name for one in found] == ["first", "outer", "inner"]
         assert (found[2].start, found[2].seconds) == pytest.approx((5e-6, 1.5e-6))
         assert (found[2].category, found[2].thread, found[2].facts) == ("cpu_op", (1, "a"), {"k": 1})
+        (instant,) = events(text.encode(), INSTANT)
+        assert (instant.name, instant.seconds, instant.facts) == ("[memory]", 0.0, {"Bytes": 64})
 
 
 def test_what_is_no_trace_is_refused() -> None:

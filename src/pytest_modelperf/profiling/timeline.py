@@ -11,13 +11,15 @@ import msgspec
 
 from ..domain.profile import Activity, Operator
 
+# Phases of the Trace Event Format: what lasts, and what happens at an instant.
+LASTING, INSTANT = "X", "i"
 _MICROSECOND = 1e-6
 
 T = TypeVar("T")
 
 
 class _Raw(msgspec.Struct):
-    """An event as it is written; `ph` "X" is one that lasts, of `dur` microseconds."""
+    """An event as it is written; `dur` is in microseconds."""
 
     ph: str = ""
     name: str = ""
@@ -35,7 +37,7 @@ class _Whole(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Event:
-    """Something that lasted, from `start` on, in seconds of the trace's own clock."""
+    """Something that lasted, from `start` on, in seconds of the trace's own clock; of an instant `seconds` is 0."""
 
     name: str
     category: str
@@ -60,8 +62,8 @@ class Share:
     shapes: str = ""
 
 
-def events(trace: bytes) -> list[Event]:
-    """Those that lasted, in the order of their start; the longer of two that start together comes first.
+def events(trace: bytes, phases: str = LASTING) -> list[Event]:
+    """Those of these phases, in the order of their start; the longer of two that start together comes first.
 
     Raises msgspec.MsgspecError for what is no Chrome trace, neither an object nor a list of events.
     """
@@ -69,7 +71,7 @@ def events(trace: bytes) -> list[Event]:
     found = [
         Event(one.name, one.cat, one.ts * _MICROSECOND, one.dur * _MICROSECOND, (one.pid, one.tid), one.args)
         for one in (raw.traceEvents if isinstance(raw, _Whole) else raw)
-        if one.ph == "X"
+        if one.ph and one.ph in phases
     ]
     return sorted(found, key=lambda event: (event.start, -event.seconds))
 
@@ -97,15 +99,23 @@ def fastest(calls: Sequence[T], seconds: Callable[[T], float]) -> list[T]:
 def own_seconds(found: Sequence[Event]) -> list[float]:
     """Of each event, in their order, the time without that of the events inside of it on the same thread."""
     own = [event.seconds for event in found]
+    for event, parent in zip(found, parents(found), strict=True):
+        if parent is not None:
+            own[parent] -= event.seconds
+    return [max(0.0, seconds) for seconds in own]
+
+
+def parents(found: Sequence[Event]) -> list[int | None]:
+    """Of each event, in the order of their start, the index of the innermost one of its thread around it."""
+    inside_of: list[int | None] = []
     open_by_thread: dict[object, list[int]] = defaultdict(list)
     for number, event in enumerate(found):
-        inside_of = open_by_thread[event.thread]
-        while inside_of and found[inside_of[-1]].end <= event.start:
-            inside_of.pop()
-        if inside_of:
-            own[inside_of[-1]] -= event.seconds
-        inside_of.append(number)
-    return [max(0.0, seconds) for seconds in own]
+        around = open_by_thread[event.thread]
+        while around and found[around[-1]].end <= event.start:
+            around.pop()
+        inside_of.append(around[-1] if around else None)
+        around.append(number)
+    return inside_of
 
 
 def operators(shares: Iterable[Share], calls: int, call_seconds: float) -> tuple[Operator, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -130,17 +131,17 @@ def test_copies_to_and_from_a_gpu_are_nodes_of_their_own() -> None:
 
     def ran(kind: str, start: float, provider: str) -> dict[str, Any]:
         args = {"op_name": kind, "provider": provider}
-        return {"cat": "Node", "name": f"{kind}_1_kernel_time", "ts": start, "dur": 1, "args": args}
+        return {"ph": "X", "cat": "Node", "name": f"{kind}_1_kernel_time", "ts": start, "dur": 1, "args": args}
 
     events = [
-        {"cat": "Session", "name": "model_run", "ts": 0, "dur": 10},
+        {"ph": "X", "cat": "Session", "name": "model_run", "ts": 0, "dur": 10},
         ran("MemcpyFromHost", 1, "CUDAExecutionProvider"),
         ran("Conv", 2, "CUDAExecutionProvider"),
         ran("MemcpyToHost", 3, "CUDAExecutionProvider"),
-        {"cat": "Node", "name": "Conv_1_fence_before", "ts": 2, "dur": 1, "args": {"op_name": "Conv"}},
-        {"cat": "Session", "name": "model_run", "ts": 20, "dur": 10},
+        {"ph": "X", "cat": "Node", "name": "Conv_1_fence_before", "ts": 2, "dur": 1, "args": {"op_name": "Conv"}},
+        {"ph": "X", "cat": "Session", "name": "model_run", "ts": 20, "dur": 10},
         ran("Conv", 21, "CPUExecutionProvider"),
     ]
-    on_gpu, on_cpu = tallies(events)
+    on_gpu, on_cpu = tallies(json.dumps(events).encode())
     assert (on_gpu.counts["host_device_copies"], on_gpu.counts["operator_calls"]) == (2.0, 3.0)
     assert "host_device_copies" not in on_cpu.counts

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from pytest_modelperf.profiling.counters.trace import MARK, tallies
+from pytest_modelperf.domain.counting import Tally
+from pytest_modelperf.profiling.counters import trace
+from pytest_modelperf.profiling.counters.trace import MARK
 
 Event = dict[str, Any]
+
+
+def tallies(events: list[Event], *, on_gpu: bool) -> list[Tally]:
+    return trace.tallies(json.dumps({"traceEvents": events}).encode(), on_gpu=on_gpu)
 
 
 def event(name: str, cat: str, start: float, seconds: float = 1.0, *, thread: int = 1, **args: Any) -> Event:

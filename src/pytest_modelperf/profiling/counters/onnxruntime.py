@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from ...domain.counting import Bind, Tally
 from ...domain.profile import Recorded
 from ...domain.session import Session
-
-Event = Mapping[str, Any]
+from ..timeline import Event, events, within
 
 _RUN, _NODE, _KERNEL = "model_run", "Node", "_kernel_time"
 # Kinds of nodes that onnxruntime's fusions make, of the domain com.microsoft; others begin with "Fused".
@@ -59,30 +55,25 @@ class OnnxRuntimeCounters:
             finally:
                 other.close()
             (written,) = Path(folder).iterdir()
-            return tallies(msgspec.json.decode(written.read_bytes()))
+            return tallies(written.read_bytes())
 
 
-def tallies(events: Sequence[Event]) -> list[Tally]:
+def tallies(profile: bytes) -> list[Tally]:
     """What each run of the profile executed, in their order."""
-    runs = sorted((one for one in events if one.get("name") == _RUN), key=lambda one: float(one["ts"]))
-    nodes = [one for one in events if one.get("cat") == _NODE and str(one["name"]).endswith(_KERNEL)]
-    return [_tally(_within(nodes, run)) for run in runs]
-
-
-def _within(nodes: Iterable[Event], run: Event) -> list[Event]:
-    start, end = float(run["ts"]), float(run["ts"]) + float(run["dur"])
-    return [node for node in nodes if start <= float(node["ts"]) <= end]
+    found = events(profile)
+    nodes = [one for one in found if one.category == _NODE and one.name.endswith(_KERNEL)]
+    return [_tally(list(within(nodes, [run]))) for run in found if run.name == _RUN]
 
 
 def _tally(nodes: Sequence[Event]) -> Tally:
-    operators = Counter(str(node["args"]["op_name"]) for node in nodes)
+    operators = Counter(str(node.facts["op_name"]) for node in nodes)
     counts = {
         # A node in a loop is one, however often it is called.
-        "nodes": float(len({node["name"] for node in nodes})),
+        "nodes": float(len({node.name for node in nodes})),
         "operator_calls": float(len(nodes)),
         "fused_operators": float(sum(calls for kind, calls in operators.items() if _is_fused(kind))),
     }
-    if any(node["args"].get("provider") != _CPU for node in nodes):
+    if any(node.facts.get("provider") != _CPU for node in nodes):
         counts["host_device_copies"] = float(sum(operators[kind] for kind in _COPIES))
     return Tally(counts, operators)
 

@@ -14,8 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ...domain.counting import Bind, Tally
 from ...domain.session import Session
 from .trace import MARK, tallies
@@ -48,7 +46,7 @@ class TorchCounters:
 
     def count(self, session: Session, calls: Sequence[Bind], *, last: bool) -> Sequence[Tally]:
         on_gpu = bool(sys.modules["torch"].cuda.is_initialized())
-        found = tallies(_events(session, calls, on_gpu=on_gpu and last), on_gpu=on_gpu and last)
+        found = tallies(_trace(session, calls, on_gpu=on_gpu and last), on_gpu=on_gpu and last)
         if not any(tally.operators for tally in found):
             # A function that does not call torch, which somebody else has imported.
             return [Tally() for _ in found]
@@ -56,7 +54,7 @@ class TorchCounters:
         return [replace(tally, missing={**tally.missing, **not_told}) for tally in found]
 
 
-def _events(session: Session, calls: Sequence[Bind], *, on_gpu: bool) -> list[dict[str, Any]]:
+def _trace(session: Session, calls: Sequence[Bind], *, on_gpu: bool) -> bytes:
     """The trace of the marked calls. Inputs are bound outside of the marks."""
     torch: Any = sys.modules["torch"]
     for name, value in _SILENCE.items():
@@ -73,5 +71,4 @@ def _events(session: Session, calls: Sequence[Bind], *, on_gpu: bool) -> list[di
     with tempfile.TemporaryDirectory(prefix="modelperf-") as folder:
         path = Path(folder, "trace.json")
         profiler.export_chrome_trace(str(path))
-        events: list[dict[str, Any]] = msgspec.json.decode(path.read_bytes())["traceEvents"]
-        return events
+        return path.read_bytes()
