@@ -14,7 +14,7 @@ from integration.folders import BRIEF, Folder, output, said, summary
 # The models of these tests become worse where WORSE is set. They sleep, and no time is judged.
 TESTS = """
 WORSE = "WORSE" in os.environ
-marked = pytest.mark.modelperf(inputs=X, tolerance=9.9)
+marked = pytest.mark.modelperf(inputs=X, tolerance="990%")
 
 
 @marked
@@ -67,7 +67,7 @@ WITH_WEIGHTS = """
 import torch
 
 WORSE = "WORSE" in os.environ
-marked = pytest.mark.modelperf(inputs={"input": X["x"]}, tolerance=9.9)
+marked = pytest.mark.modelperf(inputs={"input": X["x"]}, tolerance="990%")
 
 
 class Sleeping(torch.nn.Linear):

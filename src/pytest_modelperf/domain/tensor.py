@@ -57,6 +57,8 @@ class Tensor:
         high: int | None = None,
         values: Any | Callable[[tuple[int, ...], Any], Any] | None = None,
     ) -> None:
+        # Shown is the line that declares it.
+        __tracebackhide__ = True
         if isinstance(shape, (str, int)):
             raise UsageError(f"the shape of a Tensor is a tuple, not {shape!r}; write ({shape!r},)")
         # A dtype object (torch.float16, numpy.int64, tensorflow.float32) is taken by its name.
@@ -95,6 +97,7 @@ class Tensor:
         return f"({', '.join(map(str, self.shape))}) {self.dtype}{limits}{given}"
 
     def _check(self) -> None:
+        __tracebackhide__ = True
         for size in self.shape:
             if isinstance(size, str):
                 if not size.isidentifier():

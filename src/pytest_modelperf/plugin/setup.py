@@ -135,12 +135,6 @@ def _why_skipped(report: pytest.TestReport) -> str:
     return str(reason).removeprefix("Skipped: ")
 
 
-def _why_skipped(report: pytest.TestReport) -> str:
-    # pytest's own form of a skip: file, line and reason.
-    _, _, reason = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, report.longreprtext)
-    return str(reason).removeprefix("Skipped: ")
-
-
 def _reports(config: pytest.Config, settings: Settings) -> list[tuple[Reporter, Path]]:
     if not settings.reports:
         return []

@@ -57,16 +57,6 @@ class Verdicts:
             if self._bureau.settings.update:
                 self._bureau.store.check_writable(self._nodeid)
 
-    def read_baseline(self) -> None:
-        """Read what the test is compared with, before it is measured. Raises BaselineError.
-
-        Also where this run is to be accepted and could not be written.
-        """
-        if self.pairs is None:
-            self.baseline = self._bureau.store.load(self._nodeid)
-            if self._bureau.settings.update:
-                self._bureau.store.check_writable(self._nodeid)
-
     def add(self, opened: Sequence[Opened], points: Sequence[Point], cut_short: set[str]) -> None:
         """One more measurement of some cases in fresh processes; `cut_short` are devices not measured whole."""
         run = run_of(Sweep(tuple(points)), opened, self._bureau.host, self._bureau.isolation)
