@@ -85,6 +85,14 @@ def test_a_misspelt_counter_names_the_nearest() -> None:
         counters["kernels"]
 
 
+def test_a_figure_asked_of_a_sweep_is_one_of_its_points() -> None:
+    sweep = Sweep((point(1, 100),))
+    with pytest.raises(AttributeError, match=r"'latency'; it has several points: take sweep\.best\.latency"):
+        _ = sweep.latency  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"^a Sweep has no attribute 'speed'$"):
+        _ = sweep.speed  # type: ignore[attr-defined]
+
+
 def test_counters_are_a_mapping() -> None:
     counters = point(1, 100, counts={"nodes": 3.0, "breaks": 0.0}).counters
     assert dict(counters) == {"nodes": 3.0, "breaks": 0.0}

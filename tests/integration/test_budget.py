@@ -147,6 +147,7 @@ def test_a_case_that_fails_is_a_row_and_fails_the_test_unless_it_may(run: pytest
     text = said(run, "test_one_case_fails")
     words = r"batch=2: ValueError: two is odd here \(test_a\.py:\d+ in odd; inputs tried: x \(2, 4\) float32\)"
     assert re.match(rf"case failed: {words} Case failed: batch=2 status failed reason ValueError: two is odd", text)
+    assert "traceback entries are hidden" not in text, "as pytest says of a failure without a frame"
     assert "With allow_failed=True in the marker, such a case is a row in the table and fails no test." in text
     told = summary(run)
     assert "FAILED 2 new; 1 not measured (1 failed): test_a.py::test_one_case_fails" in told

@@ -107,6 +107,8 @@ def test_every_kind_ends_with_what_to_do(kind: Kind, words: tuple[str, ...]) -> 
         "RuntimeError: expected scalar type Long but found Float",
         "TypeError: forward() got an unexpected keyword argument 'y'",
         "TypeError: forward() takes 2 positional arguments but 3 were given",
+        "IndexError: index out of range in self",
+        "TypeError: linear(): argument 'input' (position 1) must be Tensor, not tuple",
         "InvalidArgument: Got invalid dimensions for input: x for the following indices",
         "InvalidArgument: Unexpected input data type. Actual: (tensor(float)) , expected: (tensor(int64))",
         "InvalidArgumentError: Matrix size-incompatible: In[0]: [1,4], In[1]: [8,2]",
@@ -115,7 +117,7 @@ def test_every_kind_ends_with_what_to_do(kind: Kind, words: tuple[str, ...]) -> 
 def test_where_inputs_do_not_fit_the_model_the_tensors_are_named_first(reason: str) -> None:
     some = samples.result("t.py::t", (samples.point(0.01, batch=1), samples.lost("failed", reason, batch=2)))
     told = " ".join(text(some, ("failed", ("cpu batch=2",))).split())
-    assert "change the Tensors in the marker's inputs (or the values in its sweep). With allow_failed=True" in told
+    assert "change the Tensors in the marker's inputs or the values in its sweep. With allow_failed=True" in told
     none = samples.result("t.py::t", (samples.lost("failed", reason, batch=2),))
     told = text(none, ("failed", ("cpu batch=2",)))
     assert "The model does not take what the test declares" in told

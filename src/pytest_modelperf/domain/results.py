@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from ..errors import MetricUnavailable, UsageError, nearest
 from .axes import Case
@@ -293,6 +293,12 @@ class Sweep:
 
     def __repr__(self) -> str:
         return f"<Sweep of {len(self.points)} points>"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            hint = f"; it has several points: take sweep.best.{name}, or that of one, sweep.at(…).{name}"
+            raise AttributeError(f"a Sweep has no attribute {name!r}{hint if hasattr(Point, name) else ''}")
 
     def __iter__(self) -> Iterator[Point]:
         return iter(self.points)

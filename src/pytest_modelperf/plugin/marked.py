@@ -196,7 +196,7 @@ class MarkedTests:
         self._check_asked(item)
         failure = self._judge(item, passed=True)
         if failure:
-            raise ModelPerfFailure(failure)
+            _fail(failure)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -237,6 +237,11 @@ def _fail_unmeasured(item: pytest.Item, reason: str) -> NoReturn:
     __tracebackhide__ = True
     _note_unmeasured(item, reason)
     raise ModelPerfFailure(str(NotMeasured(f"not measured: {reason}"))) from None
+
+
+def _fail(text: str) -> NoReturn:
+    # A frame that is not hidden: of a failure without any pytest says that all of them are.
+    raise ModelPerfFailure(text)
 
 
 def _first_line(error: Exception) -> str:

@@ -270,12 +270,12 @@ _IF_MEANT = (
 # What frameworks say of inputs that a model does not take: shapes, dtypes, number and names.
 _DOES_NOT_FIT = re.compile(
     r"shape|dimension|sizes? (of|mismatch)|input of size|dtype|data ?type|scalar type|aligned|broadcast|channels"
-    r"|incompatible|invalid input|unexpected keyword|positional argument",
+    r"|incompatible|invalid input|unexpected keyword|positional argument|out of (range|bounds)|must be tensor",
     re.IGNORECASE,
 )
 _LOOK_AT_TENSORS = (
-    "The model does not take what the test declares: compare the shapes and dtypes that were tried with those that it "
-    "wants, and change the Tensors in the marker's inputs (or the values in its sweep)."
+    "The model does not take what the test declares: compare the shapes and dtypes that were tried (and high, of "
+    "integers) with what it wants, and change the Tensors in the marker's inputs or the values in its sweep."
 )
 _BUDGET_STAYS = (
     "Neither helps against the broken budget: raise its limit in the marker, if the model may take that much."
