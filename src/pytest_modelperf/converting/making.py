@@ -21,6 +21,7 @@ from ..measuring.bench import Asked, LocalBench
 from ..measuring.inputs import draw
 from ..runtimes.protocol import Runtime
 from ..runtimes.registry import find
+from .cache import Cache
 from .forms import form_of
 from .parity import FINEST, check_kind, coarser, parities, repeats
 from .protocol import Converted, Converter, Subject
@@ -44,6 +45,7 @@ class Maker:
     quality: QualityCheck | None = None
     count: Count | None = None
     start_bytes: int = 0
+    cache: Cache | None = None
 
     def routes(self) -> list[Route]:
         """The ways to variants that there are from such a model."""
@@ -76,7 +78,7 @@ class Maker:
         before = self.quality.measure(self._caller(original, ())) if self.quality is not None else 0.0
         original.release()
         start = perf_counter()
-        made = route.follow(self._subject(device), folder)
+        made = route.follow(self._subject(device), folder, self.cache)
         build_seconds = perf_counter() - start
         bench = self._opened(made, device)
         try:

@@ -17,6 +17,7 @@ from .openvino_int8 import OpenVinoInt8
 from .protocol import Converter
 from .tensorflow import KerasToSavedModel
 from .tensorflow import variants as of_saved_models
+from .tensorrt import variants as engines
 from .torch_attention import Attention
 from .torch_compile import TorchCompile
 from .torch_cuda import variants as on_cuda
@@ -46,6 +47,7 @@ def builtin() -> list[Converter]:
         TorchInt8(),
         OpenVinoSetting("openvino", "OpenVINO, float32", "f32"),
         *on_cuda(),
+        *engines(),
         Attention(),
         OnnxSetting("onnxruntime", "ONNX Runtime"),
         *of_saved_models(),

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..domain.precision import loosest
+from .cache import Cache, key
+from .content import content
 from .protocol import Converted, Converter, Subject
 
 # What quantized values are permitted is not told by their dtype (`domain.precision`): they are the coarsest there are.
@@ -46,13 +48,19 @@ class Route:
         reasons += [step.refuses(replace(subject, model=None, form=step.takes)) for step in others]
         return next(filter(None, reasons), "")
 
-    def follow(self, subject: Subject, folder: Path) -> Converted:
-        """The variant. Each step has a folder of its own in `folder`. Raises what a step raises."""
+    def follow(self, subject: Subject, folder: Path, cache: Cache | None = None) -> Converted:
+        """The variant. Each step has a folder of its own in `folder`, and what it wrote before comes from the cache.
+
+        Raises what a step raises.
+        """
         made = Converted(subject.model)
+        known = content(subject) if cache is not None else ""
         for number, step in enumerate(self.steps, 1):
             own = folder / f"{number}-{step.name}"
             own.mkdir(parents=True)
-            made = added(made, step.convert(replace(subject, model=made.model, form=step.takes), own))
+            known = key(known, step) if known else ""
+            given = replace(subject, model=made.model, form=step.takes)
+            made = added(made, cache.follow(known, step, given, own) if cache and known else step.convert(given, own))
         return made
 
 

@@ -102,8 +102,11 @@ class Subject:
     # Those that there are, and the names of those that are asked for.
     converters: Sequence[Converter]
     asked: tuple[str, ...]
+    # Where conversions are kept.
+    cache: Path
 
     def maker(self, path: str = "") -> Maker:
+        from ..converting.cache import Cache
         from ..converting.making import Maker
         from ..converting.registry import chosen
         from ..domain.variant import AUTO
@@ -118,6 +121,7 @@ class Subject:
             self.spec.quality,
             self.count,
             self.start_bytes,
+            Cache(self.cache),
         )
 
     def open(self, device: Device, path: str = "") -> LocalBench:
@@ -284,6 +288,7 @@ def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:
         more,
         all_converters(item.config),
         asked_converters(item.config.stash[SETTINGS].convert, spec.converters),
+        item.config.stash[SETTINGS].traces / "cache",
     )
 
 

@@ -1,0 +1,150 @@
+"""What a converter wrote is taken from the cache while nothing that it hangs on has changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from converting import architectures as small
+from converting import checks
+from converting.test_routes import Fake
+
+from pytest_modelperf import Tensor
+from pytest_modelperf.converting.cache import Cache, key
+from pytest_modelperf.converting.content import content
+from pytest_modelperf.converting.protocol import Converted, Subject
+from pytest_modelperf.domain.spec import RuntimeChoice
+
+
+class Writer(Fake):
+    """A converter that writes a file of a kilobyte, and counts how often it is asked."""
+
+    asked: list[str] = []  # noqa: RUF012 - all of them together
+
+    def convert(self, subject: Subject, folder: Path) -> Converted:
+        self.asked.append(self.name)
+        path = folder / "model.onnx"
+        path.write_bytes(self.name.encode() * 1000)
+        choice = RuntimeChoice("onnxruntime", {"intra_op_num_threads": 2})
+        return Converted(path, choice, {"batch": 1}, ("flag",), {"nodes": 2.0}, ("a note",))
+
+
+@pytest.fixture
+def given() -> Subject:
+    return checks.subject(torch.nn.Linear(4, 4), [Tensor(("batch", 4))])
+
+
+@pytest.fixture(autouse=True)
+def _none_asked() -> None:
+    Writer.asked.clear()
+
+
+def made(cache: Cache, name: str, given: Subject, own: Path) -> Converted:
+    own.mkdir(parents=True)
+    step = Writer(name, "torch", "onnx")
+    return cache.follow(key(content(given), step), step, given, own)
+
+
+def test_the_second_time_nothing_is_converted(given: Subject, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    first = made(cache, "a", given, tmp_path / "1")
+    again = made(cache, "a", given, tmp_path / "2")
+    assert Writer.asked == ["a"]
+    assert again.model == tmp_path / "2" / "model.onnx"
+    assert again.model.read_bytes() == first.model.read_bytes()
+    assert replace(again, model=None, notes=again.notes[:-1]) == replace(first, model=None)
+    assert again.notes[-1] == "a: from the cache"
+
+
+def test_a_route_takes_its_bridge_from_the_cache(tmp_path: Path) -> None:
+    cache, inputs = Cache(tmp_path / "cache"), [Tensor(("batch", 64))]
+    way = checks.route("torchscript", "torch")
+    for place in ("1", "2"):
+        found = way.follow(checks.subject(torch.nn.Linear(64, 2), inputs), tmp_path / place, cache)
+        assert found.notes == ()
+    model = torch.nn.Linear(64, 2)
+    way.follow(checks.subject(model, inputs), tmp_path / "3", cache)
+    assert way.follow(checks.subject(model, inputs), tmp_path / "4", cache).notes == ("torchscript: from the cache",)
+
+
+def test_live_variants_are_not_kept(given: Subject, tmp_path: Path) -> None:
+    checks.route("bf16", "torch").follow(given, tmp_path / "made", Cache(tmp_path / "cache"))
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda given: replace(given, inputs=[Tensor((4, "batch"))]),
+        lambda given: replace(given, cases=[{"batch": 2}]),
+        lambda given: replace(given, model=torch.nn.Sequential(given.model)),
+        lambda given: replace(given, model=torch.nn.Linear(4, 4)),
+    ],
+)
+def test_what_it_hangs_on_makes_another_key(given: Subject, change: Callable[[Subject], Subject]) -> None:
+    assert content(given) == content(replace(given)) != ""
+    assert content(change(given)) != content(given)
+
+
+def test_what_a_layer_is_told_counts(given: Subject) -> None:
+    model: Any = torch.nn.Softmax(dim=0)
+    before = content(replace(given, model=model))
+    model.dim = 1
+    assert content(replace(given, model=model)) != before
+
+
+def test_what_cannot_be_told_has_no_key() -> None:
+    assert content(checks.subject(small.named(), [object()])) == ""
+
+
+def test_another_version_makes_another_key(given: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Writer("a", "torch", "onnx")
+    before = key("model", step)
+    monkeypatch.setattr("pytest_modelperf.converting.cache.versions", lambda: {"torch": "9"})
+    assert key("model", step) != before
+
+
+def test_what_was_used_longest_ago_goes_first(given: Subject, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache", limit_bytes=2500)
+    for number, name in enumerate("ab"):
+        made(cache, name, given, tmp_path / name)
+        entry = cache.folder / key(content(given), Writer(name, "torch", "onnx")) / "converted.json"
+        os.utime(entry, (number, number))
+    made(cache, "a", given, tmp_path / "again")
+    made(cache, "c", given, tmp_path / "c")
+    Writer.asked.clear()
+    for name in "acb":
+        made(cache, name, given, tmp_path / f"{name} at last")
+    assert Writer.asked == ["b"]
+    assert (tmp_path / "b" / "model.onnx").read_bytes() == b"b" * 1000
+
+
+def test_a_damaged_entry_is_made_anew(given: Subject, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    made(cache, "a", given, tmp_path / "1")
+    (cache.folder / key(content(given), Writer("a", "torch", "onnx")) / "converted.json").write_text("{")
+    assert made(cache, "a", given, tmp_path / "2").model.exists()
+    assert Writer.asked == ["a", "a"]
+
+
+def test_many_at_once_leave_one_whole_entry(given: Subject, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: made(cache, "a", given, tmp_path / str(number)), range(8)))
+    assert all(one.model.read_bytes() == b"a" * 1000 for one in found)
+    assert [path.name for path in cache.folder.iterdir() if path.is_dir()] == [
+        key(content(given), Writer("a", "torch", "onnx"))
+    ]
+
+
+def test_a_folder_that_cannot_be_written_is_a_note(given: Subject, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("no folder")
+    found = made(Cache(tmp_path / "cache"), "a", given, tmp_path / "1")
+    assert found.model.exists()
+    assert "a: not kept in" in found.notes[-1]

@@ -1,0 +1,80 @@
+"""Engines are built for the sizes of the sweep, in the precision of their name. Against a stand-in, not on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from converting import checks, tensorrt_builder
+from converting.tensorrt_builder import Flags10, Flags11
+from runtimes import network
+
+from pytest_modelperf import Tensor
+from pytest_modelperf.converting.protocol import Subject
+from pytest_modelperf.domain.device import Device
+from pytest_modelperf.errors import ConversionError
+from pytest_modelperf.runtimes.registry import builtin, find
+
+INPUTS = {"x": Tensor(("batch", 4, network.FEATURES)), "shift": Tensor(("batch", network.FEATURES))}
+CUDA = Device("cuda")
+
+
+@pytest.fixture(params=[Flags10, Flags11], ids=["10", "11"])
+def flags(request: pytest.FixtureRequest) -> Iterator[type[Enum]]:
+    with tensorrt_builder.installed(request.param):
+        yield request.param
+
+
+def given(folder: Path) -> Subject:
+    return checks.subject(network.onnx_file(folder), INPUTS, [{"batch": 1}, {"batch": 8}], CUDA)
+
+
+def test_an_engine_answers_at_the_sizes_of_the_sweep(flags: type[Enum], tmp_path: Path) -> None:
+    way = checks.route("tensorrt", "onnx")
+    assert way.refuses(given(tmp_path)) == ""
+    made = way.follow(given(tmp_path), tmp_path / "made")
+    runtime, path = find(made.model, builtin())
+    session = runtime.open(path, CUDA)
+    with session.running():
+        for batch in (1, 8):
+            drawn: Any = given(tmp_path).draw({"batch": batch})
+            outputs = session.bind(drawn)()
+            session.wait()
+            assert np.allclose(session.arrays(outputs)["y"], network.expected(drawn), atol=1e-4)
+    session.close()
+    assert made.notes == ("sizes from batch=1 to batch=8",)
+    assert (made.model.parent / "timing.cache").read_bytes() == b"timings"
+
+
+@pytest.mark.parametrize(
+    ("name", "ten", "eleven"),
+    [("tensorrt", [], []), ("tensorrt-tf32", ["TF32"], ["TF32"]), ("tensorrt-fp16", ["FP16", "TF32"], ["TF32"])],
+)
+def test_precision_is_set_on_purpose(
+    flags: type[Enum], name: str, ten: list[str], eleven: list[str], tmp_path: Path
+) -> None:
+    made = checks.route(name, "onnx").follow(given(tmp_path), tmp_path / "made")
+    built = tensorrt_builder.told(made.model.read_bytes())
+    assert built["flags"] == (ten if flags is Flags10 else eleven)
+    halves = [weight for weight in onnx.load(built["parsed"]).graph.initializer if weight.data_type == 10]
+    assert bool(halves) == (name == "tensorrt-fp16" and flags is Flags11)
+
+
+def test_what_tensorrt_says_is_the_reason(flags: type[Enum], tmp_path: Path) -> None:
+    model = network.onnx_model()
+    model.graph.node[0].op_type = "Strange"
+    onnx.save_model(model, tmp_path / "strange.onnx")
+    subject = checks.subject(tmp_path / "strange.onnx", INPUTS, device=CUDA)
+    with pytest.raises(ConversionError, match="No importer registered for op: Strange"):
+        checks.route("tensorrt", "onnx").follow(subject, tmp_path / "made")
+
+
+def test_it_needs_a_gpu_and_the_library(tmp_path: Path) -> None:
+    assert "works on an NVIDIA GPU" in checks.refusal("tensorrt", network.onnx_file(tmp_path), INPUTS)
+    reason = checks.route("tensorrt", "onnx").refuses(given(tmp_path))
+    assert reason == "needs tensorrt: pip install 'pytest-modelperf[tensorrt]'"
