@@ -51,14 +51,18 @@ class Seen:
         """The median time of a call, 0 where it was not timed."""
         return float(self.point.figures.get("latency.p50", 0.0))
 
-    def operators(self, *names: str) -> tuple[Operator, ...]:
-        """Those of these names in the profile, the longest first; all where none is given."""
-        found = self.profile.operators if self.profile is not None else ()
-        return tuple(one for one in found if not names or one.name in names)
+    @property
+    def operators(self) -> tuple[Operator, ...]:
+        """Those of the profile, the longest first; none where there is no profile."""
+        return self.profile.operators if self.profile is not None else ()
+
+    def named(self, *names: str) -> tuple[Operator, ...]:
+        """The operators of these names."""
+        return tuple(one for one in self.operators if one.name in names)
 
     def share(self, *names: str) -> float:
         """The share of a call's time that operators of these names take together, as the profile tells."""
-        return sum(one.share for one in self.operators(*names))
+        return sum(one.share for one in self.named(*names))
 
     def at_most(self, share: float, evidence: str, do: str) -> Advice:
         """Advice that can save no more than this share of a call's time."""

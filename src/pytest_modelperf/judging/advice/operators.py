@@ -25,16 +25,14 @@ MOST_CODE = 60
 
 # Operators that exist for one purpose alone, of torch, onnxruntime and OpenVINO.
 _CASTS = ("aten::_to_copy", "Cast", "Convert")
-_LAYOUTS = (
-    *("aten::clone", "aten::contiguous", "aten::constant_pad_nd"),
-    *("Transpose", "ReorderInput", "ReorderOutput", "Pad", "Reorder"),
-)
+_PADS = ("aten::constant_pad_nd", "Pad")
+_LAYOUTS = ("aten::clone", "aten::contiguous", "Transpose", "ReorderInput", "ReorderOutput", "Reorder", *_PADS)
 _SELECTS = ("aten::select", "aten::as_strided")
 _READS = ("aten::_local_scalar_dense", "aten::item", "aten::is_nonzero")
 _PRODUCTS = ("aten::addmm", "aten::mm", "aten::mkldnn_convolution", "aten::linear")
 _FLOAT = "float"
 # What casts and layouts of torch have do the work for them; a pad fills what it makes larger.
-_COPY, _FILL, _PAD = "aten::copy_", "aten::fill_", "aten::constant_pad_nd"
+_COPY, _FILL = "aten::copy_", "aten::fill_"
 # Where those of the other kind call it less often than this part, it is told whose the copies are.
 _NEXT_TO_NONE = 0.1
 
@@ -55,13 +53,19 @@ def layouts(seen: Seen) -> Iterator[Advice]:
     """Values that are moved to lie otherwise in memory: transposed, padded, converted."""
     share = _own_and_copies(seen, _LAYOUTS, _CASTS)
     if share >= WORTH:
-        yield seen.at_most(
-            share,
-            f"copies into other layouts take {share:.0%} of a call: {_named(seen, _LAYOUTS)}{_places(seen, 'copy')}",
-            "model.to(memory_format=torch.channels_last), and the inputs too; copy nothing that is only read"
-            if any("convolution" in one.name for one in seen.operators())
-            else "keep one order of axes, and sizes that need no padding; copy nothing that is only read",
-        )
+        what, do = _moved(seen)
+        evidence = f"{what} take {share:.0%} of a call: {_named(seen, _LAYOUTS)}{_places(seen, 'copy')}"
+        yield seen.at_most(share, evidence, do)
+
+
+def _moved(seen: Seen) -> tuple[str, str]:
+    """What moves values, most of all, and what to do about it."""
+    if 2 * _calls(seen, *_PADS) > _calls(seen, *_LAYOUTS):
+        return "pads", "pad in what comes next, nn.Conv2d(…, padding=1), or take sizes that need no padding"
+    copies = "copies into other layouts"
+    if any("convolution" in one.name for one in seen.operators):
+        return copies, "model.to(memory_format=torch.channels_last), and the inputs too; copy nothing that is only read"
+    return copies, "keep one order of axes from the input to the output, and copy nothing that is only read"
 
 
 def reads(seen: Seen) -> Iterator[Advice]:
@@ -84,14 +88,14 @@ def half_precision(seen: Seen) -> Iterator[Advice]:
     uses = counts.get("flops", 0.0) / (2 * counts["parameters"]) if counts.get("parameters") else 0.0
     if not _on_cpu(seen) or not seen.host.multiplies_bfloat16 or uses < USES_OF_A_WEIGHT:
         return
-    products = [one for one in seen.operators(*_PRODUCTS) if one.form == _FLOAT and one.share > 0]
+    products = [one for one in seen.named(*_PRODUCTS) if one.form == _FLOAT and one.share > 0]
     long = [one for one in products if one.share * seen.seconds >= LONG_PRODUCT_S * one.calls]
     share = sum(one.share for one in long)
     if share >= MOSTLY:
         yield Advice(
             f"products of float32 take {share:.0%} of a call, on a CPU with {seen.host.cpu_features[0]}",
             f"at most about half of {seen.part(share)}",
-            'model.to(torch.bfloat16), with inputs of Tensor(…, "bfloat16"); compare the answers',
+            'model.to(torch.bfloat16), and inputs that are floats as Tensor(…, "bfloat16"); compare the answers',
             share / 2,
         )
 
@@ -104,7 +108,8 @@ def _own_and_copies(seen: Seen, names: Sequence[str], others: Sequence[str]) -> 
     """The share of operators, with that part of the copies and fills which they make: by calls, for others copy too."""
     calls, rest = (_calls(seen, *some) for some in (names, others))
     copies = _part(seen, _COPY, calls) if rest <= _NEXT_TO_NONE * calls else 0.0
-    return seen.share(*names) + copies + (_part(seen, _FILL, _calls(seen, _PAD)) if _PAD in names else 0.0)
+    fills = _part(seen, _FILL, _calls(seen, *(name for name in names if name in _PADS)))
+    return seen.share(*names) + copies + fills
 
 
 def _part(seen: Seen, name: str, calls: float) -> float:
@@ -114,12 +119,12 @@ def _part(seen: Seen, name: str, calls: float) -> float:
 
 
 def _calls(seen: Seen, *names: str) -> float:
-    return sum(one.calls for one in seen.operators(*names))
+    return sum(one.calls for one in seen.named(*names))
 
 
 def _named(seen: Seen, names: Sequence[str]) -> str:
     """`"12 calls of aten::_to_copy"`."""
-    found: Sequence[Operator] = sorted(seen.operators(*names), key=lambda one: -one.calls)[:MOST_NAMED]
+    found: Sequence[Operator] = sorted(seen.named(*names), key=lambda one: -one.calls)[:MOST_NAMED]
     return " and ".join(f"{_number(one.calls)} of {one.name}" for one in found if one.calls)
 
 

@@ -38,7 +38,7 @@ RULES: tuple[Rule, ...] = (
         "layouts",
         "a profile",
         f"clones, transposes, pads and reorders, with their copies, take {operators.WORTH:.0%} of a call",
-        "`channels_last` for convolutions of torch, else one order of axes, and the lines that copy (torch)",
+        "`channels_last` for convolutions of torch, else one order of axes, or no pads; the lines that copy (torch)",
         operators.layouts,
     ),
     Rule(
