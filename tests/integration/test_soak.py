@@ -121,12 +121,9 @@ def test_the_report_holds_the_curves(project: Folder, soaked: pytest.RunResult) 
     assert (project.path / "closed").exists()
 
 
-def test_without_a_soak_and_without_a_meter_there_are_reasons(project: Folder) -> None:
-    result = project.run(BRIEF, "--modelperf-soak=0", "-k", "wasteful")
-    assert "energy.per_sample was not measured: " in summary(result)
-    assert "no soak was made: --modelperf-soak=0" in summary(result)
+def test_without_a_meter_there_is_a_reason(project: Folder) -> None:
+    """Without a soak too: tests/integration/test_budget.py."""
     (project.path / "unplugged").touch()
-    project.ini("modelperf_soak = 0.2")
     result = project.run(BRIEF, "-k", "wasteful", "--modelperf-isolate=no", "--modelperf-report=json:perf.json")
     assert "plug: nothing is in its socket" in summary(result)
     (point,) = points(project)
