@@ -11,7 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from unittest import mock
 
+from pytest_modelperf.converting.protocol import Converter, Subject
+from pytest_modelperf.converting.registry import builtin
+from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.metrics import METRICS
 from pytest_modelperf.judging.advice.table import RULES
 from pytest_modelperf.plugin.options import OPTIONS, Option
@@ -65,6 +69,31 @@ def metrics() -> str:
     return _table(("path", "unit", "better", "meaning"), rows)
 
 
+def converters() -> str:
+    """The converters in the order in which they are tried."""
+    rows = (
+        (f"`{each.name}`", each.what, f"`{each.takes}`", f"`{each.gives}`", each.precision, _needs(each))
+        for each in builtin()
+        if not each.is_bridge
+    )
+    return _table(("name", "what it makes", "takes", "gives", "computes in", "needs"), rows)
+
+
+def bridges() -> str:
+    rows = ((f"`{each.takes}`", f"`{each.gives}`", each.what, _needs(each)) for each in builtin() if each.is_bridge)
+    return _table(("from", "to", "what", "needs"), rows)
+
+
+def _needs(converter: Converter) -> str:
+    """What it says that it needs where nothing is installed, and on the CPU."""
+    subjects = [Subject(None, converter.takes, Device(kind), {}, [{}], lambda axes: {}) for kind in ("cpu", "cuda")]
+    with mock.patch("pytest_modelperf.converting.libraries.find_spec", lambda module: None):
+        on_cpu, on_cuda = (converter.refuses(subject) for subject in subjects)
+    libraries = next((text for text in (on_cpu, on_cuda) if text.startswith("needs ")), "needs :")
+    named = ", ".join(f"`{name}`" for name in libraries.removeprefix("needs ").partition(":")[0].split(", "))
+    return f"an NVIDIA GPU; {named}" if "NVIDIA GPU" in on_cpu else named
+
+
 def toml() -> str:
     """Every setting with its default, as the native TOML of pytest 9 must have it: of the right type."""
     return "\n".join(["```toml", "[tool.pytest]", *(f"{option.ini} = {_toml(option)}" for option in OPTIONS), "```"])
@@ -75,7 +104,15 @@ def advice() -> str:
     return _table(("rule", "fires when", "needs", "says"), rows)
 
 
-TABLES = {"options": options, "settings": settings, "metrics": metrics, "toml": toml, "advice": advice}
+TABLES = {
+    "options": options,
+    "settings": settings,
+    "metrics": metrics,
+    "toml": toml,
+    "advice": advice,
+    "converters": converters,
+    "bridges": bridges,
+}
 
 
 def _toml(option: Option) -> str:

@@ -59,7 +59,11 @@ def builtin() -> list[Converter]:
         OpenVinoInt8(),
         TorchCompile("compile-freezing", "torch.compile, weights frozen into what is compiled", options=_FREEZING),
         TorchCompile(
-            "compile-freezing-bf16", "the same in bfloat16", options=_FREEZING, dtype="bfloat16", seconds=70.0
+            "compile-freezing-bf16",
+            "torch.compile in bfloat16, weights frozen into what is compiled",
+            options=_FREEZING,
+            dtype="bfloat16",
+            seconds=70.0,
         ),
         MixedPrecision("mixed-bf16", "Keras, mixed precision with bfloat16", "bfloat16"),
         LiteRt("litert", "LiteRT"),

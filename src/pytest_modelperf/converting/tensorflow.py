@@ -58,7 +58,7 @@ class SavedModelVariant:
     is_bridge = False
 
     def refuses(self, subject: Subject) -> str:
-        return lacks("tensorflow") or (torch_models.needs_cuda(subject) if self.needs_cuda else "")
+        return (torch_models.needs_cuda(subject) if self.needs_cuda else "") or lacks("tensorflow")
 
     def convert(self, subject: Subject, folder: Path) -> Converted:
         with import_tensorflow().device(models.place(subject)):

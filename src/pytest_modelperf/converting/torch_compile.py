@@ -34,13 +34,14 @@ class TorchCompile:
         return self.dtype or "float32"
 
     def refuses(self, subject: Subject) -> str:
-        if lacks("torch"):
-            return lacks("torch")
+        missing = (torch_models.needs_cuda(subject) if self.needs_cuda else "") or lacks("torch")
+        if missing:
+            return missing
         if subject.device.kind == torch_models.CPU and not _compiler():
             return "needs a C++ compiler: install g++, or name one in the environment variable CXX"
         if subject.device.kind != torch_models.CPU and lacks("triton"):
             return lacks("triton")
-        return torch_models.needs_cuda(subject) if self.needs_cuda else ""
+        return ""
 
     def convert(self, subject: Subject, folder: Path) -> Converted:
         import torch
