@@ -35,7 +35,7 @@ def places(call: Callable[[], Any]) -> tuple[Place, ...]:
     found: Counter[_Spot] = Counter()
     own = sys._getframe()
 
-    class Looking(TorchDispatchMode):
+    class Looking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             result = func(*args, **(kwargs or {}))
             kind = _KINDS.get(func.overloadpacket.__name__)
@@ -45,7 +45,7 @@ def places(call: Callable[[], Any]) -> tuple[Place, ...]:
             return result
 
     try:
-        with Looking():
+        with Looking():  # type: ignore[no-untyped-call]
             call()
     except Exception:  # noqa: BLE001 - what a mode breaks (tensors of other classes) has a profile all the same
         return ()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_modelperf.converting.registry import builtin as builtin_converters
+from pytest_modelperf.converting.registry import chosen
 from pytest_modelperf.domain.advice import Advice, Seen
 from pytest_modelperf.domain.counting import Room, Wanted
 from pytest_modelperf.domain.device import Device
@@ -70,6 +73,12 @@ def fired(seen: Seen) -> dict[str, Advice]:
     assert not found.problems
     assert sorted(found.advice, key=_gain, reverse=True) == list(found.advice)
     return {one.rule: one for one in found.advice}
+
+
+def converters(do: str) -> list[str]:
+    """The converters that advice names, each of which there is."""
+    (named,) = re.findall(r"--modelperf-convert=(\S+)", do)
+    return [one.name for one in chosen(named.split(","), builtin_converters()) if not one.is_bridge]
 
 
 def _gain(advice: Advice) -> float:

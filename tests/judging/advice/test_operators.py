@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from judging.advice.looking import WITH_HALVES, counted, fired, profile, seen
+from judging.advice.looking import WITH_HALVES, converters, counted, fired, profile, seen
 
 from pytest_modelperf.domain.profile import Operator, Profile
 from pytest_modelperf.runtimes.onnxruntime import OnnxRuntime
@@ -106,6 +106,7 @@ def test_layouts_of_torch(between: Callable[[Any], Any], operator: str, do: str)
 def test_layouts_beside_convolutions_ask_for_channels_last() -> None:
     found = fired(seen(profile(TorchRuntime(), Convolutions(), drawn(4, 16, 64, 64))))["layouts"]
     assert found.do.startswith("model.to(memory_format=torch.channels_last)")
+    assert converters(found.do) == ["channels_last"]
 
 
 def test_values_that_python_reads_are_named_with_their_line() -> None:
@@ -171,6 +172,7 @@ def test_large_products_of_floats_ask_for_halves() -> None:
     assert found.evidence.endswith("of a call, on a CPU with avx512_bf16")
     assert found.expected.startswith("at most about half of ")
     assert found.do.startswith("model.to(torch.bfloat16)")
+    assert converters(found.do) == ["bf16"]
 
 
 def test_halves_few_samples_and_small_products_do_not() -> None:

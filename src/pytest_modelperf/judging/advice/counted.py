@@ -68,7 +68,7 @@ def small_operators(seen: Seen) -> Iterator[Advice]:
     yield Advice(
         f"{calls:.0f} calls of operators take {format_quantity(each, 's', 2)} each: most of it is the call itself",
         f"at most {seen.part(share)}, outside of what computes" if share else "not known without a profile",
-        "torch.compile(model), or ONNX Runtime: torch.onnx.export(model, inputs, 'model.onnx', dynamo=True)",
+        "torch.compile(model), or ONNX Runtime; to try both: --modelperf-convert=compile,onnxruntime",
         share,
     )
 

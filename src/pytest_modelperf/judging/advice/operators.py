@@ -63,9 +63,16 @@ def _moved(seen: Seen) -> tuple[str, str]:
     if 2 * _calls(seen, *_PADS) > _calls(seen, *_LAYOUTS):
         return "pads", "pad in what comes next, nn.Conv2d(…, padding=1), or take sizes that need no padding"
     copies = "copies into other layouts"
-    if any("convolution" in one.name for one in seen.operators):
-        return copies, "model.to(memory_format=torch.channels_last), and the inputs too; copy nothing that is only read"
+    if _convolves(seen):
+        return copies, (
+            "model.to(memory_format=torch.channels_last), and no contiguous() behind it; "
+            "to try it: --modelperf-convert=channels_last"
+        )
     return copies, "keep one order of axes from the input to the output, and copy nothing that is only read"
+
+
+def _convolves(seen: Seen) -> bool:
+    return any("convolution" in one.name for one in seen.operators)
 
 
 def reads(seen: Seen) -> Iterator[Advice]:
@@ -95,7 +102,8 @@ def half_precision(seen: Seen) -> Iterator[Advice]:
         yield Advice(
             f"products of float32 take {share:.0%} of a call, on a CPU with {seen.host.cpu_features[0]}",
             f"at most about half of {seen.part(share)}",
-            'model.to(torch.bfloat16), and inputs that are floats as Tensor(…, "bfloat16"); compare the answers',
+            'model.to(torch.bfloat16), with inputs Tensor(…, "bfloat16") for floats; to try it, answers compared: '
+            f"--modelperf-convert={'bf16-channels_last' if _convolves(seen) else 'bf16'}",
             share / 2,
         )
 
