@@ -48,10 +48,21 @@ def test_all_calls_count_and_the_worst_of_them_decides() -> None:
 @pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16", "int8"])
 def test_what_is_permitted_depends_on_the_precision(precision: str) -> None:
     scale = float(np.sqrt(np.mean(np.square(LOGITS, dtype=np.float64))))
-    within, beyond = (LOGITS.astype(np.float64) + LIMITS[precision] * scale * factor for factor in (0.9, 1.1))
-    compared(LOGITS.astype(np.float64), within, precision)
+    before = LOGITS.astype(np.float64)
+    within, beyond = before.copy(), before.copy()
+    within[0, 0] += LIMITS[precision] * scale * 0.9
+    beyond[0, 0] += LIMITS[precision] * scale * 1.1
+    compared(before, within, precision)
     with pytest.raises(Wrong, match=rf"where {LIMITS[precision]:g} is permitted of {precision}"):
-        compared(LOGITS.astype(np.float64), beyond, precision)
+        compared(before, beyond, precision)
+
+
+def test_an_output_that_is_off_a_little_everywhere_is_another_one() -> None:
+    noise = np.random.default_rng(1).choice([-1.0, 1.0], (30, 30))
+    before = np.random.default_rng(2).standard_normal((30, 30))
+    compared(before, before + 0.1 * noise, "int8")
+    with pytest.raises(Wrong, match=r"the cosine of its values and the original's is 0\.9[78]\d, where 0\.99"):
+        compared(before, before + 0.2 * noise, "int8")
 
 
 def test_the_tolerance_that_a_wrong_one_names_would_accept_it() -> None:
