@@ -87,7 +87,7 @@ def bridges() -> str:
 def _needs(converter: Converter) -> str:
     """What it says that it needs where nothing is installed, and on the CPU."""
     subjects = [Subject(None, converter.takes, Device(kind), {}, [{}], lambda axes: {}) for kind in ("cpu", "cuda")]
-    with mock.patch("pytest_modelperf.converting.libraries.find_spec", lambda module: None):
+    with mock.patch("pytest_modelperf.converting.libraries.find_spec", return_value=None):
         on_cpu, on_cuda = (converter.refuses(subject) for subject in subjects)
     libraries = next((text for text in (on_cpu, on_cuda) if text.startswith("needs ")), "needs :")
     named = ", ".join(f"`{name}`" for name in libraries.removeprefix("needs ").partition(":")[0].split(", "))
