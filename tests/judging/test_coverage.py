@@ -127,7 +127,7 @@ def test_intervals_hold_the_truth_within_a_point_and_a_half(comparison: str, noi
 
 
 @pytest.mark.slow
-@cases({("windows", "two states of rounds"): "5.5%: a run that was slow throughout looks like no other of its window"})
+@cases()
 def test_a_single_case_alarms_at_most_at_its_level(comparison: str, noise: str) -> None:
     assert shares(comparison, noise, MANY).slower <= SINGLE
 

@@ -60,6 +60,19 @@ def test_a_test_does_not_tell_for_itself_twice() -> None:
     assert experience(known)[""].freedom < experience(known[:-1])[""].freedom
 
 
+def test_cases_that_a_run_slows_together_tell_less() -> None:
+    """Eight cases that vary by a tenth of what is stated, each by itself or all alike."""
+    rng = np.random.default_rng(62)
+    found = []
+    for shared in (0, 1):
+        runs = rng.normal(0.0, 0.1 * UNSCALED_SPREAD, (5, 8))
+        runs = runs[:, :1].repeat(8, axis=1) if shared else runs
+        source = machine(between_runs=0.0)
+        seen = tuple(Run({}, {f"cpu batch={n}": source.record(one) for n, one in enumerate(run)}) for run in runs)
+        found.append(experience([Baseline("test_it.py::test_it", "machine", (), seen)])[""].value)
+    assert found[0] < 0.5 * found[1] < 0.5
+
+
 def test_cases_and_hardware_have_windows_of_their_own() -> None:
     """What is slower for good, on other hardware or at another batch size, is no spread."""
     source = machine(between_runs=0.003)

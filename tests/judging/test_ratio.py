@@ -13,6 +13,7 @@ from pytest_modelperf.domain.baseline import Location
 from pytest_modelperf.judging.ratio import (
     SCALED_SPREAD,
     UNSCALED_SPREAD,
+    UNSTEADY_SPREAD,
     Ratio,
     Side,
     location,
@@ -65,6 +66,11 @@ def test_the_same_rounds_twice_as_many_tell_twice_as_much() -> None:
     assert Side.of(record).variance == pytest.approx(2 * Side.of(more).variance)
 
 
+def test_runs_whose_rounds_are_unsteady_are_expected_to_spread() -> None:
+    record = dataclasses.replace(Machine(np.random.default_rng(30)).record(), times=Location(0.0, 0.3))
+    assert Side.of(record).unsteady == pytest.approx((0.3 * UNSTEADY_SPREAD) ** 2)
+
+
 # How far runs spread
 
 
@@ -76,7 +82,7 @@ def test_a_factor_is_the_variance_seen_over_that_expected(locations: list[float]
 
 
 def test_runs_that_spread_as_expected_have_a_factor_of_one() -> None:
-    machine = Machine(np.random.default_rng(34), between_runs=STATED, between_rounds=0.05)
+    machine = Machine(np.random.default_rng(34), between_runs=STATED, between_rounds=0.02)
     found = [own_factor([sides(machine, 8)], STATED).value for _ in range(TRIALS)]
     assert np.mean(found) == pytest.approx(1.0, abs=0.1)
 
@@ -170,6 +176,22 @@ def test_runs_that_spread_twice_as_far_are_known_half_as_well(
 def test_a_busy_run_is_known_less_well() -> None:
     quiet, busy = (ratio([Side(0.0, error**2)], exactly(0.0, 0.0), STATED, Factor()) for error in (0.001, 0.1))
     assert busy.error > 3 * quiet.error
+
+
+@given(st.integers(1, 3), st.integers(1, 8), st.floats(0, 0.1), st.floats(0, 0.1))
+def test_an_unsteady_run_adds_its_own_part_of_the_error(
+    attempts: int, runs: int, unsteady_now: float, unsteady_then: float
+) -> None:
+    now, then = [Side(0.0, 0.0, unsteady_now**2)] * attempts, [Side(0.0, 0.0, unsteady_then**2)] * runs
+    expected = (STATED**2 + unsteady_now**2) / attempts + (STATED**2 + unsteady_then**2) / runs
+    assert ratio(now, then, STATED, Factor()).error == pytest.approx(math.sqrt(expected))
+
+
+def test_what_was_expected_of_unsteady_runs_makes_no_factor() -> None:
+    locations = (0.0, 0.1, -0.1)
+    steady, unsteady = (own_factor([[Side(one, 0.0, lie) for one in locations]], STATED) for lie in (0.0, 0.1**2))
+    assert steady.value == pytest.approx(0.1**2 / STATED**2)
+    assert unsteady.value == pytest.approx(0.1**2 / (STATED**2 + 0.1**2))
 
 
 @given(st.floats(0, 1), st.floats(0, 1))

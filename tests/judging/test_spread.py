@@ -12,6 +12,7 @@ from pytest_modelperf.judging.spread import (
     Factor,
     Spread,
     around_the_mean,
+    design_effect,
     drawn,
     learned,
     successive,
@@ -103,7 +104,37 @@ def test_tests_that_are_alike_speak_for_the_next_more_than_those_that_differ() -
         np.mean([learned(machine_of(seed, 1.0, freedom, tests=30)).freedom for seed in range(20)])
         for freedom in (1000.0, 1.0)
     )
-    assert alike > 6.0 > 2.0 > apart
+    assert alike > 3.5 > 2.0 > apart
+
+
+# Windows of the same runs
+
+
+@pytest.mark.parametrize(("shared", "effect"), [(0.0, 1.0), (0.5, 10.5), (0.9, 18.1), (1.0, 20.0)])
+def test_windows_that_resemble_each_other_are_worth_fewer(shared: float, effect: float) -> None:
+    """Twenty tests: `shared` is the part of the variance of their runs that they have in common."""
+    rng = np.random.default_rng(43)
+    runs = math.sqrt(shared) * rng.normal(size=(200, 1, 6)) + math.sqrt(1 - shared) * rng.normal(size=(200, 20, 6))
+    scales = 10.0 ** rng.uniform(-3, 3, (20, 1))
+    found = [design_effect((scales * each).tolist()) for each in runs]
+    assert np.mean(found) == pytest.approx(effect, rel=0.3 if shared == 0.0 else 0.15)
+
+
+def test_windows_are_told_alike_by_their_newest_runs() -> None:
+    window = [0.0, 3.0, 1.0, 2.0, 5.0]
+    assert design_effect([window, [2.0 * one for one in window]]) == pytest.approx(2.0)
+    assert design_effect([window, window[2:]]) > 1.0
+
+
+@pytest.mark.parametrize("windows", [[], [[1.0, 2.0]], [[1.0, 2.0], [3.0]], [[1.0, 2.0], [4.0, 4.0]], [[1.0], [2.0]]])
+def test_a_window_alone_resembles_nothing(windows: list[list[float]]) -> None:
+    assert design_effect(windows) == 1.0
+
+
+def test_cases_that_tell_the_same_move_what_is_stated_as_little_as_one() -> None:
+    one, many = [Factor(0.01, 4.0)], [Factor(0.01, 4.0)] * 16
+    assert learned(many, effect=16.0) == learned(one)
+    assert learned(many).value < learned(one).value
 
 
 @given(st.lists(FACTORS, min_size=1, max_size=12))

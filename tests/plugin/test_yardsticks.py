@@ -33,6 +33,13 @@ def test_devices_share_what_one_thread_does(yardsticks: Yardsticks) -> None:
     assert two[3].name.endswith(" threads=2")
 
 
+def test_models_of_torch_have_a_yardstick_of_torch_where_threads_wait_for_each_other(yardsticks: Yardsticks) -> None:
+    one, two = (yardsticks.of(f"cpu:threads={threads}", torch=True) for threads in (1, 2))
+    assert kinds(one) == ["calls", "single", "memory"]
+    assert kinds(two) == ["calls", "single", "memory", "threads", "layers"]
+    assert two[:4] == yardsticks.of("cpu:threads=2")
+
+
 def test_a_cpu_without_a_number_has_all_threads(yardsticks: Yardsticks) -> None:
     assert yardsticks.of("cpu") == yardsticks.of(f"cpu:threads={cpu_count()}")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from ..domain.baseline import Baseline, CaseRecord
 from .ratio import LEAST_ROUNDS, Side, own_factor, stated_spread
 from .scale import Experience
-from .spread import Factor, learned
+from .spread import Factor, design_effect, learned
 
 
 class Experiences:
@@ -23,21 +24,35 @@ class Experiences:
         Cases on all hardware of the machine's folder are pooled: what is pooled are multiples of what was expected, not
         times.
         """
-        others: dict[str, list[Factor]] = defaultdict(list)
+        others: dict[str, list[_Window]] = defaultdict(list)
         for name, seen in self._seen.items():
-            for scale, factors in seen.items() if name != test else ():
-                others[scale] += factors
-        return {scale: learned(factors) for scale, factors in others.items()}
+            for scale, windows in seen.items() if name != test else ():
+                others[scale] += windows
+        return {scale: _learned(windows) for scale, windows in others.items()}
 
 
-def _seen(baseline: Baseline) -> Mapping[str, list[Factor]]:
-    """By scale, the factor of each case's window."""
-    seen: dict[str, list[Factor]] = defaultdict(list)
+@dataclass(frozen=True)
+class _Window:
+    """Where the runs of one case lie on one scale, oldest first, and by what factor they vary."""
+
+    locations: list[float]
+    factor: Factor
+
+
+def _learned(windows: Sequence[_Window]) -> Factor:
+    effect = design_effect([window.locations for window in windows])
+    return learned([window.factor for window in windows], effect)
+
+
+def _seen(baseline: Baseline) -> Mapping[str, list[_Window]]:
+    """By scale, each case's window."""
+    seen: dict[str, list[_Window]] = defaultdict(list)
     for window in _windows(baseline):
         for scale in ("", *window[-1].scaled):
-            runs = [record for record in window if scale == "" or scale in record.scaled]
+            runs = [Side.of(record, scale) for record in window if scale == "" or scale in record.scaled]
             if len(runs) > 1:
-                seen[scale].append(own_factor([[Side.of(record, scale) for record in runs]], stated_spread(scale)))
+                factor = own_factor([runs], stated_spread(scale))
+                seen[scale].append(_Window([run.location for run in runs], factor))
     return seen
 
 

@@ -20,6 +20,9 @@ UNSCALED_SPREAD = 0.03
 # The same by what the yardstick is bound by, which its name begins with: while there are few runs, a case is scaled by
 # what most models are bound by, arithmetic on all threads, unless its own runs and rounds speak against it.
 _SPREADS = {"": UNSCALED_SPREAD, "single": 0.015, "memory": 0.02, "calls": 0.03, "copy": 0.02}
+# Runs whose rounds are unsteady lie farther apart than that: as a part of the spread of their rounds
+# (docs/measurements/repeatability.md).
+UNSTEADY_SPREAD = 0.15
 # A record of one round says nothing of its own error.
 LEAST_ROUNDS = 2
 # The detectable slowdown is one that would be found in 80 of 100 runs (design.md).
@@ -33,16 +36,21 @@ _LARGEST_LOG = 700.0
 
 @dataclass(frozen=True)
 class Side:
-    """The log location of one record on one scale, and the variance of that location that its rounds give."""
+    """The log location of one record on one scale, and the variance of that location that its rounds give.
+
+    `unsteady` is the variance between such runs that the unsteadiness of its rounds lets expect: neighbours that come
+    and go within a run are there or not from one to the next.
+    """
 
     location: float
     variance: float
+    unsteady: float = 0.0
 
     @classmethod
     def of(cls, record: CaseRecord, scale: str = "") -> Side:
         """The record as times, or as multiples of the yardstick `scale`; it has two rounds at least."""
         found = location(record, scale)
-        return cls(found.location, found.spread**2 / record.rounds)
+        return cls(found.location, found.spread**2 / record.rounds, (UNSTEADY_SPREAD * found.spread) ** 2)
 
 
 def location(record: CaseRecord, scale: str) -> Location:
@@ -56,7 +64,7 @@ def stated_spread(scale: str) -> float:
 
 
 def own_factor(groups: Sequence[Sequence[Side]], stated: float, *, drifting: bool = False) -> Factor:
-    """By what factor runs of a case vary more than what is `stated` and their rounds explain.
+    """By what factor runs of a case vary more than what is `stated` and what their rounds tell.
 
     Groups are runs that are alike but for noise: the accepted ones, and the attempts at this one. Where a drift is
     looked for among the first, `drifting`, it must not pass for noise: they count by their successive differences.
@@ -65,7 +73,7 @@ def own_factor(groups: Sequence[Sequence[Side]], stated: float, *, drifting: boo
     for number, sides in enumerate(groups):
         locations = [side.location for side in sides]
         spread += successive(locations) if drifting and number == 0 else around_the_mean(locations)
-    expected = stated**2 + _mean([side.variance for sides in groups for side in sides if len(sides) > 1])
+    expected = stated**2 + _mean([side.variance + side.unsteady for sides in groups for side in sides if sides[1:]])
     return Factor(spread.variance / expected, spread.freedom)
 
 
@@ -117,15 +125,17 @@ class Ratio:
 def ratio(now: Sequence[Side], then: Sequence[Side], stated: float, factor: Factor) -> Ratio:
     """The mean of `now` over that of `then`, one side each at least.
 
-    Every run varies by `factor` times what is stated and what its own rounds give: one that was made on a busier
+    Every run varies by `factor` times what is stated and what its own rounds tell: one that was made on a busier
     machine than the others is known less well.
     """
     attempts, runs = len(now), len(then)
+    # Of the two sides' runs as much of each as it adds to the error.
+    unsteady = _mean([side.unsteady for side in now]) * runs + _mean([side.unsteady for side in then]) * attempts
     return Ratio(
         log_ratio=_mean([side.location for side in now]) - _mean([side.location for side in then]),
         now_rounds=factor.value * _mean([side.variance for side in now]) / attempts,
         then_rounds=factor.value * _mean([side.variance for side in then]) / runs,
-        between_runs=factor.value * stated**2,
+        between_runs=factor.value * (stated**2 + unsteady / (attempts + runs)),
         runs=runs,
         freedom=max(1.0, factor.freedom),
         attempts=attempts,

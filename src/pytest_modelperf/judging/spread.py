@@ -1,8 +1,8 @@
 """How far runs spread: a case's own runs, drawn toward what the machine's other tests show, and toward what is stated.
 
 A run's location varies more than its rounds explain: memory is laid out anew, neighbours come and go. Its variance is
-taken to be `factor * (stated² + rounds)`: a stated variance between runs and the one that its rounds give, times a
-factor that is 1 until runs have been seen.
+taken to be `factor * (stated² + unsteady + rounds)`: a stated variance between runs, what the unsteadiness of the
+rounds lets expect, and the variance that the rounds give, times a factor that is 1 until runs have been seen.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .statistics import Floats
 
 # What is stated counts as much as that many more runs would: it rules a young window, a full one (7) outvotes it.
 PRIOR_FREEDOM = 4.0
-# However alike a machine's tests are, the next one may be another kind of work.
-_MOST_FREEDOM = 8.0
-_FREEDOMS = (1.0, 2.0, 4.0, _MOST_FREEDOM)
+# However alike a machine's tests are, the next one may be another kind of work, and the next run another kind of hour.
+_MOST_FREEDOM = 4.0
+_FREEDOMS = (1.0, 2.0, _MOST_FREEDOM)
 # The machine's factor is looked for within 300 times either way, and taken to be within three times mostly.
 _LARGEST_FACTOR, _STEPS = 300.0, 121
 _FACTOR_SPREAD = math.log(3.0)
@@ -74,17 +74,46 @@ def drawn(own: Factor, machine: Factor) -> Factor:
     return Factor((machine.freedom * machine.value + own.freedom * own.value) / freedom, freedom)
 
 
-def learned(seen: Sequence[Factor]) -> Factor:
+def design_effect(windows: Sequence[Sequence[float]]) -> float:
+    """How many windows of the same runs tell no more than one of unrelated runs would; 1 at the least.
+
+    `windows` are locations, oldest first, that end with the same run. What slows a machine for the length of a run
+    slows all of its tests: windows whose deviations resemble each other by r on average are worth one in
+    `1 + (n - 1) r` (Kish 1965, ch. 5).
+    """
+    deviations = [found for window in windows if (found := _standardised(window)).any()]
+    if len(deviations) < 2:
+        return 1.0
+    longest = max(map(len, deviations))
+    # Runs that a window has no more are zeros, and are not counted.
+    aligned = np.array([np.pad(one, (longest - len(one), 0)) for one in deviations])
+    lengths = np.array([len(one) for one in deviations])
+    shared = np.minimum.outer(lengths, lengths) - 1.0
+    products = aligned @ aligned.T
+    pairs = ~np.eye(len(deviations), dtype=bool)
+    return max(1.0, 1.0 + (len(deviations) - 1) * float(products[pairs].sum() / shared[pairs].sum()))
+
+
+def _standardised(window: Sequence[float]) -> Floats:
+    """Deviations from the mean, of variance 1; zeros where there are none."""
+    deviations: Floats = np.asarray(window, np.float64) - math.fsum(window) / max(1, len(window))
+    scale = math.sqrt(float(deviations @ deviations) / max(1, len(window) - 1))
+    return deviations / scale if scale > 0.0 else np.zeros_like(deviations)
+
+
+def learned(seen: Sequence[Factor], effect: float = 1.0) -> Factor:
     """What the cases of a machine tell of the next one: empirical Bayes for variances (Smyth 2004, sec. 6).
 
     Each case's own factor is that of the machine times an F variate with its own and the machine's degrees of freedom.
-    The most likely pair is looked for on a grid, with a mild opinion that the factor is 1.
+    The most likely pair is looked for on a grid, with a mild opinion that the factor is 1. `effect` of the cases tell
+    no more than one would (`design_effect`).
     """
     known = [one for one in seen if one.freedom > 0.0 and one.value > 0.0]
     if not known:
         return Factor()
     logs = np.linspace(-math.log(_LARGEST_FACTOR), math.log(_LARGEST_FACTOR), _STEPS)
-    likelihoods = np.array([_likelihoods(logs, freedom, known) for freedom in _FREEDOMS])
+    opinion = -0.5 * (logs / _FACTOR_SPREAD) ** 2
+    likelihoods = np.array([_likelihoods(logs, freedom, known) / effect + opinion for freedom in _FREEDOMS])
     freedom, step = np.unravel_index(int(likelihoods.argmax()), likelihoods.shape)
     return Factor(math.exp(float(logs[step])), _FREEDOMS[int(freedom)])
 
@@ -95,5 +124,5 @@ def _likelihoods(logs: Floats, freedom: float, seen: Sequence[Factor]) -> Floats
     x = own / freedom * np.array([one.value for one in seen]) / np.exp(logs)[:, None]
     constant = sum(math.lgamma((m + freedom) / 2.0) - math.lgamma(freedom / 2.0) for m in own)
     each = own / 2.0 * np.log(x) - (own + freedom) / 2.0 * np.log1p(x)
-    likelihoods: Floats = each.sum(axis=1) + constant - 0.5 * (logs / _FACTOR_SPREAD) ** 2
+    likelihoods: Floats = each.sum(axis=1) + constant
     return likelihoods

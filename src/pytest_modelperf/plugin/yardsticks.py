@@ -11,6 +11,7 @@ from ..measuring.yardstick import Yardstick, YardstickProcess
 
 _NUMPY = "pytest_modelperf.measuring.workloads"
 _TORCH = "pytest_modelperf.runtimes.torch_workloads"
+_LAYERS = "pytest_modelperf.runtimes.torch_layers"
 
 
 class Yardsticks:
@@ -18,18 +19,22 @@ class Yardsticks:
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        # By the number of threads, or by the accelerator; None where there are no workloads for it.
+        # By the number of threads, of numpy's or of torch's, or by the accelerator; None where there are no workloads.
         self._processes: dict[int | str, YardstickProcess | None] = {}
 
-    def of(self, device: str) -> tuple[Yardstick, ...]:
-        """The panel for a device; empty on accelerators that nothing here has workloads for. Raises PeerLost."""
+    def of(self, device: str, *, torch: bool = False) -> tuple[Yardstick, ...]:
+        """The panel for a device; empty on accelerators that nothing here has workloads for. Raises PeerLost.
+
+        `torch`: models of torch's run there, which one yardstick is built on; another framework is not imported.
+        """
         spec = Device.parse(device)
         if spec.kind == "cuda":
             return self._accelerator(str(spec))
         if spec.kind != "cpu":
             return ()
         threads = spec.threads or cpu_count()
-        return (*self._cpu(1), *(self._cpu(threads) if threads > 1 else ()))
+        several = (*self._cpu(threads), *(self._layers(threads) if torch else ())) if threads > 1 else ()
+        return (*self._cpu(1), *several)
 
     def close(self) -> None:
         while self._processes:
@@ -45,6 +50,12 @@ class Yardsticks:
                 threads, YardstickProcess(_NUMPY, str(threads), *kinds, timeout_s=self._timeout_s, threads=threads)
             )
         return self._panel(threads)
+
+    def _layers(self, threads: int) -> tuple[Yardstick, ...]:
+        key = f"layers {threads}"
+        if not self._has(key):
+            self._start(key, YardstickProcess(_LAYERS, str(threads), timeout_s=self._timeout_s))
+        return self._panel(key)
 
     def _accelerator(self, device: str) -> tuple[Yardstick, ...]:
         if not self._has(device):
