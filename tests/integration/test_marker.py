@@ -102,7 +102,10 @@ def test_the_marker_is_registered(folder: Folder) -> None:
     folder.write("test_a.py", PLACES)
     folder.run_disabled("--strict-markers").assert_outcomes(skipped=10)
     told = output(folder.run_disabled("--markers"))
-    assert "@pytest.mark.modelperf(inputs, sweep, runtime, devices, budget, tolerance, allow_failed, seconds): " in told
+    assert (
+        "@pytest.mark.modelperf(inputs, sweep, runtime, devices, budget, tolerance, allow_failed, seconds, converters, "
+        "parity, quality, goal): " in told
+    )
 
 
 def test_p_no_modelperf_switches_it_off(folder: Folder) -> None:
