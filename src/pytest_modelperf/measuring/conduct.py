@@ -70,7 +70,7 @@ class Conductor:
     cases to measure (None: all). `seed` makes the order of turns repeatable. `observer` looks at the machine, and
     `watch` is told how far it is, only while nothing is timed. `runtime` is the name of what executes the model.
     `counts`: what calls do is counted when all is timed; `last`: nothing is timed in these processes after that.
-    `soaker` reads meters while the cases of the first `soaked` benches are called in a loop, before that (None: nobody).
+    `soaker` reads meters before that, while cases of the first `soaked` benches are called in a loop (None: nobody).
     """
 
     def __init__(
