@@ -66,5 +66,5 @@ def test_how_long_workers_waited_is_told_at_the_end(folder: Folder) -> None:
     folder.write("test_a.py", "@pytest.mark.modelperf(inputs=X)\ndef test_it(modelperf): pytest.skip('enough')")
     told = summary(folder.run("-p", "xdist", "-n1"))
     # Of the three phases of the test.
-    assert "waited 4 min 30 s for cpu: one process at a time measures on a device, those of -n take turns" in told
+    assert "waited 4 min 30 s for cpu in all: one process at a time measures on a device" in told
     assert "skipped: test_a.py::test_it: enough" in told

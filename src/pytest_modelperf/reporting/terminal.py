@@ -172,7 +172,7 @@ def _waited(report: Report) -> Iterator[Line]:
     waited = {device: seconds for device, seconds in report.waited.items() if seconds >= LEAST_WAITED}
     if waited:
         times = listed([f"{duration(seconds)} for {plain(device)}" for device, seconds in waited.items()])
-        yield f"waited {times}: one process at a time measures on a device, those of -n take turns", "dim"
+        yield f"waited {times} in all: one process at a time measures on a device", "dim"
 
 
 def _host(report: Report) -> str:
