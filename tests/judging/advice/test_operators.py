@@ -10,6 +10,7 @@ import pytest
 from judging.advice.looking import WITH_HALVES, converters, counted, fired, profile, seen
 
 from pytest_modelperf.domain.profile import Operator, Profile
+from pytest_modelperf.measuring.host import read_host
 from pytest_modelperf.runtimes.onnxruntime import OnnxRuntime
 from pytest_modelperf.runtimes.openvino import OpenVinoRuntime
 from pytest_modelperf.runtimes.torch import TorchRuntime
@@ -44,14 +45,18 @@ class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
 class Convolutions(torch.nn.Module):  # type: ignore[misc, name-defined]
     """Convolutions of NCHW with a normalisation of NHWC behind each."""
 
-    def __init__(self) -> None:
+    def __init__(self, copies: bool) -> None:
         super().__init__()
-        self.layers = torch.nn.ModuleList(torch.nn.Conv2d(16, 16, 1) for _ in range(4))
+        self.layers = torch.nn.ModuleList(torch.nn.Conv2d(16, 16, 1) for _ in range(16))
+        self.copies = copies
 
     def forward(self, x: Any) -> Any:
         for layer in self.layers:
-            x = layer(x).permute(0, 2, 3, 1).contiguous().relu().permute(0, 3, 1, 2).contiguous()
+            x = self.laid_out(self.laid_out(layer(x).permute(0, 2, 3, 1)).relu().permute(0, 3, 1, 2))
         return x
+
+    def laid_out(self, x: Any) -> Any:
+        return x.contiguous() if self.copies else x
 
 
 def cast(x: Any) -> Any:
@@ -104,9 +109,11 @@ def test_layouts_of_torch(between: Callable[[Any], Any], operator: str, do: str)
 
 
 def test_layouts_beside_convolutions_ask_for_channels_last() -> None:
-    found = fired(seen(profile(TorchRuntime(), Convolutions(), drawn(4, 16, 64, 64))))["layouts"]
+    found = fired(seen(profile(TorchRuntime(), Convolutions(copies=True), drawn(4, 16, 64, 64))))["layouts"]
     assert found.do.startswith("model.to(memory_format=torch.channels_last)")
     assert converters(found.do) == ["channels_last"]
+    mended = Convolutions(copies=False).to(memory_format=torch.channels_last)
+    assert fired(seen(profile(TorchRuntime(), mended, drawn(4, 16, 64, 64)))) == {}
 
 
 def test_values_that_python_reads_are_named_with_their_line() -> None:
@@ -227,6 +234,18 @@ def test_nodes_of_openvino(nodes: Any, rule: str, kind: str) -> None:
     found = fired(seen(profile(OpenVinoRuntime(), onnx_model(*nodes), drawn(64, 64, 64))))
     assert rule in found
     assert f" of {kind}" in found[rule].evidence
+
+
+def test_products_of_openvino_ask_for_halves_where_they_are_floats() -> None:
+    pytest.importorskip("openvino")
+    model, x = onnx_model(), drawn(64, 64, 64)
+    floats = profile(OpenVinoRuntime(), model, x)
+    found = fired(seen(floats, WITH_HALVES))["half precision of OpenVINO"]
+    assert found.do.startswith('runtime=("openvino", {"INFERENCE_PRECISION_HINT": "bf16"})')
+    assert fired(seen(floats)) == {}
+    if read_host().multiplies_bfloat16:
+        halves = OpenVinoRuntime().configured({"INFERENCE_PRECISION_HINT": "bf16"})
+        assert "half precision of OpenVINO" not in fired(seen(profile(halves, model, x), WITH_HALVES))
 
 
 @pytest.mark.parametrize("runtime", [OnnxRuntime, OpenVinoRuntime])

@@ -58,6 +58,13 @@ RULES: tuple[Rule, ...] = (
         operators.half_precision,
     ),
     Rule(
+        "half precision of OpenVINO",
+        "a profile",
+        f"products of float32 take {operators.MOSTLY:.0%} of a call, and the CPU has `avx512_bf16` or `amx_bf16`",
+        "the option that computes in bfloat16",
+        operators.half_precision_of_openvino,
+    ),
+    Rule(
         "small operators",
         "a count (every run); the gain from a profile",
         f"{counted.MANY_CALLS} or more calls of torch's operators on a CPU, of {counted.SMALL_CALL_S * 1e6:.0f} µs or "
