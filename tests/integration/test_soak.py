@@ -9,6 +9,11 @@ from typing import Any
 import pytest
 from integration.folders import BRIEF, IMPORTS, Folder, output, said, summary
 
+from pytest_modelperf.domain.device import Device
+from pytest_modelperf.plugin.meters import place
+from pytest_modelperf.profiling.meters.nvml import NvmlMeter
+from pytest_modelperf.runtimes import cuda_driver
+
 # A plug that everything runs from, and that always gives 20 W; its clock is the one that all processes share.
 CONFTEST = """
 import time
@@ -69,6 +74,17 @@ def test_wasteful(modelperf):
     modelperf(rests)
 """
 SHORT = "--modelperf-soak=0.5"
+ON_A_GPU = """
+import torch
+
+@pytest.mark.modelperf(inputs=[Tensor(("batch", 4096))], sweep={"batch": [256]}, devices=["cuda:0"])
+def test_net(modelperf):
+    point = modelperf(torch.nn.Linear(4096, 4096)).at(batch=256)
+    assert 0 < point.power.idle < point.power.mean < 2000
+    assert 0 < point.energy.per_sample < 1
+    assert 0 < point.gpu.utilisation <= 1
+    assert 1e8 < point.gpu.clock < 1e10
+"""
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +145,19 @@ def test_without_a_meter_there_is_a_reason(project: Folder) -> None:
     (point,) = points(project)
     assert point["telemetry"] is None
     assert point["unavailable"]["power.mean"] == "plug: nothing is in its socket"
+
+
+@pytest.mark.skipif(not cuda_driver.names(), reason="needs an NVIDIA GPU")
+def test_a_real_gpu(folder: Folder) -> None:
+    torch = pytest.importorskip("torch")
+    reason = NvmlMeter().available(place(Device("cuda")))
+    if reason or not torch.cuda.is_available():
+        pytest.skip(reason or "needs a build of torch for CUDA")
+    folder.ini("modelperf_soak = 2")
+    folder.write("test_a.py", ON_A_GPU, IMPORTS)
+    result = folder.run(BRIEF)
+    result.assert_outcomes(passed=1)
+    assert "energy, called for " in summary(result)
 
 
 def test_what_is_no_time_is_a_usage_error(folder: Folder) -> None:

@@ -21,7 +21,7 @@ from ..measuring.orders import Opened
 from ..measuring.schedule import SLOW_CALLS
 
 # The figures of a point that JUnit and other readers of properties get.
-PROPERTIES = ("latency.p50", "latency.p99", "throughput", "memory.peak")
+PROPERTIES = ("latency.p50", "latency.p99", "throughput", "memory.peak", "energy.per_sample")
 
 NO_PROFILES: Mapping[str, Profile] = {}
 
