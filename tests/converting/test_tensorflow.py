@@ -63,3 +63,12 @@ def test_inputs_by_position_get_the_names_of_the_model(keras_model: Any, tmp_pat
 def test_a_gpu_is_refused_where_there_is_no_use_for_it(saved_model: Path) -> None:
     assert "runs on the CPU" in checks.refusal("litert", saved_model, IMAGES, Device("cuda"))
     assert "works on an NVIDIA GPU" in checks.refusal("tf-trt", saved_model, IMAGES)
+
+
+@pytest.mark.parametrize("name", ["xla", "mixed-bf16", "litert"])
+def test_what_was_written_runs_by_itself(keras_model: Any, name: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("ai_edge_litert" if name == "litert" else "tensorflow")
+    from converting.test_export import written
+
+    written(name, keras_model, IMAGES, tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,13 +16,16 @@ import numpy as np
 from ..domain.counting import Count
 from ..domain.device import Device
 from ..domain.tensor import Value, map_leaves, tensors
-from ..domain.variant import Candidate, Parity, Permitted, Quality, QualityCheck, Variant
+from ..domain.variant import EXPORT, NOT_WRITTEN, Candidate, Parity, Permitted, Quality, QualityCheck, Variant
 from ..errors import ConversionError
 from ..measuring.bench import Asked, LocalBench
 from ..measuring.inputs import draw
+from ..runtimes.kinds import last_line
 from ..runtimes.protocol import Runtime
 from ..runtimes.registry import find
 from .cache import Cache
+from .content import content
+from .export import Answer, describe, export
 from .forms import form_of
 from .parity import FINEST, check_kind, coarser, parities, repeats
 from .protocol import Converted, Converter, Subject
@@ -46,6 +50,7 @@ class Maker:
     count: Count | None = None
     start_bytes: int = 0
     cache: Cache | None = None
+    exports: bool = False
 
     def routes(self) -> list[Route]:
         """The ways to variants that there are from such a model."""
@@ -77,13 +82,21 @@ class Maker:
         precision = coarser(route.precision, original.opened.precision or FINEST)
         before = self.quality.measure(self._caller(original, ())) if self.quality is not None else 0.0
         original.release()
+        subject = self._subject(device)
+        source = content(subject) if self.exports else ""
         start = perf_counter()
-        made = route.follow(self._subject(device), folder, self.cache)
+        made = route.follow(subject, folder, self.cache)
         build_seconds = perf_counter() - start
         bench = self._opened(made, device)
         try:
-            parity = self._proven(bench, made, expected, precision)
+            parity, names = self._proven(bench, made, expected, precision)
             quality = self._quality(bench, made, before)
+            answers = [
+                Answer(self.cases[index], asked.arrays, asked.dtypes).named(names)
+                for index, number, asked in expected
+                if number == 0 and _fits(self.cases[index], made.fixed)
+            ]
+            exported = _written(made, route, subject, answers, source, folder / EXPORT) if self.exports else ()
         except BaseException:
             bench.release()
             raise
@@ -98,7 +111,7 @@ class Maker:
             load_seconds=bench.opened.load_seconds,
             fixed=made.fixed,
             counts=made.counts,
-            notes=made.notes,
+            notes=(*made.notes, *exported),
             parity=parity,
             quality=quality,
         )
@@ -137,8 +150,8 @@ class Maker:
 
     def _proven(
         self, bench: LocalBench, made: Converted, expected: Sequence[tuple[int, int, Asked]], precision: str
-    ) -> tuple[Parity, ...]:
-        """How far its answers are from the expected ones. Raises Wrong."""
+    ) -> tuple[tuple[Parity, ...], Mapping[str, str]]:
+        """How far its answers are from the expected ones, and its names of the outputs. Raises Wrong."""
         pairs: list[tuple[Asked, Asked]] = []
         names: dict[str, str] = {}
         for index, number, before in expected:
@@ -149,7 +162,7 @@ class Maker:
                 now = bench.ask(values, case)
                 names = check_kind(before, now, _where(axes))
                 pairs.append((before, now))
-        return parities(pairs, names, precision, self.permitted)
+        return parities(pairs, names, precision, self.permitted), names
 
     def _quality(self, bench: LocalBench, made: Converted, before: float) -> Quality | None:
         if self.quality is None:
@@ -172,6 +185,19 @@ class Maker:
             return bench.ask(_values(list(args), self.inputs)).arrays
 
         return call
+
+
+def _written(
+    made: Converted, route: Route, subject: Subject, answers: Sequence[Answer], source: str, folder: Path
+) -> tuple[str, ...]:
+    """Write the variant into the folder; gives the reason why not, a note of the variant."""
+    try:
+        export(made, route.steps[-1], subject, answers, folder)
+        describe(made, subject.form, source, tuple(step.name for step in route.steps), folder)
+    except Exception as error:  # noqa: BLE001 - whatever a framework raises; the variant is none the worse
+        shutil.rmtree(folder, ignore_errors=True)
+        return (f"{NOT_WRITTEN}: {type(error).__name__}: {last_line(error)}",)
+    return ()
 
 
 def _values(given: Any, declared: Any) -> Any:

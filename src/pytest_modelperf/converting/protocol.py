@@ -49,7 +49,8 @@ class Converted:
     `runtime` is what opens it, where that is not the one natural to it, or with which options. `fixed` are the axis
     values that it is made for, where it takes no others. `settled` are the names of inputs, none of them Tensors, that
     have become part of it (`use_cache=False` of an exported model): it is called without them. `counts` are figures of
-    the conversion itself ("attention fused": 12), `notes` what a reader should know.
+    the conversion itself ("attention fused": 12), `notes` what a reader should know. `written` is a file of what a live
+    object was made from, where none can hold the object itself.
     """
 
     model: Any
@@ -58,6 +59,7 @@ class Converted:
     settled: tuple[str, ...] = ()
     counts: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    written: Path | None = None
 
 
 class Converter(Protocol):

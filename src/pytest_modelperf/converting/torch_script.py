@@ -38,10 +38,11 @@ class TorchScript:
             # torch.jit is deprecated since 2.10, and says so; a trace warns of each constant.
             warnings.simplefilter("ignore")
             frozen = torch.jit.freeze(traced(flat))
-            if self.for_inference:
-                return Converted(torch.jit.optimize_for_inference(frozen), settled=flat.settled)
             path = folder / "model.pt"
             torch.jit.save(frozen, str(path))
+            if self.for_inference:
+                live = torch.jit.optimize_for_inference(frozen)
+                return Converted(live, settled=flat.settled, written=path)
         return Converted(path, settled=flat.settled)
 
 

@@ -13,6 +13,9 @@ from .results import Point
 GOALS = ("latency", "throughput", "memory", "size")
 # In place of names of converters: all that apply.
 AUTO = "auto"
+# The folder that a variant is written into, beside what its converters wrote; what says in there how it was made; and
+# what a note of a variant begins with that could not be written.
+EXPORT, MADE_BY, NOT_WRITTEN = "export", "made_by.json", "not written"
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,8 @@ class Subject:
     asked: tuple[str, ...]
     # Where conversions are kept.
     cache: Path
+    # Whether variants are written, too.
+    exports: bool
 
     def maker(self, path: str = "") -> Maker:
         from ..converting.cache import Cache
@@ -122,6 +124,7 @@ class Subject:
             self.count,
             self.start_bytes,
             Cache(self.cache),
+            self.exports,
         )
 
     def open(self, device: Device, path: str = "") -> LocalBench:
@@ -289,6 +292,7 @@ def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:
         all_converters(item.config),
         asked_converters(item.config.stash[SETTINGS].convert, spec.converters),
         item.config.stash[SETTINGS].traces / "cache",
+        item.config.stash[SETTINGS].export is not None,
     )
 
 

@@ -174,6 +174,13 @@ OPTIONS = (
         "SECONDS",
     ),
     Option(
+        "modelperf_export",
+        "folder to write the suggested variants into, each with a script that runs it",
+        "",
+        "--modelperf-export",
+        "DIR",
+    ),
+    Option(
         "modelperf_soak",
         "seconds that each case is called in a loop while meters of energy, power and clocks are read, where any can "
         "be; 0: never",
@@ -223,7 +230,8 @@ class Settings:
 
     `against` names the commit to compare with, "" for stored baselines. `profile` names the sources of profiles that
     the user asks for (() for all that there are, None: nobody asks), `traces` is the folder for their timelines, and
-    for what is left of conversions. `convert` names the converters to try, AUTO for all, none for none.
+    for what is left of conversions. `convert` names the converters to try, AUTO for all, none for none; `export` is the
+    folder for what is suggested.
     """
 
     devices: tuple[Device, ...]
@@ -246,6 +254,7 @@ class Settings:
     traces: Path = Path(TRACES)
     convert: tuple[str, ...] = ()
     convert_seconds: float = 300.0
+    export: Path | None = None
     soak: float = 0.0
     against: str = ""
     against_python: str = ""
@@ -328,6 +337,7 @@ def read_settings(config: pytest.Config) -> Settings:
         soak=_read(config, "modelperf_soak", _none_or_seconds),
         convert=_read(config, "modelperf_convert", _converters),
         convert_seconds=_read(config, "modelperf_convert_seconds", parse_seconds),
+        export=_folder(config, "modelperf_export"),
         against=against,
         against_python=str(_value(config, "modelperf_against_python")),
         against_pythonpath=tuple(_value(config, "modelperf_against_pythonpath")),
@@ -359,6 +369,12 @@ def _sources(value: str) -> tuple[str, ...] | None:
 def _converters(value: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in str(value).split(",") if name.strip())
     return () if names == ("none",) else tuple(dict.fromkeys(names))
+
+
+def _folder(config: pytest.Config, name: str) -> Path | None:
+    """A folder, relative to the rootdir; None for none."""
+    given = str(_value(config, name))
+    return config.rootpath / given if given else None
 
 
 def _times(value: str) -> int:

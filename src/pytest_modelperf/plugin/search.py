@@ -150,11 +150,14 @@ class Search:
         until: float,
     ) -> None:
         """Measure both in turn: a short look first, a longer one at what can still win while there is time."""
+        began = time.monotonic()
         points, found = self._look(variant, original, bench, min(FIRST_SECONDS, self._terms.seconds))
-        if not found.is_hopeless and not found.loses_to(self._best) and time.monotonic() < until:
+        # Of a slow model most of a look is spent before its first round.
+        fits = time.monotonic() + (time.monotonic() - began) * SECONDS / FIRST_SECONDS < until
+        if not found.is_hopeless and not found.loses_to(self._best) and fits:
             points, found = self._look(variant, original, bench, min(SECONDS, self._terms.seconds))
         if found.suffices:
-            self._suggest(variant, points, found)
+            self._suggest(variant, points, found, place)
         else:
             self._reject(candidate, variant.device, found.shortcoming, place, found)
 
@@ -183,13 +186,15 @@ class Search:
             raise NotMeasured("; ".join(sorted(problems)))
         return mine, gain(mine, theirs, bench.opened.hardware or self._around.cpu_hardware)
 
-    def _suggest(self, variant: Variant, points: Sequence[Point], found: Gain) -> None:
+    def _suggest(self, variant: Variant, points: Sequence[Point], found: Gain, place: Workplace) -> None:
         if self._best is None or found.overall > self._best.overall:
             self._best = found
         command = self._around.workshop.command(variant.name)
-        self._suggestions.append(
-            Suggestion(variant, found.overall, found.cases, tuple(points), found.slower, command=command)
-        )
+        suggestion = Suggestion(variant, found.overall, found.cases, tuple(points), found.slower, command=command)
+        self._suggestions.append(suggestion)
+        written = self._around.workshop.publish(place, suggestion)
+        if written:
+            self._notes.append(f"{variant.name}: {written}")
 
     def _reject(
         self,

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from ..baselines.paths import baseline_path
+from ..domain.variant import EXPORT, NOT_WRITTEN, Suggestion
+from .exporting import publish
 from .marker import own_id
 from .stash import SETTINGS
 
@@ -66,6 +68,21 @@ class Workshop:
         script.chmod(0o755)
         place.note(f"{variant} of {self._nodeid} on {device}")
         return place
+
+    def publish(self, place: Workplace, suggestion: Suggestion) -> str:
+        """Put what was written of it where the user wants it; says where, or why not, "" where nobody asks."""
+        target = self._config.stash[SETTINGS].export
+        if target is None:
+            return ""
+        reasons = [note for note in suggestion.variant.notes if note.startswith(NOT_WRITTEN)]
+        if reasons:
+            return reasons[0]
+        folder = target / place.folder.relative_to(self._root / "converters")
+        try:
+            publish(place.made / EXPORT, folder, suggestion)
+        except OSError as error:
+            return f"{NOT_WRITTEN} to {self.shown(folder)}: {error.strerror or error}"
+        return f"written to {self.shown(folder)}"
 
     def command(self, variant: str) -> str:
         """What tries this variant alone, to be typed in the rootdir."""

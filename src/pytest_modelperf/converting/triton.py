@@ -1,0 +1,71 @@
+"""The configuration of a model in a repository of NVIDIA's Triton Inference Server.
+
+https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/model_configuration.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..domain.spec import RuntimeChoice
+from .protocol import ONNX, OPENVINO, SAVED_MODEL, TENSORRT, TORCHSCRIPT
+
+# What a form is executed by; of others Triton knows nothing without code of one's own.
+_BACKENDS = {
+    ONNX: 'platform: "onnxruntime_onnx"',
+    OPENVINO: 'backend: "openvino"\ndefault_model_filename: "model.xml"',
+    SAVED_MODEL: 'platform: "tensorflow_savedmodel"',
+    TENSORRT: 'platform: "tensorrt_plan"',
+    TORCHSCRIPT: 'platform: "pytorch_libtorch"',
+}
+_DTYPES = {
+    "float16": "TYPE_FP16",
+    "bfloat16": "TYPE_BF16",
+    "float32": "TYPE_FP32",
+    "float64": "TYPE_FP64",
+    "bool": "TYPE_BOOL",
+    **{f"{sign}int{bits}": f"TYPE_{sign.upper()}INT{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output; a size of -1 may be any."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def config(
+    name: str,
+    form: str,
+    runtime: RuntimeChoice | None,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    max_batch: int,
+) -> str:
+    """The text of `config.pbtxt`; "" for a form that no backend executes, and dtypes that Triton does not have.
+
+    With a `max_batch` above 0 the leading size of all shapes is the batch.
+    """
+    if form not in _BACKENDS or any(port.dtype not in _DTYPES for port in (*inputs, *outputs)):
+        return ""
+    backend = 'backend: "openvino"' if runtime is not None and runtime.name == "openvino" and form == ONNX else ""
+    lines = [f'name: "{name}"', backend or _BACKENDS[form], f"max_batch_size: {max_batch}"]
+    for kind, ports in (("input", inputs), ("output", outputs)):
+        # The backend for TorchScript knows no names: it takes them by their number.
+        numbered = form == TORCHSCRIPT
+        named = [f"{kind.upper()}__{place}" if numbered else port.name for place, port in enumerate(ports)]
+        tensors = [_tensor(label, port, max_batch) for label, port in zip(named, ports, strict=True)]
+        lines.append(f"{kind} [\n" + ",\n".join(tensors) + "\n]")
+    return "\n".join(lines) + "\n"
+
+
+def _tensor(name: str, port: Port, max_batch: int) -> str:
+    shape = port.shape[1:] if max_batch else port.shape
+    # A tensor without sizes of its own has one, of 1.
+    sizes = ", ".join(map(str, shape)) or "1"
+    reshape = " reshape: { shape: [ ] }" if not shape else ""
+    return f'  {{ name: "{name}" data_type: {_DTYPES[port.dtype]} dims: [ {sizes} ]{reshape} }}'

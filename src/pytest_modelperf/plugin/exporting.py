@@ -1,0 +1,38 @@
+"""What becomes of a variant that was written and is suggested: its folder, with the figures that were measured."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ..domain.codec import to_json
+from ..domain.variant import MADE_BY, Suggestion
+
+FACTS = "modelperf.json"
+_BATCH = "batch"
+
+
+def publish(written: Path, folder: Path, suggestion: Suggestion) -> None:
+    """Move it into the folder, in place of what was there, and add the figures. Raises OSError."""
+    facts: dict[str, Any] = json.loads((written / MADE_BY).read_text("utf-8"))
+    facts["suggestion"] = json.loads(to_json(suggestion))
+    (written / MADE_BY).unlink()
+    (written / FACTS).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    _batch(written, suggestion)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(written, folder)
+
+
+def _batch(written: Path, suggestion: Suggestion) -> None:
+    """Have Triton gather requests into batches of the size with the highest throughput, where it batches at all."""
+    batches = {
+        float(point.throughput): point.axes[_BATCH] for point in suggestion.points if point.ok and _BATCH in point.axes
+    }
+    for config in written.glob("triton/*/config.pbtxt"):
+        text = config.read_text("utf-8")
+        if batches and "max_batch_size: 0" not in text:
+            best = batches[max(batches)]
+            config.write_text(f"{text}dynamic_batching {{ preferred_batch_size: [ {best} ] }}\n", "utf-8")

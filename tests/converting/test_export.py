@@ -1,0 +1,98 @@
+"""A variant that was written runs in a process of its own, and gives the same answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from converting import architectures as small
+from converting import checks
+
+from pytest_modelperf import Tensor
+from pytest_modelperf.converting.export import Answer, describe, export
+from pytest_modelperf.converting.parity import LIMITS
+from pytest_modelperf.converting.protocol import Converted
+from pytest_modelperf.converting.triton import Port, config
+from pytest_modelperf.domain.spec import RuntimeChoice
+from pytest_modelperf.errors import ConversionError
+
+NAMED = {"features": Tensor(("batch", 64)), "doubled": True}
+_APART = re.compile(r"^(\S+) \((.*?)\) (\w+): (\S+) from the original's answer$", re.MULTILINE)
+
+
+def written(name: str, model: Any, inputs: Any, folder: Path) -> Path:
+    """The folder of the variant, whose script has run and found the answers of the original."""
+    given = checks.subject(model, inputs)
+    way = checks.route(name, given.form)
+    asked = checks.answers(model, Converted(model), inputs, checks.CASES)
+    answers = [Answer(axes, *answer) for axes, answer in zip(checks.CASES, asked, strict=True)]
+    made = way.follow(given, folder / "made")
+    export(made, way.steps[-1], given, answers, folder / "export")
+    describe(made, given.form, "abc", tuple(step.name for step in way.steps), folder / "export")
+    said = subprocess.run(
+        [sys.executable, str(folder / "export" / "run.py")], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert said.returncode == 0, said.stderr
+    found = {line[1]: line for line in _APART.finditer(said.stdout)}
+    assert set(found) == set(answers[0].arrays)
+    for output, array in answers[0].arrays.items():
+        scale = float((abs(array.astype("float64")) ** 2).mean() ** 0.5)
+        assert float(found[output][4]) <= LIMITS[way.precision] * max(scale, 1e-6)
+        assert found[output][3] == answers[0].dtypes[output]
+    return folder / "export"
+
+
+@pytest.mark.parametrize("name", ["bf16-channels_last", "torchscript-inference", "onnxruntime-traced"])
+def test_convolutions_run_by_themselves(name: str, tmp_path: Path) -> None:
+    folder = written(name, small.convolutions(), small.IMAGES, tmp_path)
+    (text,) = [path.read_text() for path in folder.glob("triton/*/config.pbtxt")]
+    assert f'name: "{name}"' in text
+    assert "max_batch_size: 3" in text
+    assert "dims: [ 3, 16, 16 ]" in text
+    assert len(list((folder / "triton" / name / "1").iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["int8-dynamic", "onnxruntime-traced"])
+def test_names_and_settled_inputs_are_kept(name: str, tmp_path: Path) -> None:
+    folder = written(name, small.named(), NAMED, tmp_path)
+    about = json.loads((folder / "made_by.json").read_text())
+    assert about["source"] == {"form": "torch", "sha256": "abc"}
+    assert about["converters"] == [name]
+    assert "torch" in about["versions"]
+
+
+def test_openvino_runs_as_it_was_set(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    folder = written("openvino", small.convolutions(), small.IMAGES, tmp_path)
+    assert "'INFERENCE_PRECISION_HINT': 'f32'" in (folder / "run.py").read_text()
+    assert sorted(path.name for path in folder.glob("triton/openvino/1/*")) == ["model.bin", "model.xml"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["compile-freezing", "onnxruntime", "fp16", "torchscript"])
+def test_what_takes_longer_runs_by_itself_too(name: str, tmp_path: Path) -> None:
+    written(name, small.convolutions(), small.IMAGES, tmp_path)
+
+
+def test_what_no_file_can_hold_is_said(tmp_path: Path) -> None:
+    given = checks.subject(small.named(), NAMED)
+    converter = checks.route("onnxruntime-traced", "torch").steps[-1]
+    with pytest.raises(ConversionError, match="a live onnx cannot be written"):
+        export(Converted(object()), converter, given, [Answer({"batch": 1}, {}, {})], tmp_path / "export")
+
+
+def test_triton_batches_only_what_has_a_batch_in_front() -> None:
+    ports = [Port("x", "float32", (-1, 4))], [Port("y", "int64", (-1,))]
+    text = config("m", "onnx", None, *ports, 8)
+    assert 'platform: "onnxruntime_onnx"\nmax_batch_size: 8' in text
+    assert "dims: [ 4 ]" in text
+    assert "TYPE_INT64 dims: [ 1 ] reshape: { shape: [ ] }" in text
+    assert "dims: [ -1, 4 ]" in config("m", "onnx", None, *ports, 0)
+    assert 'backend: "openvino"' in config("m", "onnx", RuntimeChoice("openvino"), *ports, 0)
+    assert config("m", "litert", None, *ports, 0) == ""
+    assert 'name: "INPUT__0"' in config("m", "torchscript", None, *ports, 0)
