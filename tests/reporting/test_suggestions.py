@@ -96,6 +96,14 @@ def test_what_is_rejected_has_a_line_and_what_does_not_apply_one_for_each_reason
     assert "not tried: cuda-graphs, tf32: works on an NVIDIA GPU, not on 'cpu'" in whole
 
 
+def test_a_point_that_a_variant_has_failed_at_is_told() -> None:
+    (first, *others) = FASTER.suggestions
+    failed = replace(first, points=(first.points[0], samples.lost("out of memory", "not enough of it", batch=8)))
+    assert "openvino-bf16 out of memory at batch=8: not enough of it" in text(
+        replace(FASTER, suggestions=(failed, *others))
+    )
+
+
 def test_where_nothing_is_better_the_best_is_named() -> None:
     nothing = replace(FASTER, suggestions=(), closest="channels_last")
     line = "no faster variant: 2 converters tried in 3 min 32 s; the best was channels_last, 1.03 [1.01, 1.05] times as"

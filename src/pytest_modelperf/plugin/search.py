@@ -72,13 +72,14 @@ class Search:
         self._rejected: list[Rejected] = []
         self._untried: list[str] = []
         self._notes: list[str] = []
-        self._best: Gain | None = None
+        # By the cases that they were measured at: what is made for one shape is no rival of what takes all.
+        self._best: dict[frozenset[str], Gain] = {}
 
     def run(self, devices: Sequence[str]) -> Suggestions:
         """Everything on each of these devices, on which the model has run."""
         for number, device in enumerate(devices):
             until = self._began + self._seconds * (number + 1) / len(devices)
-            self._best = None
+            self._best.clear()
             try:
                 self._search(device, until)
             except (PeerLost, RunnerBroken, BodyLeft, OSError) as error:
@@ -123,7 +124,7 @@ class Search:
             place.note(bench.runner.last_words())
             raise
         # Whatever a converter has done to its process, nobody waits for it as long as for others.
-        bench.runner.peer.timeout_s = limits.seconds
+        bench.runner.peer.timeout_s = self._seconds * SHARE
         if isinstance(variant, str):
             self._reject(candidate, bench.opened.device, variant, place)
             return
@@ -131,7 +132,8 @@ class Search:
             self._compare(candidate, variant, original, bench, place, until)
         except NotMeasured as error:
             self._reject(candidate, bench.opened.device, str(error), place)
-        bench.release()
+        with contextlib.suppress(PeerLost, RunnerBroken, BodyLeft):
+            bench.release()
 
     def _limits(self, bench: RemoteBench, until: float) -> Limits:
         peer = bench.runner.peer
@@ -154,7 +156,7 @@ class Search:
         points, found = self._look(variant, original, bench, min(FIRST_SECONDS, self._terms.seconds))
         # Of a slow model most of a look is spent before its first round.
         fits = time.monotonic() + (time.monotonic() - began) * SECONDS / FIRST_SECONDS < until
-        if not found.is_hopeless and not found.loses_to(self._best) and fits:
+        if not found.is_hopeless and not found.loses_to(self._best.get(frozenset(found.cases))) and fits:
             points, found = self._look(variant, original, bench, min(SECONDS, self._terms.seconds))
         if found.suffices:
             self._suggest(variant, points, found, place)
@@ -187,8 +189,9 @@ class Search:
         return mine, gain(mine, theirs, bench.opened.hardware or self._around.cpu_hardware)
 
     def _suggest(self, variant: Variant, points: Sequence[Point], found: Gain, place: Workplace) -> None:
-        if self._best is None or found.overall > self._best.overall:
-            self._best = found
+        best = self._best.get(frozenset(found.cases))
+        if best is None or found.overall > best.overall:
+            self._best[frozenset(found.cases)] = found
         command = self._around.workshop.command(variant.name)
         suggestion = Suggestion(variant, found.overall, found.cases, tuple(points), found.slower, command=command)
         self._suggestions.append(suggestion)

@@ -93,6 +93,9 @@ def _about(suggestion: Suggestion, names: dict[str, str]) -> Iterator[Line]:
     if suggestion.slower:
         at = listed([names.get(case, case) for case in suggestion.slower])
         yield f"{plain(variant.name)} is slower at {at}", "yellow"
+    for point in suggestion.points:
+        if not point.ok:
+            yield f"{plain(variant.name)} {point.status} at {point.case.label}: {plain(point.reason)}", "yellow"
     counts = [f"{name}: {significant(count)}" for name, count in variant.counts.items()]
     for text in (*counts, *variant.notes):
         yield f"{plain(variant.name)}: {plain(text)}", "dim"
