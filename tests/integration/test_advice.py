@@ -18,33 +18,29 @@ import torch
 
 class Net(torch.nn.Module):
     def forward(self, x):
-        sleep(0.002)
-        total = sum(x[0, 0].item() for _ in range(500))
-        return x.repeat(1, 1000).sort()[0] + total
+        sleep(0.001)
+        total = sum(x[0, 0].item() for _ in range(200))
+        return x.sort()[0] + total
 
 @pytest.mark.modelperf(inputs=X)
 def test_net(modelperf):
     modelperf(Net())
 
-@pytest.mark.modelperf(inputs=X)
-def test_sleeps(modelperf):
-    modelperf(sleeps)
 """
-# As docs/how-to/advice.md has it.
+# As docs/how-to/advice.md has it, but for how much it takes.
 CONFTEST = """
 from pytest_modelperf.domain.advice import Rule
 
 
 def sorting(seen):
     share = seen.share("aten::sort", "aten::topk")
-    if share > 0.01:
+    if share > 0:
         yield seen.at_most(share, f"sorting takes {share:.0%} of a call", "sort once, where the data is loaded")
 
 
 def pytest_modelperf_advice():
     return [Rule("sorting", "a profile", "sorts take 10% of a call", "sort elsewhere", sorting)]
 """
-NONE = "advice: none, no rule fired"
 
 
 @dataclass(frozen=True)
@@ -65,15 +61,15 @@ def runs(new_folder: Callable[[], Folder]) -> Runs:
     folder.write("conftest.py", CONFTEST)
     folder.write("test_a.py", TESTS)
     result = folder.run(BRIEF, "--modelperf-profile=auto", "--modelperf-report=json:profiled.json")
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=1)
     return Runs(folder, result)
 
 
 def test_advice_names_the_line_of_the_users_file(runs: Runs) -> None:
     found = runs.advice("test_net")["values read by Python"]
     assert found["case"] == "cpu batch=1"
-    assert "Python reads 500 values out of tensors in each call (test_a.py:" in found["evidence"]
-    assert "`total = sum(x[0, 0].item() for _ in range(500))`" in found["evidence"]
+    assert "Python reads 200 values out of tensors in each call (test_a.py:" in found["evidence"]
+    assert "`total = sum(x[0, 0].item() for _ in range(200))`" in found["evidence"]
     assert found["evidence"] in summary(runs.profiled)
 
 
@@ -89,14 +85,8 @@ def test_the_largest_gain_stands_first(runs: Runs) -> None:
     assert gains == sorted(gains, reverse=True)
 
 
-def test_where_nothing_is_to_be_advised_who_asked_is_told(runs: Runs) -> None:
-    assert runs.advice("test_sleeps") == {}
-    assert NONE in summary(runs.profiled)
-
-
 def test_without_a_profile_the_rules_that_need_none_still_fire(runs: Runs) -> None:
-    result = runs.folder.run(BRIEF, "--modelperf-report=json:bare.json", "-k", "test_net")
-    result.assert_outcomes(passed=1, deselected=1)
+    result = runs.folder.run(BRIEF, "--modelperf-report=json:bare.json")
+    result.assert_outcomes(passed=1)
     assert list(runs.advice("test_net", "bare")) == ["small operators"]
     assert "not known without a profile" in summary(result)
-    assert NONE not in summary(result)

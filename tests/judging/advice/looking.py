@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,6 +74,20 @@ def fired(seen: Seen) -> dict[str, Advice]:
     assert not found.problems
     assert sorted(found.advice, key=_gain, reverse=True) == list(found.advice)
     return {one.rule: one for one in found.advice}
+
+
+def call_seconds(runtime: Runtime, model: object, x: Any, calls: int = 15, device: Device = ONE) -> tuple[float, float]:
+    """What the first call takes, and the fastest of the others: neighbours only add to it."""
+    session = runtime.open(model, device)
+    samples = []
+    with session.running():
+        call = session.bind([Value(x, "float32")])
+        for _ in range(calls):
+            start = time.perf_counter()
+            call()
+            samples.append(time.perf_counter() - start)
+    session.close()
+    return samples[0], min(samples[1:])
 
 
 def converters(do: str) -> list[str]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import pytest
-from judging.advice.looking import ONE, WITH_HALVES, converters, counted, fired, profile, seen, timed
+from judging.advice.looking import WITH_HALVES, call_seconds, converters, counted, fired, profile, seen, timed
 
 from pytest_modelperf.domain.peak import Peak
-from pytest_modelperf.domain.tensor import Value
 from pytest_modelperf.measuring.peak import measured_peak
 from pytest_modelperf.runtimes.onnxruntime import OnnxRuntime
 from pytest_modelperf.runtimes.torch import TorchRuntime
@@ -30,20 +28,6 @@ def drawn(*shape: int) -> Any:
 def dense(width: int, layers: int) -> Any:
     pairs = [(torch.nn.Linear(width, width), torch.nn.ReLU()) for _ in range(layers)]
     return torch.nn.Sequential(*(layer for pair in pairs for layer in pair))
-
-
-def call_seconds(model: Any, x: Any, calls: int = 15) -> tuple[float, float]:
-    """What the first call and the fastest others take."""
-    session = TorchRuntime().open(model, ONE)
-    samples = []
-    with session.running():
-        call = session.bind([Value(x, "float32")])
-        for _ in range(calls):
-            start = time.perf_counter()
-            call()
-            samples.append(time.perf_counter() - start)
-    session.close()
-    return samples[0], min(samples[1:])
 
 
 # Small operators
@@ -78,7 +62,7 @@ def test_nor_does_what_is_compiled_or_no_module_of_torch() -> None:
 @pytest.mark.slow
 def test_small_operators_live() -> None:
     for model, x, small in ((dense(64, 60), drawn(1, 64), True), (dense(1024, 4), drawn(64, 1024), False)):
-        _, seconds = call_seconds(model, x, 200)
+        _, seconds = call_seconds(TorchRuntime(), model, x, 200)
         counts = counted(TorchRuntime(), model, x)
         assert ("small operators" in fired(timed(seconds, counts=counts, runtime="torch"))) is small
 
@@ -134,7 +118,7 @@ def test_compiling_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     x = drawn(4, 64)
     for model, compiles in ((torch.compile(dense(64, 4)), True), (dense(64, 4), False)):
-        first, seconds = call_seconds(model, x)
+        first, seconds = call_seconds(TorchRuntime(), model, x)
         counts = counted(TorchRuntime(), model, x)
         assert ("compiled at every start" in fired(timed(seconds, first=first, counts=counts))) is compiles
 
@@ -175,6 +159,6 @@ def test_weights_live() -> None:
     peak = measured_peak(1, 60.0)
     for samples, bound in ((1, True), (64, False)):
         model, x = torch.nn.Linear(6000, 6000), drawn(samples, 6000)
-        seconds = median(call_seconds(model, x)[1] for _ in range(3))
+        seconds = median(call_seconds(TorchRuntime(), model, x)[1] for _ in range(3))
         found = fired(timed(seconds, counts=counted(TorchRuntime(), model, x), peak=peak, runtime="torch"))
         assert ("bound by memory" in found) is bound

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 import pytest
+from judging.advice.looking import call_seconds
 
 from pytest_modelperf.domain.advice import Advice, Rule, Seen
 from pytest_modelperf.domain.budget import Budget
+from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.estimate import Estimate
-from pytest_modelperf.domain.host import Host
+from pytest_modelperf.domain.host import Host, MachineState, Taken
 from pytest_modelperf.domain.results import Point, Sweep
 from pytest_modelperf.judging.advice.sweeps import fewer_threads, larger_batch
 from pytest_modelperf.judging.advice.table import RULES, advise
+from pytest_modelperf.measuring.host import cpu_count
 
 HOST = Host("a CPU", 2, 2**33)
 
@@ -121,6 +129,14 @@ def test_other_threads_are_worth_it(more: Point) -> None:
     assert said("fewer threads", ONE, more) == []
 
 
+@pytest.mark.parametrize("state", [MachineState(10, others=Taken(0.6, 4)), MachineState(10, steal=Taken(0.6, 4))])
+def test_where_neighbours_had_the_cpus_threads_are_not_judged(state: MachineState) -> None:
+    sweep = Sweep((ONE, TWO), state=state)
+    assert advise([Seen(one, sweep, HOST) for one in sweep]).advice == ()
+    quiet = replace(sweep, state=MachineState(10, others=Taken(0.01, 0), steal=Taken()))
+    assert advise([Seen(one, quiet, HOST) for one in quiet]).advice != ()
+
+
 def test_the_functions_are_the_rows() -> None:
     assert {row.look for row in RULES} >= {larger_batch, fewer_threads}
 
@@ -143,3 +159,42 @@ def test_the_largest_gain_comes_first() -> None:
     found = advise([Seen(ONE, Sweep((ONE,)), HOST)], [Rule("mine", "", "", "", gains)])
     assert [one.gain for one in found.advice] == [0.5, 0.1]
     assert found.advice[0].expected == "at most 180 µs of 360 µs"
+
+
+# Live
+
+
+def network(kind: str) -> tuple[Any, tuple[int, ...]]:
+    """A network and the shape of a sample: of "small" operators, or of "large" ones."""
+    torch = pytest.importorskip("torch")
+    if kind == "small":
+        return torch.nn.Sequential(*(torch.nn.Linear(32, 32) for _ in range(40))), (32,)
+    return torch.nn.Sequential(*(torch.nn.Conv2d(32, 32, 3, padding=1) for _ in range(4))), (32, 112, 112)
+
+
+def live(kind: str, device: str, batch: int) -> Point:
+    from pytest_modelperf.runtimes.torch import TorchRuntime
+
+    model, shape = network(kind)
+    x = np.ones((batch, *shape), np.float32)
+    _, seconds = call_seconds(TorchRuntime(), model, x, 60, Device.parse(device))
+    return point(seconds, device, batch=batch)
+
+
+@pytest.mark.slow
+@pytest.mark.flaky(reruns=2)
+@pytest.mark.parametrize(("kind", "rises"), [("small", True), ("large", False)])
+def test_larger_batches_live(kind: str, rises: bool) -> None:
+    points = [live(kind, "cpu:threads=1", batch) for batch in (1, 2, 4)]
+    assert bool(said("larger batch", *points)) is rises
+
+
+@pytest.mark.slow
+@pytest.mark.flaky(reruns=2)
+@pytest.mark.skipif(cpu_count() < 2, reason="there is one CPU")
+@pytest.mark.parametrize(("kind", "too_many"), [("small", True), ("large", False)])
+def test_fewer_threads_live(kind: str, too_many: bool) -> None:
+    if os.getloadavg()[0] > 0.5:
+        pytest.skip("others have the CPUs")
+    points = [live(kind, f"cpu:threads={threads}", 4) for threads in (1, 2)]
+    assert bool(said("fewer threads", *points)) is too_many

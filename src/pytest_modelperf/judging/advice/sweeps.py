@@ -17,6 +17,7 @@ STILL_RISES = 1.2
 BUSY = 0.5
 # More threads that are not even this much faster are not worth the CPUs that they keep.
 WORTH_THREADS = 1.1
+_MEDIAN = "latency.p50"
 # The call that sets the threads, by runtime.
 _SET_THREADS = {
     "torch": "torch.set_num_threads({})",
@@ -54,9 +55,9 @@ def fewer_threads(seen: Seen) -> Iterator[Advice]:
     fewer = [
         point
         for point in seen.sweep
-        if point.ok and point.axes == seen.point.axes and 0 < _threads(seen, point) < threads
+        if _MEDIAN in point.figures and point.axes == seen.point.axes and 0 < _threads(seen, point) < threads
     ]
-    if not fewer or not all("latency.p50" in point.figures for point in (*fewer, seen.point)):
+    if not fewer or _MEDIAN not in seen.point.figures or _others_ran(seen):
         return
     best = min(fewer, key=lambda point: (point.latency.p50, point.device))
     if best.latency.p50.high >= WORTH_THREADS * seen.point.latency.p50.low:
@@ -69,6 +70,14 @@ def fewer_threads(seen: Seen) -> Iterator[Advice]:
         f"measured: {times[0]} with {few}, {times[1]} with {threads}",
         f'devices="cpu:threads={few}"' + (f", where it is served {setting.format(few)}" if setting else ""),
         max(0.0, float(1 - best.latency.p50 / seen.point.latency.p50)),
+    )
+
+
+def _others_ran(seen: Seen) -> bool:
+    """Whether neighbours had CPUs beside it, for which threads wait: seen here, two took twice as long as one."""
+    state = seen.sweep.state
+    return state is not None and any(
+        taken is not None and state.matters(taken.rounds) for taken in (state.others, state.steal)
     )
 
 

@@ -23,7 +23,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "fewer threads",
         "a sweep over devices, `cpu:threads=1,cpu:threads=2`",
-        f"more threads are surely not {sweeps.WORTH_THREADS:g} times as fast as fewer",
+        f"more threads are surely not {sweeps.WORTH_THREADS:g} times as fast as fewer, and nobody else had the CPUs",
         "the device with fewer threads, and the call or option that sets them",
         sweeps.fewer_threads,
     ),
