@@ -19,7 +19,7 @@ from .statistics import Floats
 # What is stated counts as much as that many more runs would: it rules a young window, a full one (7) outvotes it.
 PRIOR_FREEDOM = 4.0
 # However alike a machine's tests are, the next one may be another kind of work, and the next run another kind of hour.
-_MOST_FREEDOM = 4.0
+_MOST_FREEDOM = 5.0
 _FREEDOMS = (1.0, 2.0, _MOST_FREEDOM)
 # The machine's factor is looked for within 300 times either way, and taken to be within three times mostly.
 _LARGEST_FACTOR, _STEPS = 300.0, 121
