@@ -65,7 +65,7 @@ def test_a_gpu_is_refused_where_there_is_no_use_for_it(saved_model: Path) -> Non
     assert "works on an NVIDIA GPU" in checks.refusal("tf-trt", saved_model, IMAGES)
 
 
-@pytest.mark.parametrize("name", ["xla", "mixed-bf16", "litert"])
+@pytest.mark.parametrize("name", ["xla", "mixed-bf16", "frozen-graph", "litert"])
 def test_what_was_written_runs_by_itself(keras_model: Any, name: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("ai_edge_litert" if name == "litert" else "tensorflow")

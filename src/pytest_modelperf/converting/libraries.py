@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-# Module → the extra that brings it. What has none is not in the package index, or brings a build for CUDA with it.
+# Module → the extra that brings it. What has none is not in the package index, brings a build for CUDA along, or makes
+# each import of transformers slower and louder (torchao).
 _EXTRAS = {
     "torch": "torch",
     "onnx": "onnx",
@@ -17,7 +18,6 @@ _EXTRAS = {
     "nncf": "convert",
     "onnxslim": "convert",
     "tf2onnx": "convert",
-    "torchao": "convert",
 }
 
 

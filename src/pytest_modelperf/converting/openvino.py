@@ -16,6 +16,7 @@ from . import onnx_files, torch_models
 from .libraries import lacks
 from .protocol import ONNX, OPENVINO, SAVED_MODEL, TORCH, Converted, Subject
 from .torch_flat import Flat, flattened
+from .torch_script import traced
 
 _RUNTIME = "openvino"
 _FILE = "model.xml"
@@ -100,15 +101,19 @@ def save(model: Any, folder: Path) -> Path:
 
 
 def from_torch(subject: Subject) -> tuple[Any, tuple[str, ...]]:
-    """A module, traced by OpenVINO, with the names of its inputs and outputs."""
+    """A module, traced, with the names of its inputs and outputs.
+
+    Not by OpenVINO, which traces it once more to check the trace: 12 s instead of 6 for a BERT of 4 layers (measured).
+    """
     import openvino
     import torch
 
     flat = flattened(subject, torch_models.ready(subject))
     with torch.inference_mode(), warnings.catch_warnings():
-        # Of each size that a trace takes for a constant.
+        # Of each size that a trace takes for a constant, and that torch.jit is deprecated.
         warnings.simplefilter("ignore")
-        model = openvino.convert_model(flat.module, example_input=flat.example, input=_shapes(flat))
+        script = torch.jit.freeze(traced(flat))
+        model = openvino.convert_model(script, example_input=flat.example, input=_shapes(flat))
     _name(model, flat)
     return model, flat.settled
 

@@ -79,7 +79,7 @@ def flat(answer: Any) -> dict[str, Any]:
 
 
 def module(function: Callable[..., Any], form: Form, keeps: object = None) -> Any:
-    """A tf.Module that calls the function by names, those of the form; `keeps` is what else must stay in memory."""
+    """A tf.Module that calls the function by names, those of the form; `keeps` is what it calls instead."""
     tf = import_tensorflow()
 
     names = [known.name for known in form.signature.inputs] if form.signature is not None else []
@@ -88,6 +88,8 @@ def module(function: Callable[..., Any], form: Form, keeps: object = None) -> An
         def __init__(self) -> None:
             super().__init__()
             self._keeps = (form, keeps)
+            # Where a saved model finds them; what keeps its own has them as constants.
+            self.held = [] if keeps is not None else list((form.variables() or {}).values())
 
         def __call__(self, *positional: Any, **given: Any) -> Any:
             return function(**dict(zip(names, positional, strict=False)), **given)
