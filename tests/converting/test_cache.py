@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 from converting import architectures as small
 from converting import checks
 from converting.test_routes import Fake
+from runtimes import network
 
 from pytest_modelperf import Tensor
 from pytest_modelperf.converting.cache import Cache, key
@@ -71,6 +73,22 @@ def test_a_route_takes_its_bridge_from_the_cache(tmp_path: Path) -> None:
     model = torch.nn.Linear(64, 2)
     way.follow(checks.subject(model, inputs), tmp_path / "3", cache)
     assert way.follow(checks.subject(model, inputs), tmp_path / "4", cache).notes == ("torchscript: from the cache",)
+
+
+def test_weights_beside_a_model_can_be_read_again(given: Subject, tmp_path: Path) -> None:
+    class External(Writer):
+        def convert(self, subject: Subject, folder: Path) -> Converted:
+            made = network.onnx_model()
+            onnx.save_model(made, folder / "model.onnx", save_as_external_data=True, location="d", size_threshold=0)
+            return Converted(folder / "model.onnx")
+
+    step = External("external", "torch", "onnx")
+    for place in ("1", "2"):
+        (tmp_path / place).mkdir()
+        found = Cache(tmp_path / "cache").follow("key", step, given, tmp_path / place)
+        # onnx reads none from a file that other names are linked to.
+        assert onnx.load(str(found.model)).graph.initializer[0].raw_data
+    assert found.notes == ("external: from the cache",)
 
 
 def test_live_variants_are_not_kept(given: Subject, tmp_path: Path) -> None:
@@ -148,3 +166,8 @@ def test_a_folder_that_cannot_be_written_is_a_note(given: Subject, tmp_path: Pat
     found = made(Cache(tmp_path / "cache"), "a", given, tmp_path / "1")
     assert found.model.exists()
     assert "a: not kept in" in found.notes[-1]
+
+
+def test_a_converter_without_a_file_has_no_key() -> None:
+    made_up: Any = type("MadeUp", (), {"name": "made-up", "__module__": "nowhere"})()
+    assert key("model", made_up) == ""

@@ -1,13 +1,12 @@
 """The cache of conversions: what a converter wrote, kept for the next run by what it was made of.
 
 A folder for each conversion, its name the hash of all that the result hangs on: written beside, then renamed, so that
-others see a whole one or none. Whoever takes one gets links to its files, so that none of them is missed when it is
-removed: those that were used longest ago, past the limit.
+others see a whole one or none. Whoever takes one gets copies of its files, so that none of them is missed when it is
+removed: those that were used longest ago, past the limit. No links: onnx reads no weights from a file that has several.
 """
 
 from __future__ import annotations
 
-import inspect
 import os
 import shutil
 import uuid
@@ -21,7 +20,7 @@ from filelock import FileLock
 
 from ..domain.codec import from_json, to_json
 from ..domain.spec import RuntimeChoice
-from .content import hashed, versions
+from .content import code_file, hashed, versions
 from .protocol import Converted, Converter, Subject
 
 # About ten models of the size of BERT-large, each in a few variants.
@@ -63,11 +62,11 @@ class Cache:
         return made
 
     def find(self, key: str, own: Path) -> Converted | None:
-        """What is kept under the key, its files linked into the folder `own`; None where there is nothing whole."""
+        """What is kept under the key, its files copied into the folder `own`; None where there is nothing whole."""
         entry = self.folder / key
         try:
             kept = from_json((entry / _ENTRY).read_bytes(), _Kept)
-            _linked(entry / _FILES, own)
+            shutil.copytree(entry / _FILES, own, dirs_exist_ok=True)
             os.utime(entry / _ENTRY)
         except OSError:
             # There is none, or it was removed meanwhile.
@@ -90,7 +89,7 @@ class Cache:
         kept = _Kept(where, choice.name, choice.options, made.fixed, made.settled, made.counts, made.notes)
         new = self.folder / f".{uuid.uuid4().hex}"
         try:
-            _linked(own, new / _FILES)
+            shutil.copytree(own, new / _FILES)
             (new / _ENTRY).write_text(to_json(kept), "utf-8")
             with FileLock(self.folder / _LOCK):
                 if not (self.folder / key).exists():
@@ -111,23 +110,17 @@ class Cache:
 
 
 def key(before: str, converter: Converter) -> str:
-    """The key of a step: of what it starts from, the converter with its code, and the versions of all libraries."""
+    """The key of a step: of what it starts from, the converter with its code, and the versions of all libraries.
+
+    "" for a converter whose code cannot be told.
+    """
     kind = type(converter)
-    code = Path(inspect.getfile(kind)).read_text("utf-8")
+    file = code_file(kind)
+    if not file:
+        return ""
+    code = Path(file).read_text("utf-8")
     known = [f"{name} {version}" for name, version in versions().items()]
     return hashed([before, converter.name, kind.__qualname__, code, *known])
-
-
-def _linked(source: Path, target: Path) -> None:
-    """The files of a folder in another one: linked where the file system can, else copied."""
-    shutil.copytree(source, target, copy_function=_link, dirs_exist_ok=True)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def _emptied(folder: Path) -> None:

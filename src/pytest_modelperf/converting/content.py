@@ -103,14 +103,14 @@ def _code(subject: Subject) -> Iterator[str]:
         held = {key: value for key, value in vars(module).items() if type(value) in _PLAIN and key != "training"}
         yield f"{name} {type(module).__qualname__} {sorted(held.items())!r}"
     kinds = {base for module in subject.model.modules() for base in type(module).__mro__}
-    for file in sorted({file for kind in kinds if (file := _file(kind))}):
+    for file in sorted({file for kind in kinds if (file := code_file(kind))}):
         yield hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
-def _file(kind: type) -> str:
-    """The file that a class is written in; that of a library is told by the library's version as well."""
+def code_file(kind: type) -> str:
+    """The file that a class is written in, "" for none."""
     try:
         return inspect.getsourcefile(kind) or ""
-    except TypeError:
+    except (TypeError, OSError):
         # One that is built in, or was made where there is no file.
         return ""
