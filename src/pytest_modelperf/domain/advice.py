@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from .host import Host
 from .peak import Peak
@@ -35,7 +35,8 @@ class Seen:
     """One case that ran, as rules see it: its point, beside those of its whole sweep.
 
     `runtime` is the name of what executes the model, `precision` the least precise float of its weights ("" unknown);
-    `profile` is None where nobody has looked into the case, `peak` where the peak of its device is not known.
+    `profile` is None where nobody has looked into the case, `peak` where the peak of its device is not known;
+    `environment` are the variables of the run.
     """
 
     point: Point
@@ -45,6 +46,7 @@ class Seen:
     precision: str = ""
     profile: Profile | None = None
     peak: Peak | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:

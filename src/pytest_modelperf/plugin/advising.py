@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..domain.advice import Seen
@@ -29,4 +30,4 @@ def _seen(
             # It was measured where something was counted that it is needed for.
             peak = bureau.peaks.of(model)[0] if "flops" in point.counts else None
             profile = profiles.get(point.case.key)
-            yield Seen(point, sweep, bureau.host, runtime, model.precision, profile, peak)
+            yield Seen(point, sweep, bureau.host, runtime, model.precision, profile, peak, os.environ)

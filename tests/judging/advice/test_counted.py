@@ -111,6 +111,8 @@ def test_a_first_call_that_does_not_compile_or_is_short_does_not() -> None:
     assert fired(timed(0.003, first=18.2)) == {}
     assert fired(timed(0.003, first=0.4, counts={"compiled_regions": 1.0})) == {}
     assert fired(timed(0.3, first=2.0, counts={"compiled_regions": 1.0})) == {}
+    cached = {"TORCHINDUCTOR_CACHE_DIR": "cache"}
+    assert fired(timed(0.003, first=3.7, counts={"compiled_regions": 1.0}, environment=cached)) == {}
 
 
 @pytest.mark.slow

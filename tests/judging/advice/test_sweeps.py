@@ -145,10 +145,15 @@ def test_a_rule_that_fails_is_told_and_loses_no_advice() -> None:
     def fails(seen: Seen) -> list[Advice]:
         raise KeyError("shape")
 
-    rules = [Rule("mine", "", "", "", fails), *RULES]
+    def tells(seen: Seen) -> list[Any]:
+        return ["a text"]
+
+    rules = [Rule("mine", "", "", "", fails), Rule("other", "", "", "", tells), *RULES]
     sweep = Sweep((ONE, TWO))
     found = advise([Seen(one, sweep, HOST) for one in sweep], rules)
-    assert found.problems == ("the rule of advice 'mine' failed: KeyError: 'shape'",)
+    assert len(found.problems) == 2
+    assert found.problems[0] == "the rule of advice 'mine' failed: KeyError: 'shape'"
+    assert found.problems[1].startswith("the rule of advice 'other' failed: TypeError: ")
     assert [one.rule for one in found.advice] == ["fewer threads"]
 
 

@@ -12,6 +12,7 @@ from ...domain.units import MiB, format_quantity
 LONG_START_S = 1.0
 # It is this many times as long as others: what it does beside them is compiling.
 MUCH_LONGER = 20.0
+_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 # Smaller weights may stay in a cache from call to call.
 BEYOND_CACHES = 64 * MiB
 # A call that takes no longer than this many times the reading of its weights is bound by it. Far shorter ones do not
@@ -77,13 +78,13 @@ def compiled_at_start(seen: Seen) -> Iterator[Advice]:
     """A first call of which almost all is compiling."""
     first = float(seen.point.figures.get("cold_start.first_call", 0.0))
     compiled = seen.point.counts.get("compiled_regions", 0.0) > 0
-    if not compiled or first < LONG_START_S or first < MUCH_LONGER * seen.seconds:
+    if not compiled or first < LONG_START_S or first < MUCH_LONGER * seen.seconds or _CACHE in seen.environment:
         return
     whole, rest = (format_quantity(seconds, "s") for seconds in (first, first - seen.seconds))
     yield Advice(
         f"the first call takes {whole}, others {format_quantity(seen.seconds, 's')}: it compiles",
         f"at most {rest} of {whole}, at the start of each process",
-        "keep the compiled code from start to start: TORCHINDUCTOR_CACHE_DIR=FOLDER in the environment",
+        f"keep the compiled code from start to start: {_CACHE}=FOLDER in the environment",
         # Of the start, and nothing of a call: what makes every call faster goes before it.
         0.0,
     )

@@ -83,7 +83,7 @@ RULES: tuple[Rule, ...] = (
         "compiled at every start",
         "a count (every run)",
         f"`torch.compile` has compiled regions, and the first call takes {counted.LONG_START_S:g} s or more, "
-        f"{counted.MUCH_LONGER:g} times as long as others",
+        f"{counted.MUCH_LONGER:g} times as long as others, and no folder is set for the compiled code",
         "the variable that keeps the compiled code",
         counted.compiled_at_start,
     ),
@@ -113,10 +113,9 @@ def advise(cases: Iterable[Seen], rules: Sequence[Rule] = RULES) -> Advised:
     for seen in cases:
         for rule in rules:
             try:
-                found = list(rule.look(seen))
+                advice += [replace(one, rule=rule.name, case=seen.point.case.key) for one in rule.look(seen)]
             except Exception as error:  # noqa: BLE001 - a rule of the user's may raise anything: a note, no lost test
-                problems.append(f"the rule of advice {rule.name!r} failed: {type(error).__name__}: {error}")
-            else:
-                advice += [replace(one, rule=rule.name, case=seen.point.case.key) for one in found]
+                name = getattr(rule, "name", rule)
+                problems.append(f"the rule of advice {name!r} failed: {type(error).__name__}: {error}")
     advice.sort(key=lambda one: -one.gain)
     return Advised(tuple(advice), tuple(dict.fromkeys(problems)))
