@@ -73,6 +73,7 @@ def test_what_is_so_already_is_refused() -> None:
     half = small.named().to(torch.bfloat16)
     assert "bfloat16 already" in checks.refusal("bf16", half, NAMED)
     assert "sdpa already" in checks.refusal("sdpa", small.bert("sdpa"), small.TOKENS)
+    assert "no model of transformers with attention" in checks.refusal("onnxruntime-bert", small.named(), NAMED)
     assert "no linear layers" in checks.refusal("int8-dynamic", torch.nn.ReLU(), NAMED)
 
 

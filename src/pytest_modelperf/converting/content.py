@@ -110,7 +110,8 @@ def _code(subject: Subject) -> Iterator[str]:
 def code_file(kind: type) -> str:
     """The file that a class is written in, "" for none."""
     try:
-        return inspect.getsourcefile(kind) or ""
+        file = inspect.getsourcefile(kind) or ""
     except (TypeError, OSError):
         # One that is built in, or was made where there is no file.
         return ""
+    return file if Path(file).is_file() else ""

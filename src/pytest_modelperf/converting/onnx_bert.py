@@ -43,7 +43,9 @@ class OnnxBert:
         missing = lacks("torch", "onnx", "onnxruntime")
         if missing or subject.model is None:
             return missing
-        return "" if hasattr(subject.model, "set_attn_implementation") else "it is no transformer of transformers"
+        heads = getattr(getattr(subject.model, "config", None), "num_attention_heads", 0)
+        chooses = hasattr(subject.model, "set_attn_implementation")
+        return "" if heads and chooses else "it is no model of transformers with attention"
 
     def convert(self, subject: Subject, folder: Path) -> Converted:
         with eager(subject.model):

@@ -26,7 +26,7 @@ class TorchToOnnx:
 
     name: str = "torch-to-onnx"
     what: str = "ONNX, exported by torch"
-    seconds: float = 12.0
+    seconds: float = 9.0
 
     takes, gives = TORCH, ONNX
     precision = "float32"
@@ -53,7 +53,7 @@ class TracedOnnx:
 
     name: str = "onnxruntime-traced"
     what: str = "ONNX Runtime, exported by tracing"
-    seconds: float = 4.0
+    seconds: float = 2.0
 
     takes, gives = TORCH, ONNX
     precision = "float32"

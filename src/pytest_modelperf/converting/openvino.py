@@ -34,7 +34,7 @@ class ToOpenVino:
     takes: str
     libraries: tuple[str, ...]
     read: Callable[[Subject], tuple[Any, tuple[str, ...]]]
-    seconds: float = 4.0
+    seconds: float = 6.0
 
     what = "OpenVINO IR"
     gives = OPENVINO

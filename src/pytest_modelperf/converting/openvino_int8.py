@@ -24,7 +24,7 @@ class OpenVinoInt8:
 
     name: str = "openvino-int8"
     what: str = "OpenVINO, 8-bit weights and activations (NNCF)"
-    seconds: float = 40.0
+    seconds: float = 8.0
 
     takes = gives = OPENVINO
     precision = "int8"

@@ -29,6 +29,8 @@ class Attention:
             return lacks("torch")
         if not hasattr(subject.model, "set_attn_implementation"):
             return "the model does not let its attention be chosen: it is none of transformers"
+        if not getattr(subject.model, "_supports_sdpa", True):
+            return f"{type(subject.model).__name__} of transformers has no attention by {_SDPA}"
         chosen = subject.model.config._attn_implementation
         return f"the model's attention is {_SDPA} already" if chosen == _SDPA else ""
 

@@ -21,7 +21,7 @@ class TorchScript:
     name: str
     what: str
     for_inference: bool = False
-    seconds: float = 5.0
+    seconds: float = 1.5
 
     takes, gives = TORCH, TORCHSCRIPT
     precision = "float32"
