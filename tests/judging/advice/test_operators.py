@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from judging.advice.looking import WITH_HALVES, converters, counted, fired, profile, seen
 
 from pytest_modelperf.domain.profile import Operator, Profile
+from pytest_modelperf.domain.results import Sweep
 from pytest_modelperf.measuring.host import read_host
 from pytest_modelperf.runtimes.onnxruntime import OnnxRuntime
 from pytest_modelperf.runtimes.openvino import OpenVinoRuntime
@@ -190,6 +192,12 @@ def test_halves_few_samples_and_small_products_do_not() -> None:
 def test_nor_does_a_cpu_without_halves() -> None:
     model, x = dense(1024), drawn(64, 1024)
     assert fired(seen(profile(TorchRuntime(), model, x), counts=counted(TorchRuntime(), model, x))) == {}
+
+
+def test_profiles_of_a_gpu_are_not_judged() -> None:
+    whole = seen(of_torch(cast))
+    point = replace(whole.point, device="cuda:0")
+    assert fired(replace(whole, point=point, sweep=Sweep((point,)))) == {}
 
 
 # ONNX

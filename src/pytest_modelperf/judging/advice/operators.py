@@ -44,7 +44,7 @@ _NEXT_TO_NONE = 0.1
 def casts(seen: Seen) -> Iterator[Advice]:
     """Values that are turned from one dtype into another."""
     share = _own_and_copies(seen, _CASTS, _LAYOUTS)
-    if share >= WORTH:
+    if share >= WORTH and _on_cpu(seen):
         yield seen.at_most(
             share,
             f"casts take {share:.0%} of a call: {_named(seen, _CASTS)}{_places(seen, 'cast')}",
@@ -56,7 +56,7 @@ def casts(seen: Seen) -> Iterator[Advice]:
 def layouts(seen: Seen) -> Iterator[Advice]:
     """Values that are moved to lie otherwise in memory: transposed, padded, converted."""
     share = _own_and_copies(seen, _LAYOUTS, _CASTS)
-    if share >= WORTH:
+    if share >= WORTH and _on_cpu(seen):
         what, do = _moved(seen)
         evidence = f"{what} take {share:.0%} of a call: {_named(seen, _LAYOUTS)}{_places(seen, 'copy')}"
         yield seen.at_most(share, evidence, do)
@@ -84,7 +84,7 @@ def reads(seen: Seen) -> Iterator[Advice]:
     calls = _calls(seen, _READS[0])
     # Of a value in a matrix first its row is selected, and then it itself.
     share = seen.share(*_READS) + sum(_part(seen, name, 2 * calls) for name in _SELECTS)
-    if share >= WORTH:
+    if share >= WORTH and _on_cpu(seen):
         yield Advice(
             f"Python reads {_number(calls)} values out of tensors in each call{_places(seen, 'read')}",
             f"the reading alone takes {seen.part(share)}",
@@ -124,6 +124,7 @@ def half_precision_of_openvino(seen: Seen) -> Iterator[Advice]:
 
 
 def _on_cpu(seen: Seen) -> bool:
+    """On a GPU nothing of this has been tried, and what casts or copies there may bring values from the host."""
     return Device.parse(seen.point.device).kind == "cpu"
 
 
