@@ -110,6 +110,21 @@ def test_it_has_the_threads_that_it_is_given() -> None:
     assert threads[1] - threads[0] == 1
 
 
+@pytest.mark.parametrize("threads", [1, None])
+def test_what_tunes_a_models_libraries_does_not_tune_its_yardstick(
+    monkeypatch: pytest.MonkeyPatch, threads: int | None
+) -> None:
+    """It would be divided out, and nobody would see it."""
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    process = YardstickProcess(WORKLOADS, "1", timeout_s=TIMEOUT_SECONDS, threads=threads)
+    given = child(process).environ()
+    process.close()
+    assert not {"ONEDNN_MAX_CPU_ISA", "OMP_WAIT_POLICY"} & given.keys()
+    assert given.get("OMP_NUM_THREADS") == (str(threads) if threads else None)
+    assert given["PATH"] == os.environ["PATH"]
+
+
 def test_a_process_may_have_no_workloads() -> None:
     process = start()
     assert process.yardsticks == ()

@@ -24,6 +24,8 @@ FEWEST_CALLS = 3
 WARMUP_SECONDS = 0.05
 # What sets the threads of the libraries that numpy multiplies with, read when they are loaded.
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+# What makes the libraries of a model slower or faster, and is not to do so to its yardstick: that would hide it.
+_TUNING = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "VECLIB_", "BLIS_", "ONEDNN_", "DNNL_", "ATEN_", "NPY_")
 
 
 class Ready(Message, frozen=True):
@@ -70,7 +72,8 @@ class YardstickProcess:
 
         `workloads` names the module whose `workloads(*arguments)` gives them; it may give none.
         """
-        env = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))} if threads else None
+        plain = {name: value for name, value in os.environ.items() if not name.startswith(_TUNING)}
+        env = {**plain, **(dict.fromkeys(_THREAD_VARIABLES, str(threads)) if threads else {})}
         argv = launch.argv(__name__, workloads, *arguments)
         self._peer: Peer[Answer] = Peer("the yardstick's process", argv, Answer, timeout_s=timeout_s, env=env)
         ready = self._peer.receive()
