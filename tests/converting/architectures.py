@@ -55,6 +55,12 @@ def convolutions() -> Any:
     return Convolutions().eval()
 
 
+def mlp() -> Any:
+    """Large enough for its weights to stand beside an ONNX model."""
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 8)).eval()
+
+
 def named() -> Any:
     torch.manual_seed(0)
     return Named().eval()

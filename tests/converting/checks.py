@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pytest_modelperf.converting.cache import Cache
 from pytest_modelperf.converting.forms import form_of
 from pytest_modelperf.converting.parity import LIMITS
 from pytest_modelperf.converting.protocol import Converted, Subject
@@ -47,6 +48,7 @@ def variant(
     folder: Path,
     cases: Sequence[Mapping[str, int]] = CASES,
     copied: bool = True,
+    cache: Cache | None = None,
 ) -> Converted:
     """The variant, after it has given the original's answers at every case: names, shapes, dtypes and values."""
     own = model if isinstance(model, Path) or not copied else copy.deepcopy(model)
@@ -54,7 +56,7 @@ def variant(
     given = subject(own, inputs, cases)
     way = route(name, given.form)
     assert way.refuses(given) == ""
-    made = way.follow(given, folder)
+    made = way.follow(given, folder, cache)
     same(answers(made.model, made, inputs, cases), expected, LIMITS[way.precision])
     return made
 

@@ -18,7 +18,7 @@ from converting.test_routes import Fake
 from runtimes import network
 
 from pytest_modelperf import Tensor
-from pytest_modelperf.converting.cache import Cache, key
+from pytest_modelperf.converting.cache import FROM_CACHE, Cache, key
 from pytest_modelperf.converting.content import content
 from pytest_modelperf.converting.protocol import Converted, Subject
 from pytest_modelperf.domain.spec import RuntimeChoice
@@ -91,6 +91,15 @@ def test_weights_beside_a_model_can_be_read_again(given: Subject, tmp_path: Path
     assert found.notes == ("external: from the cache",)
 
 
+@pytest.mark.parametrize("name", ["onnxruntime-int8", "onnxruntime-fp16"])
+def test_what_a_bridge_exported_can_be_converted_from_the_cache(name: str, tmp_path: Path) -> None:
+    model, cache = small.mlp(), Cache(tmp_path / "cache")
+    cold = checks.variant(name, model, small.FEATURES, tmp_path / "cold", cache=cache)
+    warm = checks.variant(name, model, small.FEATURES, tmp_path / "warm", cache=cache)
+    assert not any(FROM_CACHE in note for note in cold.notes)
+    assert f"{name}: {FROM_CACHE}" in warm.notes
+
+
 def test_live_variants_are_not_kept(given: Subject, tmp_path: Path) -> None:
     checks.route("bf16", "torch").follow(given, tmp_path / "made", Cache(tmp_path / "cache"))
     assert not (tmp_path / "cache").exists()
@@ -148,6 +157,34 @@ def test_a_damaged_entry_is_made_anew(given: Subject, tmp_path: Path) -> None:
     made(cache, "a", given, tmp_path / "1")
     (cache.folder / key(content(given), Writer("a", "torch", "onnx")) / "converted.json").write_text("{")
     assert made(cache, "a", given, tmp_path / "2").model.exists()
+    assert Writer.asked == ["a", "a"]
+
+
+def test_an_entry_that_is_not_whole_is_made_anew_and_kept(given: Subject, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    made(cache, "a", given, tmp_path / "1")
+    (cache.folder / key(content(given), Writer("a", "torch", "onnx")) / "converted.json").unlink()
+    made(cache, "a", given, tmp_path / "2")
+    assert made(cache, "a", given, tmp_path / "3").notes[-1] == "a: from the cache"
+    assert Writer.asked == ["a", "a"]
+
+
+def test_what_killed_processes_left_is_removed(given: Subject, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    for name in (".passing-old", ".passing-now", "without its description"):
+        (cache.folder / name / "files").mkdir(parents=True)
+    os.utime(cache.folder / ".passing-old", (0, 0))
+    made(cache, "a", given, tmp_path / "1")
+    assert sorted(path.name for path in cache.folder.iterdir() if path.is_dir()) == [
+        ".passing-now",
+        key(content(given), Writer("a", "torch", "onnx")),
+    ]
+
+
+def test_a_cache_that_renews_makes_anew_and_keeps_that(given: Subject, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    for number, each in enumerate((cache, replace(cache, renews=True), cache)):
+        made(each, "a", given, tmp_path / str(number))
     assert Writer.asked == ["a", "a"]
 
 

@@ -3,12 +3,14 @@
 A folder for each conversion, its name the hash of all that the result hangs on: written beside, then renamed, so that
 others see a whole one or none. Whoever takes one gets copies of its files, so that none of them is missed when it is
 removed: those that were used longest ago, past the limit. No links: onnx reads no weights from a file that has several.
+What is removed is renamed first: a process that is killed meanwhile leaves nothing under the key.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +30,11 @@ LIMIT_BYTES = 10 * 2**30
 _ENTRY = "converted.json"
 _FILES = "files"
 _LOCK = ".lock"
+# What is being written or removed. Nothing takes an hour of that: what is older was left behind by a killed process.
+_PASSING = ".passing-"
+_LEFT_SECONDS = 3600.0
+# What the last word of a note says of a result that was not made now.
+FROM_CACHE = "from the cache"
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -44,16 +51,17 @@ class _Kept(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Cache:
-    """Conversions below `folder`, together no more than `limit_bytes`."""
+    """Conversions below `folder`, together no more than `limit_bytes`; where `renews`, all are made anew."""
 
     folder: Path
     limit_bytes: int = LIMIT_BYTES
+    renews: bool = False
 
     def follow(self, key: str, step: Converter, subject: Subject, own: Path) -> Converted:
         """What the step makes in the folder `own`, or made there before under this key. Raises what it raises."""
-        kept = self.find(key, own)
+        kept = self.find(key, own) if not self.renews else None
         if kept is not None:
-            return replace(kept, notes=(*kept.notes, f"{step.name}: from the cache"))
+            return replace(kept, notes=(*kept.notes, f"{step.name}: {FROM_CACHE}"))
         made = step.convert(subject, own)
         try:
             self.keep(key, made, own)
@@ -64,49 +72,70 @@ class Cache:
     def find(self, key: str, own: Path) -> Converted | None:
         """What is kept under the key, its files copied into the folder `own`; None where there is nothing whole."""
         entry = self.folder / key
-        try:
-            kept = from_json((entry / _ENTRY).read_bytes(), _Kept)
-            shutil.copytree(entry / _FILES, own, dirs_exist_ok=True)
-            os.utime(entry / _ENTRY)
-        except OSError:
-            # There is none, or it was removed meanwhile.
-            _emptied(own)
+        if not (entry / _ENTRY).is_file():
             return None
-        except msgspec.MsgspecError:
-            # Damaged: it is made anew.
-            shutil.rmtree(entry, ignore_errors=True)
+        try:
+            with self._locked():
+                kept = from_json((entry / _ENTRY).read_bytes(), _Kept)
+                shutil.copytree(entry / _FILES, own, dirs_exist_ok=True)
+                os.utime(entry / _ENTRY)
+        except (OSError, msgspec.MsgspecError):
+            # Removed meanwhile, or damaged: it is made anew, and kept in place of this one.
+            _emptied(own)
             return None
         choice = RuntimeChoice(kept.runtime, kept.options) if kept.runtime else None
         return Converted(own / kept.model, choice, kept.fixed, kept.settled, kept.counts, kept.notes)
 
     def keep(self, key: str, made: Converted, own: Path) -> None:
-        """Keep what was made in the folder `own`; what is not files there is not kept. Raises OSError."""
+        """Keep what was made in the folder `own`, in place of what there is; what is not files there is not kept.
+
+        Raises OSError.
+        """
         if not isinstance(made.model, Path) or not made.model.is_relative_to(own):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         choice = made.runtime or RuntimeChoice("")
         where = str(made.model.relative_to(own))
         kept = _Kept(where, choice.name, choice.options, made.fixed, made.settled, made.counts, made.notes)
-        new = self.folder / f".{uuid.uuid4().hex}"
+        new = self._passing()
         try:
             shutil.copytree(own, new / _FILES)
             (new / _ENTRY).write_text(to_json(kept), "utf-8")
-            with FileLock(self.folder / _LOCK):
-                if not (self.folder / key).exists():
-                    new.rename(self.folder / key)
+            with self._locked():
+                self._remove(self.folder / key)
+                new.rename(self.folder / key)
                 self._trim(key)
         finally:
             shutil.rmtree(new, ignore_errors=True)
 
     def _trim(self, newest: str) -> None:
-        """Remove what was used longest ago until the rest is within the limit; the newest stays."""
-        entries = sorted(self.folder.glob(f"*/{_ENTRY}"), key=lambda path: path.stat().st_mtime)
-        sizes = {path.parent: _size(path.parent) for path in entries}
+        """Remove what processes left behind, and what was used longest ago until the rest is within the limit."""
+        folders = [path for path in self.folder.iterdir() if path.is_dir()]
+        passing = [path for path in folders if path.name.startswith(_PASSING)]
+        whole = [path for path in folders if path not in passing and (path / _ENTRY).is_file()]
+        for left in (*filter(_is_left, passing), *(path for path in folders if path not in (*passing, *whole))):
+            self._remove(left)
+        sizes = {path: _size(path) for path in sorted(whole, key=lambda path: (path / _ENTRY).stat().st_mtime)}
         total = sum(sizes.values())
         for entry, size in sizes.items():
             if total > self.limit_bytes and entry.name != newest:
-                shutil.rmtree(entry, ignore_errors=True)
+                self._remove(entry)
                 total -= size
+
+    def _remove(self, entry: Path) -> None:
+        """Under the lock."""
+        if not entry.exists():
+            return
+        dead = self._passing()
+        entry.rename(dead)
+        os.utime(dead)
+        shutil.rmtree(dead, ignore_errors=True)
+
+    def _passing(self) -> Path:
+        return self.folder / f"{_PASSING}{uuid.uuid4().hex}"
+
+    def _locked(self) -> FileLock:
+        return FileLock(self.folder / _LOCK)
 
 
 def key(before: str, converter: Converter) -> str:
@@ -126,6 +155,10 @@ def key(before: str, converter: Converter) -> str:
 def _emptied(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+
+
+def _is_left(folder: Path) -> bool:
+    return time.time() - folder.stat().st_mtime > _LEFT_SECONDS
 
 
 def _size(folder: Path) -> int:
