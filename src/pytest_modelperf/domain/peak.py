@@ -22,7 +22,7 @@ class Peak:
 
 @dataclass(frozen=True)
 class _Card:
-    """A row: what the driver's name of a card matches, TFLOP/s by the dtype of the weights, and the data sheet.
+    """A row: what the driver's name of a card is, TFLOP/s by the dtype of the weights, and the data sheet.
 
     Products of halves are those of tensor cores without sparsity; float32 is without tensor cores, so that with TF32 a
     model may do more.
@@ -34,19 +34,25 @@ class _Card:
     sheet: str
 
 
-# In this order: the first whose name matches. Figures of the boards' data sheets, halved where they are with sparsity.
+# The whole name is told, behind the maker's: relatives of a card (A10G, V100-FHHL, A100-SXM-64GB), slices of one (MIG)
+# and parts of a virtual one have other figures. These are of the boards' data sheets, halved where they are with
+# sparsity.
 _CARDS = (
     _Card(r"H200", 67, 989.5, "NVIDIA H200 Tensor Core GPU datasheet, SXM"),
-    _Card(r"H100.*PCIe", 51, 756.5, "NVIDIA H100 Tensor Core GPU datasheet, PCIe"),
-    _Card(r"H100.*(HBM3|SXM)", 67, 989.5, "NVIDIA H100 Tensor Core GPU datasheet, SXM"),
-    _Card(r"A100", 19.5, 312, "NVIDIA A100 Tensor Core GPU datasheet"),
+    _Card(r"H200 NVL", 60, 835.5, "NVIDIA H200 Tensor Core GPU datasheet, NVL"),
+    _Card(r"GH200 (120GB|480GB|144G HBM3e)", 67, 989.5, "NVIDIA GH200 Grace Hopper Superchip datasheet"),
+    _Card(r"H100 PCIe", 51, 756.5, "NVIDIA H100 Tensor Core GPU datasheet, PCIe"),
+    _Card(r"H100 80GB HBM3", 67, 989.5, "NVIDIA H100 Tensor Core GPU datasheet, SXM"),
+    _Card(r"A100(-SXM4-[48]0GB|-PCIE-[48]0GB| 80GB PCIe)", 19.5, 312, "NVIDIA A100 Tensor Core GPU datasheet"),
     _Card(r"L40S", 91.6, 362.05, "NVIDIA L40S datasheet"),
-    _Card(r"L4\b", 30.3, 121, "NVIDIA L4 Tensor Core GPU datasheet"),
-    _Card(r"A10\b", 31.2, 125, "NVIDIA A10 Tensor Core GPU datasheet"),
-    _Card(r"T4\b", 8.1, 65, "NVIDIA T4 Tensor Core GPU datasheet"),
-    _Card(r"V100.*SXM", 15.7, 125, "NVIDIA V100 Tensor Core GPU datasheet, SXM2"),
-    _Card(r"V100.*PCIE", 14, 112, "NVIDIA V100 Tensor Core GPU datasheet, PCIe"),
+    _Card(r"L4", 30.3, 121, "NVIDIA L4 Tensor Core GPU datasheet"),
+    _Card(r"A10", 31.2, 125, "NVIDIA A10 Tensor Core GPU datasheet"),
+    _Card(r"T4", 8.1, 65, "NVIDIA T4 Tensor Core GPU datasheet"),
+    _Card(r"V100-SXM[23]-(16|32)GB", 15.7, 125, "NVIDIA V100 Tensor Core GPU datasheet, SXM2"),
+    _Card(r"V100-PCIE-(16|32)GB", 14, 112, "NVIDIA V100 Tensor Core GPU datasheet, PCIe"),
+    _Card(r"V100S-PCIE-32GB", 16.4, 130, "NVIDIA V100 Tensor Core GPU datasheet, V100S"),
 )
+_MAKER = r"(NVIDIA |Tesla )*"
 _FIELDS = {"float32": "float32", "float16": "half", "bfloat16": "half"}
 # Before Ampere tensor cores know no bfloat16.
 _WITHOUT_BFLOAT16 = ("T4", "V100")
@@ -54,7 +60,7 @@ _WITHOUT_BFLOAT16 = ("T4", "V100")
 
 def peak_of(hardware: str, precision: str) -> Peak | None:
     """The peak of the accelerator of this name for weights of this dtype; None where the table does not have it."""
-    card = next((card for card in _CARDS if re.search(card.name, hardware, re.IGNORECASE)), None)
+    card = next((card for card in _CARDS if re.fullmatch(_MAKER + card.name, hardware)), None)
     field = _FIELDS.get(precision or "float32")
     if card is None or field is None or (precision == "bfloat16" and card.name.startswith(_WITHOUT_BFLOAT16)):
         return None
