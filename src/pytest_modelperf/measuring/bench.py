@@ -302,7 +302,8 @@ class LocalBench:
     def _finished(self, order: Prepare) -> Prepared:
         """All that is to be told of a case that is warm, but for its warm-up and the time of a call."""
         axes, unavailable = self._cases[order.case], self._unavailable
-        figures = {"cold_start.load": self.opened.load_seconds, "cold_start.first_call": self._first_seconds[order.case]}
+        first_call = self._first_seconds[order.case]
+        figures = {"cold_start.load": self.opened.load_seconds, "cold_start.first_call": first_call}
         figures |= self._begun | self._peak(unavailable)
         asked = drawing.draw(self._inputs, axes)
         # Before a function writes into it.
