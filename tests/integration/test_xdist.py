@@ -167,7 +167,7 @@ def test_x_ends_the_run(project: Project) -> None:
 
 
 # What no two runs share, and what hangs on their figures.
-_OWN = ("created", "written", "notes", "baseline", "reason", "best", "knee", "timing", "state", "waited")
+_OWN = ("created", "written", "notes", "baseline", "reason", "best", "knee", "timing", "state", "waited", "advice")
 
 
 def _shape(value: Any) -> Any:
