@@ -222,3 +222,15 @@ def test_a_copy_is_written_into_alone() -> None:
     twice["x"].array[:] = 0
     assert x.array.tolist() == [1, 1]
     assert (twice["x"].dtype, twice["flag"]) == ("float32", True)
+
+
+def test_draws_of_another_number_differ_and_repeat() -> None:
+    first, second, again = (draw(Tensor(("batch", 3)), {"batch": 2}, number).array for number in (0, 1, 1))
+    assert not np.array_equal(first, second)
+    assert np.array_equal(second, again)
+
+
+def test_draws_of_another_number_take_the_next_samples_from_the_start_again_where_they_end() -> None:
+    tensor = Tensor(("batch", 1), values=np.arange(3, dtype=np.float32).reshape(3, 1))
+    drawn = [draw(tensor, {"batch": 2}, number).array[:, 0].tolist() for number in range(3)]
+    assert drawn == [[0, 1], [2, 0], [1, 2]]
