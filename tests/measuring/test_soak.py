@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from measuring.fakes import Clock, FakeBench, lose
@@ -99,6 +99,7 @@ def test_energy_power_and_clocks_of_a_case(monkeypatch: pytest.MonkeyPatch) -> N
     assert point.power.mean == pytest.approx(400, rel=0.02)
     assert point.power.idle == pytest.approx(400, rel=0.06), "the stand-in knows no rest"
     assert (point.gpu.utilisation, point.gpu.clock, point.gpu.throttled) == (0.97, 1.98e9, 0.0)
+    assert point.gpu.clock.unit == "Hz"
     assert point.telemetry is not None
     assert point.telemetry.meter == "nvml: NVIDIA H200 GPU-a"
     assert point.telemetry.seconds == pytest.approx(2.0, abs=0.05)
@@ -155,6 +156,25 @@ def test_what_held_the_device_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(point.telemetry.series["held_back.power cap"].values) == {0.0, 1.0}
 
 
+def test_a_card_that_does_not_tell_what_holds_it_back_has_no_share_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
+    lacks = {**dict.fromkeys(names, 3), "nvmlDeviceGetMigMode": 3}
+    recording, _ = soaked(monkeypatch, Card("GPU-a", "0000:01:00.0", lacks=lacks))
+    point = metered(POINT, recording)
+    assert point.unavailable["gpu.throttled"] == "this GPU does not tell it"
+    assert point.telemetry is not None
+    assert point.telemetry.missing["throttled"] == "this GPU does not tell it"
+
+
+def test_readings_that_do_not_tell_what_holds_it_back_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording, _ = soaked(monkeypatch, Card("GPU-a", "0000:01:00.0", reasons=lambda now: 0x04))
+    samples = tuple(replace(one, held_back=None) if number % 2 else one for number, one in enumerate(recording.samples))
+    assert metered(POINT, replace(recording, samples=samples)).gpu.throttled == 1.0
+    untold = tuple(replace(one, held_back=None) for one in recording.samples)
+    reason = metered(POINT, replace(recording, samples=untold)).unavailable["gpu.throttled"]
+    assert reason == "nvml: NVIDIA H200 GPU-a does not tell what holds it back"
+
+
 def test_where_nothing_can_be_metered_nothing_is_called() -> None:
     bench, time = Loop(Time()), Time()
     recording = soaker(time, 2.0, lambda opened: "no cable").soak(bench, 0, 0.002)
@@ -175,14 +195,15 @@ class Counter:
 
     description, units, missing = "a plug", dict[str, str](), dict[str, str]()
 
-    def __init__(self, clock: Clock, fails_at: int = 10**9) -> None:
-        self._clock, self._fails_at, self.reads = clock, fails_at, 0
+    def __init__(self, clock: Clock, fails_at: int = 10**9, step: float = 0.0) -> None:
+        self._clock, self._fails_at, self._step, self.reads = clock, fails_at, step, 0
 
     def joules(self) -> float:
         self.reads += 1
-        if self.reads >= self._fails_at:
+        if self.reads == self._fails_at:
             raise OSError("unplugged")
-        return 10.0 * self._clock.seconds()
+        seconds = self._clock.seconds()
+        return 10.0 * (seconds // self._step * self._step if self._step else seconds)
 
     def read(self) -> dict[str, float]:
         return {}
@@ -220,6 +241,26 @@ def test_idle_power_is_read_once_for_a_device() -> None:
     assert first.idle == second.idle
     assert len(first.idle) == 50
     assert time.clock.seconds() - began == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize(("step", "seconds"), [(0.3, 2), (2.0, 5)])
+def test_a_coarse_counter_is_read_for_longer_at_rest(step: float, seconds: int) -> None:
+    time = Time()
+    recording = soaker(time, 1.0, plugged(Counter(time.clock, step=step))).soak(Loop(time), 0, 0.002)
+    assert len(recording.idle) == 50 * seconds
+    point = metered(POINT, recording)
+    if seconds == 2:
+        assert point.power.idle == pytest.approx(10.0, rel=0.05)
+    else:
+        assert point.unavailable["power.idle"].endswith("; it takes a meter whose counter moves more often")
+
+
+def test_a_meter_that_failed_at_rest_is_asked_again() -> None:
+    time = Time()
+    twice, bench = soaker(time, 1.0, plugged(Counter(time.clock, fails_at=10))), Loop(time)
+    assert twice.soak(bench, 0, 0.002).unavailable == "the meter failed: OSError: unplugged"
+    assert not bench.soaks
+    assert len(twice.soak(bench, 0, 0.002).idle) == 50
 
 
 def test_a_model_that_is_slower_than_the_soak_is_not_called() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+from profiling.meters.nvml_stand_in import LIBRARY_NOT_FOUND, Card, StandIn
 
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.telemetry import Place
@@ -70,3 +71,39 @@ def test_a_gpu_is_told_by_what_the_driver_knows_it_by(monkeypatch: pytest.Monkey
     monkeypatch.setattr(cuda_driver, "bus_id", {1: "0000:3B:00.0"}.get)
     assert place(Device("cuda", 1)) == Place(Device("cuda", 1), "GPU-aaaa", "0000:3B:00.0")
     assert place(Device("cpu")) == Place(Device("cpu"))
+
+
+def of_gpus(monkeypatch: pytest.MonkeyPatch, *cards: Card, init_error: int = 0) -> StandIn:
+    monkeypatch.setattr(cuda_driver, "uuid", lambda index: dict(enumerate(card.uuid for card in cards)).get(index, ""))
+    monkeypatch.setattr(
+        cuda_driver, "bus_id", lambda index: dict(enumerate(card.bus_id for card in cards)).get(index, "")
+    )
+    return StandIn(list(cards), init_error=init_error).install(monkeypatch)
+
+
+def test_gpus_are_asked_together_what_holds_them_back_and_closed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    capped = Card("GPU-a", "0000:01:00.0", reasons=lambda now: 0x04)
+    hot = Card("GPU-b", "0000:02:00.0", reasons=lambda now: 0x40)
+    library = of_gpus(monkeypatch, capped, hot)
+    meters = Meters()
+    throttling = meters.throttling(["cpu", "cuda:0", "cuda:1"])
+    assert throttling() == meters.throttling(["cuda:0", "cuda:1"])() == {"power cap", "heat"}
+    capped.lacks["nvmlDeviceGetCurrentClocksEventReasons"] = 15
+    assert throttling() == {"heat"}, "one that fell off the bus tells nothing, and stops nothing"
+    assert library.open == 2
+    meters.close()
+    assert library.open == 0
+
+
+@pytest.mark.parametrize("cards", [(), (Card("GPU-a", "0000:3B:00.0"),)])
+def test_without_a_driver_nobody_tells_what_holds_a_gpu_back(
+    cards: tuple[Card, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_gpus(monkeypatch, *cards, init_error=LIBRARY_NOT_FOUND)
+    assert Meters().throttling(["cuda:0"])() == set()
+
+
+def test_the_cpu_is_asked_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = of_gpus(monkeypatch)
+    assert Meters().throttling(["cpu"])() == set()
+    assert library.open == 0

@@ -13,6 +13,8 @@ from .device import Device
 POWER, UTILISATION, CLOCK = "power", "utilisation", "sm_clock"
 # What a gauge calls its energy counter where it tells why it has none.
 ENERGY = "energy"
+# What it calls its reasons for running slower there.
+THROTTLED = "throttled"
 # Over fewer steps of an energy counter than this nothing is said: one that steps ten times a second is known to a step.
 FEWEST_STEPS = 5
 
@@ -42,13 +44,15 @@ class Gauge(Protocol):
     def units(self) -> Mapping[str, str]:
         """The SI unit of every quantity that `read` tells.
 
-        Those named "power" [W], "utilisation" (a fraction) and "sm_clock" [Hz] become figures.
+        One named "power" [W] becomes a figure, and of a device that is no CPU "utilisation" (a fraction) and "sm_clock"
+        [Hz].
         """
         ...
 
     @property
     def missing(self) -> Mapping[str, str]:
-        """What this hardware lacks, each with the reason, its energy counter by the name "energy"."""
+        """What this hardware lacks, each with the reason: its energy counter by the name "energy", what `held_back`
+        tells by the name "throttled"."""
         ...
 
     def joules(self) -> float | None:
@@ -59,8 +63,11 @@ class Gauge(Protocol):
         """The quantities just now, by name; one that cannot be read just now is left out."""
         ...
 
-    def held_back(self) -> Collection[str]:
-        """For what reasons the device runs slower just now than it can, in words ("power cap"); none: it does not."""
+    def held_back(self) -> Collection[str] | None:
+        """For what reasons the device runs slower just now than it can, in words ("power cap"); none: it does not.
+
+        None where that is not told.
+        """
         ...
 
     def close(self) -> None:
@@ -91,12 +98,15 @@ class Meter(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """What a gauge told at one moment. `at` is in seconds of the clock that all processes of the machine share."""
+    """What a gauge told at one moment. `at` is in seconds of the clock that all processes of the machine share.
+
+    `held_back` is None where it did not tell whether anything holds the device back.
+    """
 
     at: float
     joules: float | None = None
     values: Mapping[str, float] = field(default_factory=dict)
-    held_back: frozenset[str] = frozenset()
+    held_back: frozenset[str] | None = frozenset()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from ..domain.telemetry import (
     ENERGY,
     FEWEST_STEPS,
     POWER,
+    THROTTLED,
     UTILISATION,
     Recording,
     Sample,
@@ -27,17 +28,18 @@ from ..errors import MetricUnavailable
 
 PER_SAMPLE, PER_JOULE = "energy.per_sample", "energy.samples_per_joule"
 MEAN, IDLE = "power.mean", "power.idle"
-THROTTLED = "gpu.throttled"
 # Figures of a quantity that the gauge itself averages over up to a second: of the second half of the soak.
 _AVERAGED = {"gpu.utilisation": UTILISATION, "gpu.clock": CLOCK}
 _OF_ALL = (PER_SAMPLE, PER_JOULE, MEAN, IDLE)
-_OF_GPUS = (*_AVERAGED, THROTTLED)
+_THROTTLED = "gpu.throttled"
+_OF_GPUS = (*_AVERAGED, _THROTTLED)
 # A curve of more readings than this is thinned, for reports and for what the test is given.
 MOST_READINGS = 200
 # Where only the energy is told, power is what it grows by over stretches of this length.
 _STRETCH_SECONDS = 0.1
 _HELD_BACK = "held_back."
 NO_SOAK = "no soak was made"
+_LONGER = "--modelperf-soak=10 gives it longer"
 
 
 def metered(point: Point, recording: Recording | None, why: str = NO_SOAK) -> Point:
@@ -91,26 +93,31 @@ class _Soak:
     def window(self) -> _Window:
         """Raises MetricUnavailable."""
         missing = self.recording.missing.get(ENERGY)
-        return _window(self.samples, missing or f"{self.recording.meter} has no energy counter")
+        return _window(self.samples, missing or f"{self.recording.meter} has no energy counter", _LONGER)
 
     def calls_between(self, begin: float, end: float) -> float:
         first, last = np.interp([begin, end], self.times, self.calls)
         return float(last - first)
 
-    def late(self, quantity: str) -> Estimate:
+    def late(self, quantity: str) -> float:
         """The mean over the second half. Raises MetricUnavailable."""
         half = (self.times[0] + self.times[-1]) / 2
         values = [one.values[quantity] for one in self.samples if one.at >= half and quantity in one.values]
         if not values:
             raise MetricUnavailable(self.recording.missing.get(quantity) or f"{self.recording.meter} does not tell it")
-        return Estimate(float(np.mean(values)))
+        return float(np.mean(values))
+
+    @property
+    def told(self) -> list[tuple[Sample, frozenset[str]]]:
+        """The samples that tell whether anything held the device back, with what did."""
+        return [(one, one.held_back) for one in self.samples if one.held_back is not None]
 
     def held_back(self) -> dict[str, float]:
         """For how many seconds, by reason."""
         seconds: dict[str, float] = {}
         ends = [one.at for one in self.samples[1:]] + [self.times[-1]]
         for one, end in zip(self.samples, ends, strict=False):
-            for reason in one.held_back:
+            for reason in one.held_back or ():
                 seconds[reason] = seconds.get(reason, 0.0) + end - one.at
         return {reason: round(seconds[reason], 3) for reason in sorted(seconds)}
 
@@ -118,7 +125,10 @@ class _Soak:
         """The share of the readings in which anything held the device back. Raises MetricUnavailable."""
         if not self.samples:
             raise MetricUnavailable("no meter was read in the soak; --modelperf-soak=5 makes it longer")
-        return sum(bool(one.held_back) for one in self.samples) / len(self.samples)
+        if not self.told:
+            missing = self.recording.missing.get(THROTTLED)
+            raise MetricUnavailable(missing or f"{self.recording.meter} does not tell what holds it back")
+        return sum(bool(reasons) for _, reasons in self.told) / len(self.told)
 
     def telemetry(self) -> Telemetry:
         series = {name: _thinned(self._series(unit, pairs)) for name, unit, pairs in self._curves() if pairs}
@@ -140,7 +150,7 @@ class _Soak:
         if POWER not in self.recording.units:
             yield POWER, "W", _powers(told)
         for reason in self.held_back():
-            yield _HELD_BACK + reason, "", [(one.at, float(reason in one.held_back)) for one in self.samples]
+            yield _HELD_BACK + reason, "", [(one.at, float(reason in reasons)) for one, reasons in self.told]
 
     def _series(self, unit: str, pairs: Sequence[tuple[float, float]]) -> Series:
         seconds = tuple(round(at - self.times[0], 4) for at, _ in pairs)
@@ -165,17 +175,17 @@ def _per_joule(soak: _Soak, samples_per_call: int) -> Estimate:
 
 
 def _mean(soak: _Soak, samples_per_call: int) -> Estimate:
-    return _power(soak.samples, soak.recording, MEAN)
+    return _power(soak.samples, soak.recording, MEAN, _LONGER)
 
 
 def _idle(soak: _Soak, samples_per_call: int) -> Estimate:
-    return _power(soak.recording.idle, soak.recording, IDLE)
+    return _power(soak.recording.idle, soak.recording, IDLE, "it takes a meter whose counter moves more often")
 
 
-def _power(samples: Sequence[Sample], recording: Recording, path: str) -> Estimate:
+def _power(samples: Sequence[Sample], recording: Recording, path: str, remedy: str) -> Estimate:
     """By the energy counter, else by what the gauge tells of power. Raises MetricUnavailable where it has neither."""
     try:
-        window = _window(samples, recording.missing.get(POWER) or f"{recording.meter} tells no power")
+        window = _window(samples, recording.missing.get(POWER) or f"{recording.meter} tells no power", remedy)
     except MetricUnavailable:
         values = [one.values[POWER] for one in samples if POWER in one.values]
         if not values:
@@ -185,7 +195,7 @@ def _power(samples: Sequence[Sample], recording: Recording, path: str) -> Estima
     return _quotient(window.joules, (about, most, least), path)
 
 
-def _window(samples: Sequence[Sample], no_counter: str) -> _Window:
+def _window(samples: Sequence[Sample], no_counter: str, remedy: str) -> _Window:
     """Raises MetricUnavailable."""
     told = [(one.at, one.joules) for one in samples if one.joules is not None]
     if not told:
@@ -195,7 +205,7 @@ def _window(samples: Sequence[Sample], no_counter: str) -> _Window:
         seconds = told[-1][0] - told[0][0]
         raise MetricUnavailable(
             f"the energy counter moved {step_count(samples)} times in {seconds:.1f} s, which is too seldom to tell; "
-            "--modelperf-soak=10 gives it longer"
+            + remedy
         )
     first, last = steps[0], steps[-1]
     joules = told[last][1] - told[first][1]
@@ -235,8 +245,8 @@ def _paths(point: Point) -> tuple[str, ...]:
 _Figure = Callable[[_Soak, int], Estimate]
 
 
-def _averaged(quantity: str) -> _Figure:
-    return lambda soak, samples_per_call: soak.late(quantity)
+def _averaged(path: str, quantity: str) -> _Figure:
+    return lambda soak, samples_per_call: Estimate(soak.late(quantity), unit=METRICS[path].unit)
 
 
 _FIGURES: Mapping[str, _Figure] = {
@@ -244,6 +254,6 @@ _FIGURES: Mapping[str, _Figure] = {
     PER_JOULE: _per_joule,
     MEAN: _mean,
     IDLE: _idle,
-    THROTTLED: lambda soak, samples_per_call: Estimate(soak.throttled()),
-    **{path: _averaged(quantity) for path, quantity in _AVERAGED.items()},
+    _THROTTLED: lambda soak, samples_per_call: Estimate(soak.throttled()),
+    **{path: _averaged(path, quantity) for path, quantity in _AVERAGED.items()},
 }

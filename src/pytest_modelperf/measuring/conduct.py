@@ -184,8 +184,9 @@ class Conductor:
 
     def _soak(self, number: int, bench: Bench) -> None:
         """Have the meters read of the cases that were timed."""
-        for index, call_seconds in self._timed(number, bench).items() if self._soaker is not None else ():
-            assert self._soaker is not None
+        if self._soaker is None:
+            return
+        for index, call_seconds in self._timed(number, bench).items():
             case = _cases(bench)[index]
             self._watch(Progress(f"reading meters of {case.key}"))
             try:

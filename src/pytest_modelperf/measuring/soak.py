@@ -10,13 +10,13 @@ from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 from typing import Protocol
 
-from ..domain.telemetry import FEWEST_STEPS, Gauge, Recording, Sample, step_count
+from ..domain.telemetry import FEWEST_STEPS, POWER, Gauge, Recording, Sample, step_count
 from .orders import Opened, Soak, Soaked
 
 # How often meters are read. An energy counter's step is known to one period at each end of the window: 1% of 2 s.
 PERIOD_SECONDS = 0.02
 # How long a device is left in peace before its idle power is read, and how long that is read for: a GPU keeps its
-# clocks up for a while after its last kernel.
+# clocks up for a while after its last kernel. A counter that moves too seldom is read for longer, as in a soak.
 REST_SECONDS = 1.0
 IDLE_SECONDS = 1.0
 # Calls are ordered in portions of this length, so that a soak can be made longer while it goes on.
@@ -95,6 +95,8 @@ class Soaker:
         name, gauge = found
         sampler = _Sampler(gauge, self._clock)
         idle = self._idle_of(gauge, sampler)
+        if sampler.failed:
+            return Recording(unavailable=sampler.failed)
         bench.resume()
         try:
             with self._ticks(sampler.tick, PERIOD_SECONDS):
@@ -127,12 +129,21 @@ class Soaker:
         """What it tells of its device when nothing runs there: read once, before the first soak on it."""
         if id(gauge) not in self._idle:
             self._sleep(REST_SECONDS)
-            for _ in range(round(IDLE_SECONDS / PERIOD_SECONDS)):
-                sampler.tick()
-                self._sleep(PERIOD_SECONDS)
+            for turn in range(STRETCH):
+                if turn and (_knows_enough(sampler) or POWER in gauge.units):
+                    break
+                self._rested(sampler)
+            if sampler.failed:
+                # The next soak may find it well again.
+                return ()
             self._idle[id(gauge)] = tuple(sampler.samples)
             sampler.samples.clear()
         return self._idle[id(gauge)]
+
+    def _rested(self, sampler: _Sampler) -> None:
+        for _ in range(round(IDLE_SECONDS / PERIOD_SECONDS)):
+            sampler.tick()
+            self._sleep(PERIOD_SECONDS)
 
 
 class _Sampler:
@@ -149,11 +160,11 @@ class _Sampler:
         try:
             # The counter first: its time is the one that matters.
             at, joules = self._clock(), self._gauge.joules()
-            values, reasons = dict(self._gauge.read()), frozenset(self._gauge.held_back())
+            values, reasons = dict(self._gauge.read()), self._gauge.held_back()
         except Exception as error:  # noqa: BLE001 - whatever a meter raises is the reason
             self.failed = f"the meter failed: {type(error).__name__}: {error}"
         else:
-            self.samples.append(Sample(at, joules, values, reasons))
+            self.samples.append(Sample(at, joules, values, None if reasons is None else frozenset(reasons)))
 
     @property
     def has_counter(self) -> bool:

@@ -120,7 +120,7 @@ class Examination:
         self._started = time.monotonic()
         self._terms, self._benches, self._skipped = terms, benches, {**terms.narrowed, **skipped}
         self._refused = refused or {}
-        self._observer = observer(terms.devices, self._bureau.processes)
+        self._observer = observer(terms.devices, self._bureau.meters, self._bureau.processes)
         self._shares = RESTARTS if others else 1
         mine = {Case(bench.opened.device, axes).key for bench in benches for axes in bench.opened.cases}
         self._conductor = self._conducting([*benches, *others], self._nodeid, mine)
@@ -240,7 +240,7 @@ class Examination:
         around = Surroundings(
             opens,
             workshop,
-            lambda: observer(devices, self._bureau.processes),
+            lambda: observer(devices, self._bureau.meters, self._bureau.processes),
             lambda one: self._bureau.progress.show(self._nodeid, one.case, one.turn, one.turns, one.seconds_left),
             self._bureau.host.cpu_hardware,
         )

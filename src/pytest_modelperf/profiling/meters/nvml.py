@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...domain.device import Device
-from ...domain.telemetry import CLOCK, ENERGY, POWER, UTILISATION, Gauge, Place
+from ...domain.telemetry import CLOCK, ENERGY, POWER, THROTTLED, UTILISATION, Gauge, Place
 from ...errors import MetricUnavailable
 
 # NVML's reasons, by bit, in words. Its idleness between blocks is none, and clocks that somebody has set are meant.
@@ -38,24 +38,35 @@ _Question = Callable[[Any, Any], float]
 
 @dataclass(frozen=True)
 class _Quantity:
-    """A row: what is read, its unit, and how it is asked for, the newest name first."""
+    """A row: what is read, its unit, and how it is asked for, the newest name first.
+
+    `common` is what all parts of a divided card (MIG) have alike: its clocks, its heat.
+    """
 
     name: str
     unit: str
     questions: tuple[_Question, ...]
+    common: bool = False
 
 
-_REASONS_NOW: tuple[_Question, ...] = (
-    # The newer name first; libraries and drivers before 535 have the other alone.
-    lambda nvml, gpu: nvml.nvmlDeviceGetCurrentClocksEventReasons(gpu),
-    lambda nvml, gpu: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu),
+_REASONS_NOW = _Quantity(
+    THROTTLED,
+    "",
+    (
+        # Libraries and drivers before 535 have the second alone.
+        lambda nvml, gpu: nvml.nvmlDeviceGetCurrentClocksEventReasons(gpu),
+        lambda nvml, gpu: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu),
+    ),
+    common=True,
 )
 # Millijoules since the driver was loaded.
 _JOULES = _Quantity(ENERGY, "J", (lambda nvml, gpu: nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3,))
 _QUANTITIES = (
     _Quantity(POWER, "W", (lambda nvml, gpu: nvml.nvmlDeviceGetPowerUsage(gpu) / 1e3,)),
-    _Quantity(CLOCK, "Hz", (lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM) * 1e6,)),
-    _Quantity("memory_clock", "Hz", (lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM) * 1e6,)),
+    _Quantity(CLOCK, "Hz", (lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM) * 1e6,), True),
+    _Quantity(
+        "memory_clock", "Hz", (lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM) * 1e6,), True
+    ),
     _Quantity(UTILISATION, "", (lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu / 100,)),
     _Quantity("memory_used", "B", (lambda nvml, gpu: float(nvml.nvmlDeviceGetMemoryInfo(gpu).used),)),
     _Quantity(
@@ -65,6 +76,7 @@ _QUANTITIES = (
             lambda nvml, gpu: float(nvml.nvmlDeviceGetTemperatureV(gpu, nvml.NVML_TEMPERATURE_GPU)),
             lambda nvml, gpu: float(nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU)),
         ),
+        common=True,
     ),
 )
 
@@ -88,8 +100,7 @@ class NvmlMeter:
         library = _library()
         try:
             handle = _handle(library, place)
-            _refuse_slices(library, handle, place)
-            gauge = NvmlGauge(library, handle)
+            gauge = NvmlGauge(library, handle, _divided(library, handle, place))
             if not gauge.units and ENERGY in gauge.missing:
                 raise MetricUnavailable(f"of {gauge.description} nothing can be read: {gauge.missing[ENERGY]}")
         except BaseException:
@@ -99,16 +110,16 @@ class NvmlMeter:
 
 
 class NvmlGauge:
-    """One GPU. What it cannot tell was found out when it was opened."""
+    """One GPU. What it cannot tell was found out when it was opened; `divided`: why it tells only what is common."""
 
-    def __init__(self, library: Any, handle: Any) -> None:
-        self._library, self._handle = library, handle
+    def __init__(self, library: Any, handle: Any, divided: str = "") -> None:
+        self._library, self._handle, self._divided = library, handle, divided
         self.description = _described(library, handle)
         self.missing: dict[str, str] = {}
         self._joules = self._answering(_JOULES)
         asked = {quantity: self._answering(quantity) for quantity in _QUANTITIES}
         self._readers = {quantity.name: reader for quantity, reader in asked.items() if reader is not None}
-        self._reasons = _first_answering(library, handle, _REASONS_NOW)
+        self._reasons = self._answering(_REASONS_NOW)
         self.units: Mapping[str, str] = {one.name: one.unit for one in _QUANTITIES if one.name in self._readers}
 
     def joules(self) -> float | None:
@@ -118,15 +129,16 @@ class NvmlGauge:
         values = {name: self._read(reader) for name, reader in self._readers.items()}
         return {name: value for name, value in values.items() if value is not None}
 
-    def held_back(self) -> frozenset[str]:
-        bits = None if isinstance(self._reasons, str) else self._read(self._reasons)
-        return frozenset(_told(int(bits or 0)))
+    def held_back(self) -> frozenset[str] | None:
+        bits = None if self._reasons is None else self._read(self._reasons)
+        return None if bits is None else frozenset(_told(int(bits)))
 
     def close(self) -> None:
         self._library.nvmlShutdown()
 
     def _answering(self, quantity: _Quantity) -> Callable[[], float] | None:
-        found = _first_answering(self._library, self._handle, quantity.questions)
+        withheld = "" if quantity.common else self._divided
+        found = withheld or _first_answering(self._library, self._handle, quantity.questions)
         if isinstance(found, str):
             self.missing[quantity.name] = found
             return None
@@ -138,22 +150,6 @@ class NvmlGauge:
         except self._library.NVMLError:
             # It could be read a moment ago: the curve has a gap.
             return None
-
-
-Throttling = Callable[[], frozenset[str]]
-
-
-def throttling(bus_ids: Iterable[str]) -> Throttling:
-    """What tells why the GPUs at these PCI bus ids run slower than they can, just now; of none where nobody can."""
-    try:
-        library = _library()
-        handles = [_by_bus_id(library, bus_id) for bus_id in bus_ids]
-    except MetricUnavailable:
-        # No library, no driver, or one that does not show this GPU.
-        return frozenset
-    found = [_first_answering(library, handle, _REASONS_NOW) for handle in handles]
-    readers = [reader for reader in found if not isinstance(reader, str)]
-    return lambda: frozenset(reason for reader in readers for reason in _told(int(reader())))
 
 
 def _library() -> Any:
@@ -192,18 +188,19 @@ def _by_bus_id(library: Any, bus_id: str) -> Any:
         raise MetricUnavailable(f"the GPU at {bus_id or 'an unknown bus id'}: {_why(error)}") from error
 
 
-def _refuse_slices(library: Any, handle: Any, place: Place) -> None:
-    """Raises MetricUnavailable for a GPU that is divided: its meters are of all that run on the card."""
+def _divided(library: Any, handle: Any, place: Place) -> str:
+    """Why meters of the whole card tell nothing of this place; "" where it is the whole card."""
     try:
         current, _ = library.nvmlDeviceGetMigMode(handle)
     except library.NVMLError:
         # A card that cannot be divided says so.
-        return
-    if current == _MIG_ENABLED:
-        raise MetricUnavailable(
-            f"the card of {place.device} is divided (MIG), and its meters are of the whole card; measure energy on one "
-            "that is not (nvidia-smi -mig 0)"
-        )
+        return ""
+    if current != _MIG_ENABLED:
+        return ""
+    return (
+        f"the card of {place.device} is divided (MIG), and this is told of the whole card; measure it on one that is "
+        "not (nvidia-smi -mig 0)"
+    )
 
 
 def _described(library: Any, handle: Any) -> str:
