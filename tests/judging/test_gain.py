@@ -10,7 +10,7 @@ from pytest_modelperf.domain.estimate import Estimate
 from pytest_modelperf.domain.results import Point, Timing
 from pytest_modelperf.domain.variant import Parity, Suggestion, Variant
 from pytest_modelperf.errors import NotMeasured
-from pytest_modelperf.judging.gain import LEAST_GAIN, Gain, gain, sorted_by_goal
+from pytest_modelperf.judging.gain import LEAST_GAIN, Gain, Look, gain, sorted_by_goal
 
 ROUNDS = 40
 
@@ -26,7 +26,7 @@ def found(*cases: tuple[float, float], noise: float = 0.01, seed: int = 0) -> Ga
     """Of variants that take so many milliseconds, where the original takes so many."""
     mine = [point(batch, now, 100 * seed + 2 * batch, noise=noise) for batch, (now, _) in enumerate(cases, 1)]
     theirs = [point(batch, then, 100 * seed + 2 * batch + 1, noise=noise) for batch, (_, then) in enumerate(cases, 1)]
-    return gain(mine, theirs, "a CPU")
+    return gain([(mine, theirs)], "a CPU")
 
 
 def test_a_variant_of_half_the_time_is_twice_as_fast() -> None:
@@ -65,12 +65,32 @@ def test_the_interval_holds_the_truth_of_unchanged_variants() -> None:
     assert sum(one.low <= 1.0 <= one.high for one in held) >= 36
 
 
+def look(seed: int, cases: int) -> Look:
+    """What a pair of processes measured of a variant that is just as fast."""
+    mine, theirs = (
+        [point(batch, 10.0, 1000 * seed + 10 * batch + side) for batch in range(1, cases + 1)] for side in (0, 1)
+    )
+    return mine, theirs
+
+
+def test_a_second_pair_of_processes_that_differs_widens_the_interval() -> None:
+    quiet = look(1, 1)
+    slower = ([point(1, 11.0, 77)], quiet[1])
+    alike, apart = (gain([quiet, other], "a CPU").overall for other in (look(2, 1), slower))
+    assert math.log(apart.high / apart.low) > 2 * math.log(alike.high / alike.low)
+
+
+def test_only_cases_of_every_pair_of_processes_count() -> None:
+    found = gain([look(1, 3), look(2, 2)], "a CPU")
+    assert set(found.cases) == {"cpu batch=1", "cpu batch=2"}
+
+
 def test_what_was_never_timed_gives_no_gain() -> None:
     failed = Point({"batch": 1}, "cpu", "failed", "RuntimeError: no")
     with pytest.raises(NotMeasured, match="too few calls"):
-        gain([failed], [point(1, 10.0, 1)], "a CPU")
+        gain([([failed], [point(1, 10.0, 1)])], "a CPU")
     with pytest.raises(NotMeasured, match="too few calls"):
-        gain([point(2, 10.0, 1)], [point(1, 10.0, 1)], "a CPU")
+        gain([([point(2, 10.0, 1)], [point(1, 10.0, 1)])], "a CPU")
 
 
 def test_a_variant_loses_to_one_that_is_faster_beyond_doubt() -> None:

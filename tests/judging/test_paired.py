@@ -10,7 +10,7 @@ from judging.simulated import CASE, HARDWARE, Samples, chance_band, point, timin
 from pytest_modelperf.domain.results import Point, Timing
 from pytest_modelperf.domain.verdict import Verdict
 from pytest_modelperf.errors import NotMeasured
-from pytest_modelperf.judging.paired import PAIR_SPREAD, PAIR_TRIM, Pair, compare_pairs, pair
+from pytest_modelperf.judging.paired import PAIR_SPREAD, PAIR_TRIM, Pair, compare_pairs, few, pair
 from pytest_modelperf.judging.statistics import trimmed_mean
 
 AGAINST, CONDITIONS = "main (3fa2b1c)", {"torch": "2.13.0"}
@@ -196,3 +196,29 @@ def test_an_uncertain_one_says_what_would_help() -> None:
     found = verdict(machine(between_pairs=0.03).pairs(0.02))
     assert found.word == "uncertain"
     assert "pairs of fresh processes are taken to spread by" in found.reason
+
+
+# Few pairs
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("cases", [1, 3])
+@pytest.mark.parametrize("rounds", [3, 10, 40])
+@pytest.mark.parametrize("noise", [0.01, 0.1])
+def test_however_few_the_rounds_the_interval_misses_the_truth_of_one_run_in_twenty(
+    noise: float, rounds: int, cases: int, processes: int
+) -> None:
+    rng, trials, missed = np.random.default_rng(91), 600, 0
+    (one,) = machine().pairs(restarts=1)
+    for _ in range(trials):
+        # What two processes have is the same in all cases.
+        logs = rng.normal(0.0, PAIR_SPREAD, (processes, 1)) + rng.normal(0.0, noise, (cases, processes, rounds))
+        found = few([[dataclasses.replace(one, logs=tuple(row)) for row in case] for case in logs])
+        missed += abs(found.log_ratio) > found.half_width(0.05)
+    assert missed / trials <= 0.05 + chance_band(0.05, trials)
+
+
+def test_many_rounds_of_one_pair_leave_what_is_stated_of_pairs() -> None:
+    (one,) = machine().pairs(restarts=1)
+    found = few([[dataclasses.replace(one, logs=(0.1, 0.1, 0.1) * 20)]])
+    assert (found.log_ratio, found.error, found.freedom) == pytest.approx((0.1, PAIR_SPREAD, 4.0))

@@ -10,7 +10,7 @@ from ..domain.estimate import Estimate
 from ..domain.results import Point
 from ..domain.variant import Suggestion
 from ..errors import NotMeasured
-from .paired import pair, single
+from .paired import Pair, few, pair
 from .ratio import LEAST_ROUNDS, Ratio
 from .wording import SHOWN_LEVEL
 
@@ -52,18 +52,20 @@ class Gain:
         return tuple(case for case, speedup in self.cases.items() if speedup.high < 1.0)
 
 
-def gain(variant: Sequence[Point], original: Sequence[Point], hardware: str) -> Gain:
-    """The gain at the cases that both were measured at, in turn, by one pair of processes.
+# What one pair of processes measured in turn: the points of the variant, and those of the original.
+Look = tuple[Sequence[Point], Sequence[Point]]
+
+
+def gain(looks: Sequence[Look], hardware: str) -> Gain:
+    """The gain at the cases that both were measured at, in turn, in every one of these pairs of processes.
 
     Raises NotMeasured where there is none that tells.
     """
-    others = {point.case.key: point for point in original}
-    both = {point.case.key: (point, others[point.case.key]) for point in variant if point.case.key in others}
-    pairs = {case: pair(*points, hardware) for case, points in both.items() if all(_timed(one) for one in points)}
-    ratios = {case: single(one) for case, one in pairs.items() if len(one.logs) >= LEAST_ROUNDS}
-    if not ratios:
+    first, *others = (_pairs(*look, hardware) for look in looks)
+    cases = {case: [one, *(more[case] for more in others)] for case, one in first.items() if _in_all(case, others)}
+    if not cases:
         raise NotMeasured("too few calls were made to tell how fast it is")
-    return Gain(_speedup(_together(list(ratios.values()))), {case: _speedup(one) for case, one in ratios.items()})
+    return Gain(_speedup(few(list(cases.values()))), {case: _speedup(few([pairs])) for case, pairs in cases.items()})
 
 
 def sorted_by_goal(suggestions: Sequence[Suggestion], goal: str) -> tuple[Suggestion, ...]:
@@ -73,18 +75,20 @@ def sorted_by_goal(suggestions: Sequence[Suggestion], goal: str) -> tuple[Sugges
     return tuple(sorted(marked, key=lambda one: (key(one), -one.speedup)))
 
 
+def _pairs(variant: Sequence[Point], original: Sequence[Point], hardware: str) -> dict[str, Pair]:
+    """By `Case.key`, where there are rounds enough."""
+    others = {point.case.key: point for point in original if _timed(point)}
+    both = {point.case.key: point for point in variant if _timed(point) and point.case.key in others}
+    found = {case: pair(point, others[case], hardware) for case, point in both.items()}
+    return {case: one for case, one in found.items() if len(one.logs) >= LEAST_ROUNDS}
+
+
+def _in_all(case: str, pairs: Sequence[Mapping[str, Pair]]) -> bool:
+    return all(case in some for some in pairs)
+
+
 def _timed(point: Point) -> bool:
     return point.ok and point.timing is not None
-
-
-def _together(ratios: Sequence[Ratio]) -> Ratio:
-    """The mean of several cases of one pair of processes: what the two processes have is the same in all."""
-    number = len(ratios)
-    return replace(
-        ratios[0],
-        log_ratio=math.fsum(one.log_ratio for one in ratios) / number,
-        now_rounds=math.fsum(one.now_rounds for one in ratios) / number**2,
-    )
 
 
 def _speedup(found: Ratio) -> Estimate:

@@ -15,7 +15,7 @@ from .ratio import LEAST_ROUNDS, Ratio, Side, own_factor
 from .record import log_median, log_medians, record
 from .remedy import remedy
 from .rounds import kept_turns
-from .spread import PRIOR_FREEDOM, Factor, drawn
+from .spread import Factor, drawn
 from .statistics import Cut, trimmed_mean, trimmed_mean_error
 from .wording import redeclared, told, worded
 
@@ -119,21 +119,40 @@ def _mean(pairs: Sequence[Pair]) -> Ratio:
     )
 
 
-def single(pair: Pair) -> Ratio:
-    """The log ratio of one pair of processes, now to then; it has two rounds at least.
+def few(cases: Sequence[Sequence[Pair]]) -> Ratio:
+    """The mean log ratio of cases, now to then, that were all measured in the same few pairs of processes.
 
-    How far pairs lie apart it does not tell: that is what is stated, and counts for as much as where a machine's runs
-    are not known yet.
+    Each has two rounds at least. So few pairs hardly tell how far they lie apart: that is what is stated, and counts
+    for as much as where a machine's runs are not known yet. Of each pair a fifth of either end is left out, not nearly
+    all: of few rounds what is left must tell its own error. The variances are told by different degrees of freedom,
+    which make up those of their sum (Welch 1947, Satterthwaite 1946).
     """
+    number, processes = len(cases), list(zip(*cases, strict=True))
+    errors = [[trimmed_mean_error(one.logs) for one in pairs] for pairs in processes]
+    sides = [
+        Side(
+            math.fsum(trimmed_mean(one.logs) for one in pairs) / number,
+            math.fsum(error.value**2 for error in told) / number**2,
+        )
+        for pairs, told in zip(processes, errors, strict=True)
+    ]
+    factor = drawn(own_factor([sides], PAIR_SPREAD), Factor())
+    shares = [((error.value / number / len(sides)) ** 2, error.freedom) for told in errors for error in told]
     return Ratio(
-        log_ratio=pair.location,
-        now_rounds=trimmed_mean_error(pair.logs, PAIR_TRIM).value ** 2,
+        log_ratio=math.fsum(side.location for side in sides) / len(sides),
+        now_rounds=factor.value * math.fsum(side.variance for side in sides) / len(sides) ** 2,
         then_rounds=0.0,
-        between_runs=PAIR_SPREAD**2,
-        runs=1,
-        freedom=PRIOR_FREEDOM,
+        between_runs=factor.value * PAIR_SPREAD**2,
+        runs=len(sides),
+        freedom=_freedom_of_sum([*shares, (PAIR_SPREAD**2 / len(sides), factor.freedom)]),
         attempts=math.inf,
     )
+
+
+def _freedom_of_sum(variances: Sequence[tuple[float, float]]) -> float:
+    """The degrees of freedom of a sum of variances, each with its own."""
+    whole = math.fsum(variance for variance, _ in variances)
+    return whole**2 / math.fsum(variance**2 / freedom for variance, freedom in variances)
 
 
 def pooled(pairs: Sequence[Sequence[float]]) -> list[Side]:

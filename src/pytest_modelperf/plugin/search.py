@@ -186,7 +186,7 @@ class Search:
         problems = {one.reason for one in mine if not one.ok}
         if not any(one.ok for one in mine):
             raise NotMeasured("; ".join(sorted(problems)))
-        return mine, gain(mine, theirs, bench.opened.hardware or self._around.cpu_hardware)
+        return mine, gain([(mine, theirs)], bench.opened.hardware or self._around.cpu_hardware)
 
     def _suggest(self, variant: Variant, points: Sequence[Point], found: Gain, place: Workplace) -> None:
         best = self._best.get(frozenset(found.cases))
