@@ -11,7 +11,7 @@ import torch
 
 from pytest_modelperf.domain.tensor import DTYPES, Tensor, Value
 from pytest_modelperf.errors import UsageError
-from pytest_modelperf.measuring.inputs import DIGITS, copied, digest, draw, nbytes, samples_differ, shapes
+from pytest_modelperf.measuring.inputs import DIGITS, copied, digest, draw, nbytes, samples_differ
 
 HALVES = ("float16", "bfloat16")
 
@@ -154,10 +154,9 @@ def test_values_of_another_shape_are_refused(values: Any, given: str) -> None:
     assert str(caught.value) == (f"values of input 'past.key' gave the shape {given}, where its Tensor declares (2, 3)")
 
 
-def test_bytes_and_shapes_are_known_without_drawing() -> None:
+def test_bytes_are_known_without_drawing() -> None:
     inputs = {"ids": Tensor(("batch", 16), "int64", high=9), "deep": [Tensor(("batch",), "bfloat16")], "flag": True}
     assert nbytes(inputs, {"batch": 10**9}) == 10**9 * (16 * 8 + 2)
-    assert shapes(inputs, {"batch": 4}) == {"ids": (4, 16), "deep.0": (4,)}
     assert nbytes({}, {}) == 0
 
 

@@ -38,11 +38,6 @@ def nbytes(inputs: Any, axes: Mapping[str, int]) -> int:
     return sum(tensor.nbytes(axes) for _, tensor in tensors(inputs))
 
 
-def shapes(inputs: Any, axes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
-    """The shape of every input at these axis values, by its path."""
-    return {path: tensor.sized(axes) for path, tensor in tensors(inputs)}
-
-
 def copied(values: Any) -> Any:
     """What was drawn, once more: a function may write into what it is given."""
     return map_leaves(values, Value, lambda _, value: Value(value.array.copy(), value.dtype))
