@@ -198,7 +198,7 @@ class TestNothingRuns:
         result.stdout.fnmatch_lines(
             [
                 "1 case  0.0 s  test_model.py::test_speed",
-                "1 marked test, 1 case, about 0.0 s of measuring, start-up apart",
+                "1 marked test, 1 case, about 0.0 s of measuring, start-up apart*",
                 "  <Module test_model.py>",
                 "    <Function test_speed>",
             ]

@@ -54,6 +54,7 @@ def test_a_gauge_is_opened_once_for_a_device_and_closed_at_the_end() -> None:
     meters = Meters(lambda: [plug])
     assert meters.of(opened("cpu")) == meters.of(opened("cpu:threads=2")) == ("plug", plug)
     assert meters.of(opened("xpu:0")) == "no meter reads xpu:0; one can be added by the hook pytest_modelperf_meters"
+    assert (meters.reads("cpu"), meters.reads("xpu:0")) == (True, False)
     meters.close()
     meters.close()
     assert plug.log == ["open cpu", "close"]

@@ -36,3 +36,11 @@ def test_two_sides_share_no_start() -> None:
         "1 marked test, 1 case, about 6.0 s of measuring, both sides together, the start of 5 pairs of processes a "
         "test apart"
     )
+
+
+def test_soaks_are_told_beside_the_measuring() -> None:
+    rows = [PlannedTest("t.py::t", 2, (), 6.0, 4.0), PlannedTest("t.py::u", 1, (), 3.0)]
+    assert render_plan(rows).splitlines()[-1] == (
+        "2 marked tests, 3 cases, about 9.0 s of measuring, start-up apart, and up to 4.0 s of reading meters "
+        "(--modelperf-soak)"
+    )

@@ -30,7 +30,13 @@ class Meters:
         """The meter's name and its gauge for the device that a model is open on, or why there is none."""
         if PROCESSES in opened.settings:
             return _SEVERAL
-        device = Device.parse(opened.device)
+        return self._on(Device.parse(opened.device))
+
+    def reads(self, device: str) -> bool:
+        """Whether anything can be read of this device."""
+        return not isinstance(self._on(Device.parse(device)), str)
+
+    def _on(self, device: Device) -> tuple[str, Gauge] | str:
         if device.physical not in self._found:
             try:
                 self._found[device.physical] = opened_by(place(device), self._given())

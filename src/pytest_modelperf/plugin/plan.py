@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,12 +17,21 @@ if TYPE_CHECKING:
     from .options import Settings
 
 
-def planned(items: Iterable[pytest.Item], settings: Settings) -> list[PlannedTest]:
-    """Every marked test with its cases and the seconds of measuring that they will take."""
-    return [_planned(item, settings) for item in items if is_marked(item)]
+# Where nobody says on which device, it may be the CPU.
+_ANY = ("cpu",)
 
 
-def _planned(item: pytest.Item, settings: Settings) -> PlannedTest:
+def planned(
+    items: Iterable[pytest.Item], settings: Settings, metered: Callable[[str], bool] = lambda device: False
+) -> list[PlannedTest]:
+    """Every marked test with its cases and the seconds that they will take.
+
+    `metered` tells whether a meter reads a device.
+    """
+    return [_planned(item, settings, metered) for item in items if is_marked(item)]
+
+
+def _planned(item: pytest.Item, settings: Settings, metered: Callable[[str], bool]) -> PlannedTest:
     from ..reporting.collected import PlannedTest
 
     try:
@@ -34,10 +43,11 @@ def _planned(item: pytest.Item, settings: Settings) -> PlannedTest:
     cases = _cases(spec)
     if cases is None:
         return PlannedTest(item.nodeid, None, devices)
+    soaked = cases * sum(map(metered, devices or _ANY)) if settings.soak else 0
     cases *= max(1, len(devices))
     seconds = settings.seconds if spec.seconds is None else spec.seconds
     sides = 2 if settings.against else 1
-    return PlannedTest(item.nodeid, cases, devices, cases * seconds * sides)
+    return PlannedTest(item.nodeid, cases, devices, cases * seconds * sides, soaked * settings.soak)
 
 
 def _devices(spec: Spec, settings: Settings) -> tuple[str, ...]:

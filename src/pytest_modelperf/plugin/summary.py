@@ -102,7 +102,9 @@ class Summary:
         # An empty text would be printed as an empty line.
         settings = self._bureau.settings
         pairs = RESTARTS if settings.against else 0
-        return [render_plan(planned(items, settings), pairs)] if config.getoption("collectonly") else []
+        if not config.getoption("collectonly"):
+            return []
+        return [render_plan(planned(items, settings, self._bureau.meters.reads), pairs)]
 
     def _update(self, interrupted: bool, written: dict[str, str], notes: list[str], problems: list[str]) -> None:
         """Accept what passed into the baselines, and say of everything else why its baseline stays."""

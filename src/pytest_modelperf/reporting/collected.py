@@ -13,13 +13,14 @@ class PlannedTest:
     """A marked test that was collected. `cases` is None where only the model itself can tell (its signature).
 
     `devices` are those asked for, none where the runtime will choose; `seconds_estimate` is the measuring time of all
-    cases, None where it is not known.
+    cases, None where it is not known; `soak_seconds` what reading meters takes beside it, at the most.
     """
 
     nodeid: str
     cases: int | None
     devices: tuple[str, ...] = ()
     seconds_estimate: float | None = None
+    soak_seconds: float = 0.0
 
 
 def render_plan(rows: Sequence[PlannedTest], pairs: int = 0) -> str:
@@ -45,6 +46,9 @@ def _sum(rows: Sequence[PlannedTest], pairs: int) -> str:
     if seconds:
         apart = f"both sides together, the start of {pairs} pairs of processes a test" if pairs else "start-up"
         parts.append(f"about {duration(seconds)} of measuring, {apart} apart")
+    soaks = sum(row.soak_seconds for row in rows)
+    if soaks:
+        parts.append(f"and up to {duration(soaks)} of reading meters (--modelperf-soak)")
     unknown = len(rows) - len(known)
     rest = f"; {plural(unknown, 'test')} will know {'its' if unknown == 1 else 'their'} cases from the model"
     return ", ".join(parts) + (rest if unknown else "")
