@@ -10,16 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from converting import architectures as small
 from converting import checks
 
 from pytest_modelperf import Tensor
+from pytest_modelperf.converting.cache import Cache
 from pytest_modelperf.converting.export import Answer, describe, export
+from pytest_modelperf.converting.making import Maker
 from pytest_modelperf.converting.parity import LIMITS
 from pytest_modelperf.converting.protocol import Converted
-from pytest_modelperf.converting.triton import Port, config
+from pytest_modelperf.converting.registry import builtin as converters
+from pytest_modelperf.converting.registry import chosen
+from pytest_modelperf.converting.triton import Port, config, lacking
 from pytest_modelperf.domain.spec import RuntimeChoice
 from pytest_modelperf.errors import ConversionError
+from pytest_modelperf.measuring.bench import LocalBench
+from pytest_modelperf.runtimes.registry import builtin as runtimes
+from pytest_modelperf.runtimes.torch import TorchRuntime
 
 NAMED = {"features": Tensor(("batch", 64)), "doubled": True}
 _APART = re.compile(r"^(\S+) \((.*?)\) (\w+): (\S+) from the original's answer$", re.MULTILINE)
@@ -79,6 +87,69 @@ def test_what_takes_longer_runs_by_itself_too(name: str, tmp_path: Path) -> None
     written(name, small.convolutions(), small.IMAGES, tmp_path)
 
 
+class Branching(torch.nn.Module):
+    """A trace takes what Python decides here, by the size of the batch, for settled: it is made with two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.layer(x)
+        return answer * 2 if x.shape[0] > 2 else answer
+
+
+def proven(name: str, model: Any, inputs: Any, folder: Path) -> tuple[str, ...]:
+    """The notes of the variant, made with what is to be written of it."""
+    original = LocalBench(
+        lambda: TorchRuntime().open(model, checks.CPU), checks.CPU, inputs, [dict(axes) for axes in checks.CASES]
+    )
+    maker = Maker(
+        model, inputs, checks.CASES, runtimes(), chosen([name], converters()), cache=Cache(folder / "c"), exports=True
+    )
+    bench, variant = maker.make(name, original, checks.CPU, folder / "made")
+    bench.release()
+    return variant.notes
+
+
+def test_a_file_that_answers_otherwise_than_the_variant_is_not_written(tmp_path: Path) -> None:
+    (note,) = proven("bf16", Branching(), small.FEATURES, tmp_path)
+    assert note.startswith("not written: the file gives other answers: output '0' is wrong")
+    assert not (tmp_path / "made" / "export").exists()
+
+
+@pytest.mark.parametrize("name", ["bf16", "int8-dynamic", "torchscript-inference", "onnxruntime-traced"])
+def test_what_is_written_is_read_again_and_proven(name: str, tmp_path: Path) -> None:
+    notes = proven(name, small.named(), NAMED, tmp_path)
+    assert not any(note.startswith("not written") for note in notes)
+    named = "no repository for Triton: its backend for TorchScript takes no model that gives a dict"
+    assert (named in notes) == (name != "onnxruntime-traced")
+    assert (tmp_path / "made" / "export" / "run.py").exists()
+
+
+@pytest.mark.slow
+def test_a_program_is_read_again_and_proven(tmp_path: Path) -> None:
+    assert not any(note.startswith("not written") for note in proven("compile", small.named(), NAMED, tmp_path))
+
+
+def test_a_captured_graph_is_not_traced(tmp_path: Path) -> None:
+    converter = checks.route("cuda-graphs", "torch").steps[-1]
+    with pytest.raises(ConversionError, match="captured anew in each process"):
+        export(Converted(small.mlp()), converter, checks.subject(small.mlp(), small.FEATURES), [], tmp_path / "export")
+
+
+def test_triton_is_told_the_one_shape_that_a_variant_takes(tmp_path: Path) -> None:
+    model = small.convolutions()
+    given = checks.subject(model, small.IMAGES)
+    asked = checks.answers(model, Converted(model), small.IMAGES, checks.CASES[:1])
+    made = Converted(model, fixed={"batch": 1})
+    answers = [Answer(checks.CASES[0], *asked[0])]
+    export(made, checks.route("bf16", "torch").steps[-1], given, answers, tmp_path / "export")
+    (text,) = [path.read_text() for path in (tmp_path / "export").glob("triton/*/config.pbtxt")]
+    assert "max_batch_size: 0" in text
+    assert "dims: [ 1, 3, 16, 16 ]" in text
+
+
 def test_what_no_file_can_hold_is_said(tmp_path: Path) -> None:
     given = checks.subject(small.named(), NAMED)
     converter = checks.route("onnxruntime-traced", "torch").steps[-1]
@@ -94,5 +165,8 @@ def test_triton_batches_only_what_has_a_batch_in_front() -> None:
     assert "TYPE_INT64 dims: [ 1 ] reshape: { shape: [ ] }" in text
     assert "dims: [ -1, 4 ]" in config("m", "onnx", None, *ports, 0)
     assert 'backend: "openvino"' in config("m", "onnx", RuntimeChoice("openvino"), *ports, 0)
-    assert config("m", "litert", None, *ports, 0) == ""
+    assert lacking("onnx", *ports) == ""
+    assert lacking("litert", *ports) == "it has no backend for litert"
+    assert "gives a dict" in lacking("torchscript", *ports)
+    assert lacking("onnx", ports[0], [Port("y", "complex64", (4,))]) == "it has no complex64"
     assert 'name: "INPUT__0"' in config("m", "torchscript", None, *ports, 0)

@@ -22,7 +22,8 @@ from . import export_scripts as scripts
 from .content import versions
 from .protocol import LITERT, ONNX, OPENVINO, SAVED_MODEL, TENSORRT, TORCH, TORCHSCRIPT, Converted, Converter, Subject
 from .torch_compile import TorchCompile
-from .triton import Port, config
+from .torch_cuda import CudaVariant
+from .triton import Port, config, lacking
 
 _FILES = {
     ONNX: "model.onnx",
@@ -47,9 +48,12 @@ class Answer:
         return Answer(self.axes, arrays, {names[name]: dtype for name, dtype in self.dtypes.items()})
 
 
-def export(made: Converted, converter: Converter, subject: Subject, answers: Sequence[Answer], folder: Path) -> None:
+def export(
+    made: Converted, converter: Converter, subject: Subject, answers: Sequence[Answer], folder: Path
+) -> Converted:
     """Write the variant into the folder, which is not there yet; `subject` is the original, `answers` what it gave.
 
+    Gives what is to be opened to see whether the file answers as the variant did: a live object has become a trace.
     Raises ConversionError for what no file can hold, and whatever a framework raises.
     """
     import numpy as np
@@ -60,7 +64,13 @@ def export(made: Converted, converter: Converter, subject: Subject, answers: Seq
     np.savez(folder / "inputs.npz", **given)
     np.savez(folder / "outputs.npz", **answers[0].arrays)
     (folder / "run.py").write_text(scripts.script(form, model.name, made.runtime, converter), "utf-8")
-    _for_triton(form, model, made, converter, subject, answers)
+    missing = _for_triton(form, model, made, converter, subject, answers)
+    settled = made.settled
+    if not isinstance(made.model, Path) and isinstance(subject.inputs, Mapping):
+        # Of what was traced all that is no Tensor has become a part.
+        settled = tuple(name for name, value in subject.inputs.items() if not any(tensors(value)))
+    notes = (f"no repository for Triton: {missing}",) if missing else ()
+    return replace(made, model=model, settled=settled, counts={}, notes=notes, written=None)
 
 
 def describe(made: Converted, form: str, source: str, steps: tuple[str, ...], folder: Path) -> None:
@@ -79,6 +89,8 @@ def _written(made: Converted, converter: Converter, subject: Subject, folder: Pa
     """The form and the file of what was written: a file as it is, of a live object what holds the same."""
     if isinstance(made.model, Path):
         return _copied(made.model, converter.gives, folder)
+    if isinstance(converter, CudaVariant) and converter.unwritten:
+        raise ConversionError(converter.unwritten)
     live = replace(subject, model=made.model)
     if isinstance(converter, TorchCompile):
         return TORCH, _program(live, folder)
@@ -128,12 +140,13 @@ def _program(live: Subject, folder: Path) -> Path:
     import torch
 
     from .torch_flat import flattened
+    from .torch_script import called
 
     flat = flattened(live, live.model._orig_mod)
-    shapes = (tuple(dict.fromkeys(axes, torch.export.Dim.AUTO) or None for axes in flat.axes),)
+    shapes = tuple(dict.fromkeys(axes, torch.export.Dim.AUTO) or None for axes in flat.axes)
     path = folder / "model.pt2"
     with torch.no_grad():
-        torch.export.save(torch.export.export(flat.module, flat.example, dynamic_shapes=shapes), path)
+        torch.export.save(torch.export.export(called(flat), flat.example, dynamic_shapes=shapes), path)
     return path
 
 
@@ -162,29 +175,33 @@ def _inputs(subject: Subject, axes: Mapping[str, int], settled: tuple[str, ...])
 
 def _for_triton(
     form: str, model: Path, made: Converted, converter: Converter, subject: Subject, answers: Sequence[Answer]
-) -> None:
-    """A model repository with this one model in it; none where Triton has no backend for the form."""
-    inputs = [Port(name, tensor.dtype, _declared(tensor)) for name, tensor in tensors(subject.inputs)]
+) -> str:
+    """A model repository with this one model in it; or why there is none."""
+    fixed = made.fixed or {}
+    inputs = [Port(name, tensor.dtype, _declared(tensor, fixed)) for name, tensor in tensors(subject.inputs)]
     outputs = [
         Port(name, dtype, _shape([answer.arrays[name].shape for answer in answers]))
         for name, dtype in answers[0].dtypes.items()
     ]
-    text = config(converter.name, form, made.runtime, inputs, outputs, _largest_batch(subject, answers))
-    if not text:
-        return
+    missing = lacking(form, inputs, outputs)
+    if missing:
+        return missing
     repository = model.parent / "triton" / converter.name
     version = repository / "1"
     version.mkdir(parents=True)
+    largest = 0 if BATCH in fixed else _largest_batch(subject, answers)
+    text = config(converter.name, form, made.runtime, inputs, outputs, largest)
     (repository / "config.pbtxt").write_text(text, "utf-8")
     if model.is_dir():
         shutil.copytree(model, version / "model.savedmodel")
-        return
+        return ""
     for name in (model.name, *_beside(model, form)):
         shutil.copy2(model.parent / name, version / name)
+    return ""
 
 
-def _declared(tensor: Tensor) -> tuple[int, ...]:
-    return tuple(-1 if isinstance(size, str) else size for size in tensor.shape)
+def _declared(tensor: Tensor, fixed: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(fixed.get(size, -1) if isinstance(size, str) else size for size in tensor.shape)
 
 
 def _shape(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
@@ -196,4 +213,4 @@ def _largest_batch(subject: Subject, answers: Sequence[Answer]) -> int:
     """The largest batch, where it is the leading size of every input and output; else 0: Triton does not batch."""
     leading = all(tensor.shape[:1] == (BATCH,) for _, tensor in tensors(subject.inputs))
     kept = all(array.shape[:1] == (answer.axes.get(BATCH),) for answer in answers for array in answer.arrays.values())
-    return max(axes.get(BATCH, 0) for axes in subject.cases) if leading and kept else 0
+    return max(answer.axes.get(BATCH, 0) for answer in answers) if leading and kept else 0

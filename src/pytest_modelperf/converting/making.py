@@ -27,7 +27,7 @@ from .cache import Cache
 from .content import content
 from .export import Answer, describe, export
 from .forms import form_of
-from .parity import FINEST, check_kind, coarser, parities, repeats
+from .parity import FINEST, Wrong, check_kind, coarser, parities, repeats
 from .protocol import Converted, Converter, Subject
 from .routes import Route, routes
 
@@ -66,10 +66,16 @@ class Maker:
                 route.what,
                 tuple(step.name for step in route.steps),
                 route.seconds,
-                route.refuses(subject),
+                _refusal(route, subject),
             )
             for route in self.routes()
         )
+
+    def check(self, original: LocalBench) -> None:
+        """Raises ConversionError for a model of which no variant could be proven."""
+        smallest = draw(self.inputs, min(self.cases, key=lambda axes: math.prod(axes.values())))
+        if not repeats(original.ask(smallest), original.ask(smallest), original.opened.precision or FINEST):
+            raise ConversionError("the original answers equal inputs differently: nothing can be compared with it")
 
     def make(self, name: str, original: LocalBench, device: Device, folder: Path) -> tuple[LocalBench, Variant]:
         """Close the original, which is the model on this device, and open the variant of this name in its place.
@@ -96,7 +102,10 @@ class Maker:
                 for index, number, asked in expected
                 if number == 0 and _fits(self.cases[index], made.fixed)
             ]
-            exported = _written(made, route, subject, answers, source, folder / EXPORT) if self.exports else ()
+            exported: tuple[str, ...] = ()
+            if self.exports:
+                write = partial(_written, made, route, subject, answers, source)
+                exported = self._exported(write, device, expected, precision, folder / EXPORT)
         except BaseException:
             bench.release()
             raise
@@ -142,11 +151,7 @@ class Maker:
         """The original's answers, each with the number of its case and of its draw."""
         first, *others = sorted(range(len(self.cases)), key=lambda index: math.prod(self.cases[index].values()))
         asked = [*((first, number) for number in range(DRAWS)), *((index, 0) for index in others)]
-        found = [(index, number, original.ask(draw(self.inputs, self.cases[index], number))) for index, number in asked]
-        again = original.ask(draw(self.inputs, self.cases[first]))
-        if not repeats(found[0][2], again, original.opened.precision or FINEST):
-            raise ConversionError("the original answers equal inputs differently: nothing can be compared with it")
-        return found
+        return [(index, number, original.ask(draw(self.inputs, self.cases[index], number))) for index, number in asked]
 
     def _proven(
         self, bench: LocalBench, made: Converted, expected: Sequence[tuple[int, int, Asked]], precision: str
@@ -163,6 +168,28 @@ class Maker:
                 names = check_kind(before, now, _where(axes))
                 pairs.append((before, now))
         return parities(pairs, names, precision, self.permitted), names
+
+    def _exported(
+        self,
+        write: Callable[[Path], Converted],
+        device: Device,
+        expected: Sequence[tuple[int, int, Asked]],
+        precision: str,
+        folder: Path,
+    ) -> tuple[str, ...]:
+        """Write the variant into the folder, and prove what is there; gives notes, among them the reason why not."""
+        try:
+            written = write(folder)
+            bench = self._opened(written, device)
+            try:
+                self._proven(bench, written, expected, precision)
+            finally:
+                bench.release()
+        except Exception as error:  # noqa: BLE001 - whatever a framework raises; the variant is none the worse
+            shutil.rmtree(folder, ignore_errors=True)
+            what = "the file gives other answers: " if isinstance(error, Wrong) else f"{type(error).__name__}: "
+            return (f"{NOT_WRITTEN}: {what}{last_line(error)}",)
+        return written.notes
 
     def _quality(self, bench: LocalBench, made: Converted, before: float) -> Quality | None:
         if self.quality is None:
@@ -187,17 +214,20 @@ class Maker:
         return call
 
 
+def _refusal(route: Route, subject: Subject) -> str:
+    try:
+        return route.refuses(subject)
+    except Exception as error:  # noqa: BLE001 - whatever a framework raises; the other routes are none the worse
+        return f"whether it applies cannot be told: {type(error).__name__}: {last_line(error)}"
+
+
 def _written(
     made: Converted, route: Route, subject: Subject, answers: Sequence[Answer], source: str, folder: Path
-) -> tuple[str, ...]:
-    """Write the variant into the folder; gives the reason why not, a note of the variant."""
-    try:
-        export(made, route.steps[-1], subject, answers, folder)
-        describe(made, subject.form, source, tuple(step.name for step in route.steps), folder)
-    except Exception as error:  # noqa: BLE001 - whatever a framework raises; the variant is none the worse
-        shutil.rmtree(folder, ignore_errors=True)
-        return (f"{NOT_WRITTEN}: {type(error).__name__}: {last_line(error)}",)
-    return ()
+) -> Converted:
+    """Write the variant into the folder; gives what can be opened there."""
+    written = export(made, route.steps[-1], subject, answers, folder)
+    describe(made, subject.form, source, tuple(step.name for step in route.steps), folder)
+    return written
 
 
 def _values(given: Any, declared: Any) -> Any:

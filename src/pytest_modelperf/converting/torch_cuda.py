@@ -14,6 +14,8 @@ from .torch_settings import changed
 
 # Calls on a side stream before a graph is captured, as torch's own make_graphed_callables makes.
 _WARM = 3
+# A trace would hold a capture of one shape, which replays what this process has in its memory.
+_CAPTURED = "CUDA graphs are captured anew in each process: no file holds them"
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class CudaVariant:
     make: Callable[[Subject], Any]
     libraries: tuple[str, ...] = ("torch",)
     seconds: float = 2.0
+    # Why no file can hold it.
+    unwritten: str = ""
 
     takes = gives = TORCH
     is_bridge = False
@@ -126,7 +130,15 @@ def variants() -> list[CudaVariant]:
     return [
         # A TF32 has the mantissa of a float16.
         CudaVariant("tf32", "TensorFloat-32 for matrix products and convolutions", "float16", tf32),
-        CudaVariant("cuda-graphs", "the calls of a shape replayed as one CUDA graph", "float32", graphs),
-        CudaVariant("cuda-graphs-fp16", "float16, channels last, replayed as one CUDA graph", "float16", half_graphs),
+        CudaVariant(
+            "cuda-graphs", "the calls of a shape replayed as one CUDA graph", "float32", graphs, unwritten=_CAPTURED
+        ),
+        CudaVariant(
+            "cuda-graphs-fp16",
+            "float16, channels last, replayed as one CUDA graph",
+            "float16",
+            half_graphs,
+            unwritten=_CAPTURED,
+        ),
         CudaVariant("torch-tensorrt", "compiled by torch_tensorrt", "float32", torch_tensorrt, libraries, 60.0),
     ]

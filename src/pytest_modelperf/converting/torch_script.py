@@ -47,10 +47,18 @@ class TorchScript:
 
 
 def traced(flat: Flat) -> Any:
-    """The trace, called by the names of the inputs; a single unnamed output is given as it is."""
+    """The trace, called by the names of the inputs."""
     import torch
 
-    single = flat.outputs == ("0",)
+    # Without its check, which calls the model twice more and warns of what repeats up to rounding.
+    return torch.jit.trace(called(flat), flat.example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+
+
+def called(flat: Flat) -> Any:
+    """The module, called by the names of the inputs; outputs without names are given as they are, or as a tuple."""
+    import torch
+
+    unnamed = all(name.isdigit() for name in flat.outputs)
 
     class Called(torch.nn.Module):
         def __init__(self) -> None:
@@ -59,11 +67,12 @@ def traced(flat: Flat) -> Any:
 
         def forward(self, *given: Any) -> Any:
             answer = self.module(*given)
-            return next(iter(answer.values())) if single else answer
+            if not unnamed:
+                return answer
+            return tuple(answer.values()) if len(answer) > 1 else next(iter(answer.values()))
 
     # The names of a script's inputs are those that the signature tells.
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter(name, kind) for name in ("self", *flat.inputs)]
     Called.forward.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    # Without its check, which calls the model twice more and warns of what repeats up to rounding.
-    return torch.jit.trace(Called().eval(), flat.example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+    return Called().eval()

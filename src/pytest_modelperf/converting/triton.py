@@ -38,6 +38,16 @@ class Port:
     shape: tuple[int, ...]
 
 
+def lacking(form: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> str:
+    """Why Triton cannot execute such a model, "" where it can."""
+    if form not in _BACKENDS:
+        return f"it has no backend for {form}"
+    if form == TORCHSCRIPT and not all(port.name.isdigit() for port in outputs):
+        return "its backend for TorchScript takes no model that gives a dict"
+    unknown = sorted({port.dtype for port in (*inputs, *outputs)} - set(_DTYPES))
+    return f"it has no {', '.join(unknown)}" if unknown else ""
+
+
 def config(
     name: str,
     form: str,
@@ -46,12 +56,10 @@ def config(
     outputs: Sequence[Port],
     max_batch: int,
 ) -> str:
-    """The text of `config.pbtxt`; "" for a form that no backend executes, and dtypes that Triton does not have.
+    """The text of `config.pbtxt` of a model that lacks nothing.
 
     With a `max_batch` above 0 the leading size of all shapes is the batch.
     """
-    if form not in _BACKENDS or any(port.dtype not in _DTYPES for port in (*inputs, *outputs)):
-        return ""
     backend = 'backend: "openvino"' if runtime is not None and runtime.name == "openvino" and form == ONNX else ""
     lines = [f'name: "{name}"', backend or _BACKENDS[form], f"max_batch_size: {max_batch}"]
     for kind, ports in (("input", inputs), ("output", outputs)):
