@@ -11,21 +11,18 @@ spread between pairs, and what counting itself took. Needs torch, onnx and onnxr
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
 import random
-import signal
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from players import Player, play, ratio, take_turns, warm
+
 from pytest_modelperf.judging.statistics import t_quantile
 
-WARM_SECONDS, BLOCK_SECONDS = 1.0, 0.02
+WARM_SECONDS = 1.0
 
 
 def main(pairs: int, rounds: int, models: Sequence[str]) -> None:
@@ -44,48 +41,15 @@ def pair(model: str, rounds: int, rng: random.Random) -> tuple[float, float]:
     """The ratio of one pair, and the seconds that counting took."""
     order = ["yes", "no"]
     rng.shuffle(order)
-    players = {counts: Player(model, counts) for counts in order}
-    blocks: dict[str, list[float]] = {counts: [] for counts in order}
-    for _ in range(rounds):
-        rng.shuffle(order)
-        for counts in order:
-            blocks[counts].append(players[counts].block())
+    players = {counts: Player(__file__, "--child", model, "--counts", counts) for counts in order}
+    blocks = take_turns(players, rounds, rng)
     for player in players.values():
         player.close()
-    ratios = [with_ / without for with_, without in zip(blocks["yes"], blocks["no"], strict=True)]
-    return statistics.median(ratios), players["yes"].counting_seconds
-
-
-class Player:
-    """A process that is stopped unless it plays."""
-
-    def __init__(self, model: str, counts: str) -> None:
-        command = [sys.executable, __file__, "--child", model, "--counts", counts]
-        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.counting_seconds = self._answer()
-        self._child.send_signal(signal.SIGSTOP)
-
-    def block(self) -> float:
-        """The median call of a block, in seconds."""
-        self._child.send_signal(signal.SIGCONT)
-        assert self._child.stdin is not None
-        self._child.stdin.write("block\n")
-        self._child.stdin.flush()
-        median = self._answer()
-        self._child.send_signal(signal.SIGSTOP)
-        return median
-
-    def close(self) -> None:
-        self._child.send_signal(signal.SIGCONT)
-        self._child.communicate()
-
-    def _answer(self) -> float:
-        assert self._child.stdout is not None
-        return float(json.loads(self._child.stdout.readline()))
+    return ratio(blocks["yes"], blocks["no"]), float(players["yes"].told)
 
 
 def child(model: str, counts: bool) -> None:
-    """Warm up, count or not, say how long that took; then play a block for each line until there are no more."""
+    """Warm up, count or not, and say how long that took; then play."""
     from pytest_modelperf.domain.counting import Room, Wanted
     from pytest_modelperf.profiling.counters.sources import builtin
     from pytest_modelperf.profiling.counters.take import Counters
@@ -93,30 +57,13 @@ def child(model: str, counts: bool) -> None:
     session, inputs = MODELS[model]()
     with session.running():
         call = session.bind(inputs)
-        end = time.perf_counter() + WARM_SECONDS
-        while time.perf_counter() < end:
-            call()
+        warm(call, WARM_SECONDS)
         start = time.perf_counter()
         if counts:
             wanted = Wanted(lambda session: session.bind(inputs), 0.01)
             (found,) = Counters(builtin()).count(session, [wanted], Room(0.1, 0, math.inf))
             assert found.counts, found.unavailable
-        print(json.dumps(time.perf_counter() - start), flush=True)
-        for _ in sys.stdin:
-            print(json.dumps(median_call(call)), flush=True)
-    # Frameworks may write when they end.
-    os._exit(0)
-
-
-def median_call(call: Callable[[], Any]) -> float:
-    call()
-    call()
-    samples, end = [], time.perf_counter() + BLOCK_SECONDS
-    while time.perf_counter() < end or len(samples) < 3:
-        start = time.perf_counter()
-        call()
-        samples.append(time.perf_counter() - start)
-    return statistics.median(samples)
+        play(call, time.perf_counter() - start)
 
 
 def convolutions() -> tuple[Any, Mapping[str, Any]]:
