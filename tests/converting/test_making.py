@@ -69,17 +69,19 @@ def maker(model: Function, made: Converted | Function, **options: Any) -> Maker:
     return Maker(model, INPUTS, CASES, [CallableRuntime()], [converter], **options)
 
 
-def made(by: Maker, tmp_path: Path) -> tuple[LocalBench, Variant]:
+def held(by: Maker) -> LocalBench:
     session = CallableRuntime().open(by.model, CPU)
-    original = LocalBench(lambda: session, CPU, INPUTS, [dict(axes) for axes in CASES])
-    return by.make("other", original, CPU, tmp_path / "made")
+    return LocalBench(lambda: session, CPU, INPUTS, [dict(axes) for axes in CASES])
+
+
+def made(by: Maker, tmp_path: Path) -> tuple[LocalBench, Variant]:
+    return by.make("other", held(by), CPU, tmp_path / "made")
 
 
 def test_a_variant_is_asked_what_the_original_was(tmp_path: Path) -> None:
     model, other = Asked(), Asked()
     bench, variant = made(maker(model, other), tmp_path)
-    # The original once more, to see whether it repeats.
-    assert len(model.given) == len(other.given) + 1 == DRAWS + len(CASES)
+    assert len(model.given) == len(other.given) == DRAWS + len(CASES) - 1
     assert all(np.array_equal(*pair) for pair in zip(model.given, other.given, strict=False))
     assert len({array.tobytes() for array in other.given}) == len(other.given)
     assert {array.shape[0] for array in other.given} == {1, 3}
@@ -130,10 +132,13 @@ def test_an_input_that_has_become_a_part_of_the_variant_is_not_given(tmp_path: P
     assert "scale" not in bench.opened.inputs
 
 
-def test_a_model_that_draws_its_answers_has_no_variants(tmp_path: Path) -> None:
+def test_a_model_that_draws_its_answers_has_no_variants() -> None:
     rng = np.random.default_rng(0)
+    draws = maker(lambda x, scale: {"y": x + rng.standard_normal(x.shape).astype("f")}, double)
     with pytest.raises(ConversionError, match="answers equal inputs differently"):
-        made(maker(lambda x, scale: {"y": x + rng.standard_normal(x.shape).astype("f")}, double), tmp_path)
+        draws.check(held(draws))
+    repeats = maker(double, double)
+    repeats.check(held(repeats))
 
 
 def accuracy(call: Function) -> float:
@@ -160,3 +165,16 @@ def test_what_could_be_made_and_why_not() -> None:
     converters: Sequence[Any] = [Becomes(Converted(double)), Becomes(Converted(double), "not", reason="no card")]
     both = Maker(double, INPUTS, CASES, [CallableRuntime()], converters)
     assert [(one.name, one.refused) for one in both.candidates(CPU)] == [("other", ""), ("not", "no card")]
+
+
+def test_a_converter_that_fails_to_tell_whether_it_applies_fails_alone() -> None:
+    class Faulty(Becomes):
+        def refuses(self, subject: Subject) -> str:
+            raise RuntimeError("no such device")
+
+    converters: Sequence[Any] = [Faulty(Converted(double), "faulty"), Becomes(Converted(double))]
+    found = Maker(double, INPUTS, CASES, [CallableRuntime()], converters).candidates(CPU)
+    assert [(one.name, one.refused) for one in found] == [
+        ("faulty", "whether it applies cannot be told: RuntimeError: no such device"),
+        ("other", ""),
+    ]

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,12 @@ def raises(subject):
     raise ConversionError("the operator `fold` is not supported")
 
 
+def first(subject):
+    if os.path.exists("/proc/self/oom_score_adj"):
+        print("killed first:", open("/proc/self/oom_score_adj").read().strip())
+    return Converted(takes(0.005), notes=("made by hand",))
+
+
 def exits(subject):
     os.write(1, b"before the end\\n")
     os._exit(7)
@@ -64,7 +71,7 @@ ONE_SHAPE = Converted(takes(0.001, lambda x: x[:1]), fixed={"batch": 1})
 
 def pytest_modelperf_converters():
     return [
-        Own("faster", lambda subject: Converted(takes(0.005), notes=("made by hand",))),
+        Own("faster", first),
         Own("a-little", lambda subject: Converted(takes(0.0097))),
         Own("batch-1", lambda subject: Converted(takes(0.001, lambda x: x[:1]))),
         Own("one-shape", lambda subject: ONE_SHAPE),
@@ -119,6 +126,16 @@ def test_what_is_right_and_faster_is_suggested(run: Run) -> None:
     assert "faster: made by hand" in summary(run.result)
 
 
+def test_what_is_suggested_was_made_and_measured_twice(run: Run) -> None:
+    assert not any(one["once"] for one in run.suggestions["suggestions"])
+    folder = run.folder.path / ".modelperf/converters/test_a/test_speed/faster"
+    said = (folder / "log.txt").read_text()
+    # Of all processes the out-of-memory killer should take this first.
+    assert said.count("killed first: 1000") == (2 if sys.platform == "linux" else 0)
+    assert not (folder / "made").exists()
+    assert not (folder / "again").exists()
+
+
 def test_what_is_made_for_one_shape_is_held_to_it(run: Run) -> None:
     (found,) = (one for one in run.suggestions["suggestions"] if one["variant"]["name"] == "one-shape")
     assert list(found["speedups"]) == ["cpu batch=1"]
@@ -144,7 +161,7 @@ def test_everything_else_is_rejected_with_its_reason(run: Run, name: str, reason
 def test_one_that_hangs_is_killed(folder: Folder) -> None:
     folder.write("conftest.py", CONFTEST)
     folder.write("test_a.py", TEST)
-    result = folder.run("--modelperf-convert=hangs", "--modelperf-convert-seconds=4", ROUNDS)
+    result = folder.run("--modelperf-convert=hangs", "--modelperf-convert-seconds=8", ROUNDS)
     result.assert_outcomes(passed=1)
     assert re.search(r"hangs its process gave no answer for \S+ s and was killed; raise", summary(result))
     log = folder.path / ".modelperf/converters/test_a/test_speed/hangs/log.txt"

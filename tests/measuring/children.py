@@ -79,6 +79,11 @@ def _spawn(channel: Channel[Ask], _: int) -> str:
     return str(subprocess.Popen(command("endless")).pid)
 
 
+def _spawn_apart(channel: Channel[Ask], _: int) -> str:
+    """The same in a session of its own, where no signal to our group comes."""
+    return str(subprocess.Popen(command("endless"), start_new_session=True).pid)
+
+
 def _spin(channel: Channel[Ask], _: int) -> None:
     """Answer, then keep a processor busy without ever listening again."""
     channel.send(Told("spinning"))
@@ -123,6 +128,7 @@ DEEDS: dict[str, Callable[[Channel[Ask], int], str | None]] = {
     "crash": _crash,
     "babble": _babble,
     "spawn": _spawn,
+    "spawn apart": _spawn_apart,
     "spin": _spin,
     "mute": _mute,
     "allocate": _allocate,

@@ -379,6 +379,12 @@ class TestPause:
         child.resume()
         assert becomes(grandchild, psutil.STATUS_SLEEPING, psutil.STATUS_RUNNING)
 
+    def test_what_it_started_in_another_session_is_killed_with_it(self, start: Start) -> None:
+        child = start()
+        grandchild = int(child.ask(Ask("spawn apart")).text)
+        child.kill()
+        assert ends(grandchild)
+
     def test_pausing_twice_is_pausing_once(self, start: Start) -> None:
         child = start()
         child.pause()

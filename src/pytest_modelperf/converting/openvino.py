@@ -86,7 +86,10 @@ class OpenVinoSetting:
         import openvino
 
         device = subject.device.kind.upper()
-        known = openvino.Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
+        core = openvino.Core()
+        if device not in {one.partition(".")[0] for one in core.available_devices}:
+            return f"OpenVINO has no '{subject.device}', it has {', '.join(core.available_devices)}"
+        known = core.get_property(device, "OPTIMIZATION_CAPABILITIES")
         has = ", ".join(known)
         return "" if wanted in known else f"'{subject.device}' does not compute in {self.hint}, it has {has}"
 

@@ -122,7 +122,8 @@ class Suggestion:
 
     `speedup` is how many times as fast as the original it is over all points that both were measured at, `speedups`
     the same by `Case.key`; `points` are its own figures there. `slower` are the cases at which it is slower. `pareto`:
-    no other suggestion is as fast, as small, as lean and as exact. `command` tries it again, alone.
+    no other suggestion is as fast, as small, as lean and as exact. `command` tries it again, alone. `once`: only one
+    pair of processes tells the speed-up, for want of time.
     """
 
     variant: Variant
@@ -132,6 +133,7 @@ class Suggestion:
     slower: tuple[str, ...] = ()
     pareto: bool = False
     command: str = ""
+    once: bool = False
 
 
 @dataclass(frozen=True)

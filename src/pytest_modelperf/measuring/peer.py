@@ -29,7 +29,7 @@ import msgspec
 from ..domain.codec import from_bytes, to_bytes
 from ..errors import PeerLost, UsageError
 from . import memory
-from .processes import ended, wait_ended, wait_stopped
+from .processes import descendants, ended, kill_all, wait_ended, wait_stopped
 
 Answer = TypeVar("Answer")
 
@@ -208,8 +208,10 @@ class Peer(Generic[Answer]):
             self.kill()
 
     def kill(self) -> None:
-        """End the process and all it started."""
+        """End the process and all it started, in sessions of their own, too."""
+        started = descendants(self.pid) if self._process.returncode is None else []
         self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+        kill_all(started)
         self._hang_up()
         self._process.wait()
 

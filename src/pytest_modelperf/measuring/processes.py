@@ -9,7 +9,7 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import psutil
@@ -39,6 +39,21 @@ def ended(process: subprocess.Popen[Any]) -> bool:
 def wait_ended(process: subprocess.Popen[Any], timeout_s: float, meanwhile: Callable[[], object] | None = None) -> bool:
     """Wait until it has ended, and do `meanwhile` now and then; False when it has not in this time."""
     return _becomes(lambda: ended(process), timeout_s, meanwhile)
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """The processes that a process has started, and those that these have: in whatever group or session they are."""
+    try:
+        return list(psutil.Process(pid).children(recursive=True))
+    except psutil.Error:
+        return []
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    """Kill those that are still there; an id that has become another's is left alone."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
 
 
 def wait_stopped(process: subprocess.Popen[Any]) -> None:

@@ -240,6 +240,8 @@ class RemoteBench:
 
     def __init__(self, runner: Runner, opened: Opened) -> None:
         self.runner, self._peer, self.opened = runner, runner.peer, opened
+        # Those of a process that a converter works in.
+        self._limits: Limits | None = None
 
     @classmethod
     def open(cls, runner: Runner, device: str, runtime: str) -> RemoteBench | Missing | Refused:
@@ -282,13 +284,11 @@ class RemoteBench:
     def convert(self, order: Convert, limits: Limits) -> Variant | str:
         """Have it make a variant, which is its model from now on; why it could not.
 
-        Raises Lost when its process died or took more than its `limits`, and BodyLeft.
+        Raises Lost when its process died or took more than its `limits`, which hold from now on, and BodyLeft.
         """
         self.resume()
-        assert isinstance(self._peer, Peer)
-        self._peer.send(order)
-        wait_within(self._peer, limits)
-        answer = self._answered(order, self._peer.receive(), Made, Unable)
+        self._limits = limits
+        answer = self._asked(order, Made, Unable)
         self.pause()
         if isinstance(answer, Unable):
             return answer.reason
@@ -329,13 +329,18 @@ class RemoteBench:
 
     def _asked(self, order: Message, *kinds: type[Answer]) -> Answer:
         """The answer to an order. Raises BodyLeft when the test has ended instead."""
-        return self._answered(order, self._peer.ask(order), *kinds)
-
-    def _answered(self, order: Message, answer: FromRunner, *kinds: type[Answer]) -> Answer:
+        answer = self._peer.ask(order) if self._limits is None else self._asked_within(order, self._limits)
         if isinstance(answer, Refused):
             raise BodyLeft(self.runner, answer.reason)
         if not isinstance(answer, kinds):
             raise RunnerBroken(f"{self.runner.name} answered {type(order).__name__} with {type(answer).__name__}")
+        return answer
+
+    def _asked_within(self, order: Message, limits: Limits) -> FromRunner:
+        assert isinstance(self._peer, Peer)
+        self._peer.send(order)
+        wait_within(self._peer, limits)
+        answer: FromRunner = self._peer.receive()
         return answer
 
 

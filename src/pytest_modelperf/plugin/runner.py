@@ -78,6 +78,8 @@ from .stash import DESK, IN_RUNNER, SETTINGS
 STACK_SIGNAL = getattr(signal, "SIGUSR2", None)
 # Of all processes the runner is the one the out-of-memory killer should take: it holds the model.
 _OOM_SCORE = "500"
+# Before all others one in which a converter works: what it takes nobody has measured.
+_OOM_SCORE_CONVERTING = "1000"
 # Files whose frames tell nothing of an error in a hook: they call all hooks.
 _IN_BETWEEN = re.compile(r"[/\\](_pytest|pluggy|pytest_modelperf)[/\\]")
 
@@ -186,9 +188,13 @@ class RemoteDesk:
         _end_time_limit()
         assert bench is not None
         assert self._device is not None
+        maker = opener.maker(bench.opened.path)
         try:
-            return Candidates(opener.maker(bench.opened.path).candidates(self._device))
-        except Exception as error:  # noqa: BLE001 - whatever a converter raises is the reason
+            maker.check(bench)
+            return Candidates(maker.candidates(self._device))
+        except ConversionError as error:
+            return Unable(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever a model raises is the reason
             return Unable(_said(error))
 
     def _converted(self, opener: Opener, order: Convert, bench: LocalBench | None) -> LocalBench | None:
@@ -196,6 +202,7 @@ class RemoteDesk:
         _end_time_limit()
         assert bench is not None
         assert self._device is not None
+        _volunteer(_OOM_SCORE_CONVERTING)
         with written_to(Path(order.log)):
             try:
                 maker = opener.maker(bench.opened.path)
@@ -336,7 +343,7 @@ def main() -> None:
     if STACK_SIGNAL is not None:
         faulthandler.register(STACK_SIGNAL, file=errors, all_threads=True)
     channel: Channel[ToRunner] = connect(ToRunner)
-    _volunteer()
+    _volunteer(_OOM_SCORE)
     start = channel.receive()
     assert isinstance(start, Start)
     sys.path[:] = start.sys_path
@@ -415,6 +422,6 @@ def _prepare(item: pytest.Item, device: str) -> None:
     prepare_environment(Device.parse(likely[0]) if likely else Device("cpu"))
 
 
-def _volunteer() -> None:
+def _volunteer(score: str) -> None:
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
+        Path("/proc/self/oom_score_adj").write_text(score)

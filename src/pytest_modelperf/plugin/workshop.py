@@ -35,6 +35,11 @@ class Workplace:
         return self.folder / "made"
 
     @property
+    def again(self) -> Path:
+        """Where they write when the variant is made once more."""
+        return self.folder / "again"
+
+    @property
     def log(self) -> Path:
         return self.folder / "log.txt"
 
@@ -45,7 +50,8 @@ class Workplace:
 
     def clear(self) -> None:
         """Remove the files that converters wrote."""
-        shutil.rmtree(self.made, ignore_errors=True)
+        for folder in (self.made, self.again):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Workshop:

@@ -60,7 +60,8 @@ and of the nouns below it:
     "convertible": true, "suggestions": {                                    null where no converter was asked for
       "goal": "latency", "seconds": 84.1, "closest": "", "untried": [names], "notes": […],
       "suggestions": [{"speedup": [2.11, 2.08, 2.14, ""], "speedups": {"cpu batch=8": [estimate, low, high, ""]},
-                       "pareto": true, "slower": [cases], "command": …, "points": [as those of the sweep],
+                       "pareto": true, "slower": [cases], "command": …, "once": false,
+                       "points": [as those of the sweep],
                        "variant": {"name": …, "what": …, "device": …, "steps": […], "precision": "bfloat16",
                                    "description": …, "build_seconds": 3.1, "load_seconds": 0.2,
                                    "fixed": {"batch": 1} | null, "counts": {…}, "notes": […],

@@ -90,6 +90,8 @@ def _nothing(found: Suggestions) -> Iterator[Line]:
 
 def _about(suggestion: Suggestion, names: dict[str, str]) -> Iterator[Line]:
     variant = suggestion.variant
+    if suggestion.once:
+        yield f"{plain(variant.name)} was measured once: no time was left for a second pair of processes", "yellow"
     if suggestion.slower:
         at = listed([names.get(case, case) for case in suggestion.slower])
         yield f"{plain(variant.name)} is slower at {at}", "yellow"
