@@ -115,3 +115,30 @@ def test_operators_on_a_gpu_have_the_time_of_what_they_launched() -> None:
     assert [(one.name, one.calls) for one in profile.kernels] == [("sgemm_64x64", 1), ("replayed", 1)]
     assert [(one.name, one.bytes) for one in profile.copies] == [("Memcpy DtoH", 256)]
     assert {one.name for one in profile.api_calls} == {"cudaLaunchKernel", "cudaMemcpyAsync", "cudaGraphLaunch"}
+
+
+def test_copies_of_the_cpu_are_told_of_the_operator_that_asked_for_them() -> None:
+    def row(category: str, name: str, start: float, micros: float) -> dict[str, Any]:
+        return {"ph": "X", "cat": category, "name": name, "pid": 1, "tid": 1, "ts": start, "dur": micros}
+
+    rows = [
+        row("user_annotation", CALL, 0, 100),
+        row("cpu_op", "aten::to", 1, 20),
+        row("cpu_op", "aten::_to_copy", 2, 18),
+        row("cpu_op", "aten::copy_", 4, 10),
+        row("cpu_op", "aten::contiguous", 30, 30),
+        row("cpu_op", "aten::clone", 31, 28),
+        row("cpu_op", "aten::copy_", 33, 20),
+        row("cpu_op", "aten::addmm", 70, 20),
+        row("cpu_op", "aten::copy_", 72, 5),
+    ]
+    found = {one.name: one for one in read(json.dumps({"traceEvents": rows}).encode(), "torch 2", {}).operators}
+    assert {name: round(one.share, 3) for name, one in found.items()} == {
+        "aten::to": 0.02,
+        "aten::_to_copy": 0.18,
+        "aten::contiguous": 0.02,
+        "aten::clone": 0.28,
+        "aten::addmm": 0.15,
+        "aten::copy_": 0.05,
+    }
+    assert (found["aten::clone"].calls, found["aten::copy_"].calls) == (1, 3)

@@ -20,7 +20,7 @@ from ..domain.profile import Profile, Taken
 from ..domain.session import Session
 from ..errors import MetricUnavailable
 from .places import places
-from .timeline import Event, Share, activities, events, fastest, operators, own_seconds, within
+from .timeline import Event, Share, activities, events, fastest, operators, own_seconds, parents, within
 
 # The name under which a call of the model stands in the timeline.
 CALL = "modelperf.call"
@@ -32,6 +32,9 @@ _OPERATORS = ("cpu_op",)
 _KERNELS = ("kernel",)
 _COPIES = ("gpu_memcpy", "gpu_memset")
 _API = ("cuda_runtime", "cuda_driver")
+# Operators that work for others on the CPU: what they take is told of the one that has asked for it.
+_HELPERS = ("aten::copy_", "aten::fill_")
+_HELPED = ("aten::_to_copy", "aten::clone", "aten::constant_pad_nd")
 # What a region that torch.compile has compiled is called in the timeline.
 _COMPILED = b"Torch-Compiled Region"
 
@@ -103,8 +106,22 @@ def read(trace: bytes, source: str, settings: Mapping[str, str]) -> Profile:
 
 
 def _on_host(ops: Sequence[Event]) -> Iterator[Share]:
-    for event, seconds in zip(ops, own_seconds(ops), strict=True):
-        yield Share(event.name, seconds, 1, _dtype(event), _shapes(event))
+    around = parents(ops)
+    for number, (event, seconds) in enumerate(zip(ops, own_seconds(ops), strict=True)):
+        helped = _helped(ops, around, number)
+        yield Share(event.name, 0.0 if helped else seconds, 1, _dtype(event), _shapes(event))
+        if helped:
+            yield Share(helped.name, seconds, 0, _dtype(helped), _shapes(helped))
+
+
+def _helped(ops: Sequence[Event], around: Sequence[int | None], number: int) -> Event | None:
+    """The operator that this one works for, where that is told as its own work."""
+    if ops[number].name not in _HELPERS:
+        return None
+    above = around[number]
+    while above is not None and ops[above].name not in _HELPED:
+        above = around[above]
+    return None if above is None else ops[above]
 
 
 def _on_device(ops: Sequence[Event], done: Sequence[Event]) -> Iterator[Share]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from judging.advice.looking import WITH_HALVES, converters, counted, fired, profile, seen
 
-from pytest_modelperf.domain.profile import Operator, Profile
+from pytest_modelperf.domain.profile import Profile
 from pytest_modelperf.domain.results import Sweep
 from pytest_modelperf.measuring.host import read_host
 from pytest_modelperf.runtimes.onnxruntime import OnnxRuntime
@@ -154,14 +154,40 @@ def test_sound_models_of_torch_get_no_advice(model: Callable[[], Any], shape: tu
     assert fired(seen(profile(TorchRuntime(), model(), drawn(*shape)))) == {}
 
 
-def test_copies_that_may_be_anybodys_are_nobodys() -> None:
-    operators = (
-        Operator("aten::copy_", 20, 0.005, 0.5),
-        Operator("aten::_to_copy", 10, 0.0002, 0.02),
-        Operator("aten::clone", 10, 0.0002, 0.02),
-    )
-    both = Profile("torch", 3, 0.01, operators)
-    assert fired(seen(both)) == {}
+class Under(torch.nn.Module):  # type: ignore[misc, name-defined]
+    """A model under autocast."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Any) -> Any:
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.model(x)
+
+
+def test_casts_of_autocast_are_not_answered_with_floats() -> None:
+    found = fired(seen(profile(TorchRuntime(), Under(Net(lambda x: x)), drawn(2, WIDTH)), precision="float32"))
+    assert found["casts"].do.startswith("model.to(torch.bfloat16) once, in place of torch.autocast")
+    whole = Net(lambda x: x).to(torch.bfloat16)
+    mended = profile(TorchRuntime(), whole, drawn(2, WIDTH), dtype="bfloat16")
+    assert "casts" not in fired(seen(mended, precision="bfloat16"))
+
+
+def both(x: Any) -> Any:
+    return cast(x).t().clone().t()
+
+
+def test_copies_are_told_of_what_has_asked_for_them() -> None:
+    found = of_torch(both)
+    shares = {
+        name: sum(one.share for one in found.operators if one.name == name)
+        for name in ("aten::_to_copy", "aten::clone")
+    }
+    assert min(shares.values()) > 0.01
+    assert shares["aten::_to_copy"] > shares["aten::clone"]
+    # A product of torch copies what it adds, too.
+    assert {one.name: one.share for one in found.operators}["aten::copy_"] < shares["aten::_to_copy"]
 
 
 def dense(width: int) -> Any:

@@ -26,40 +26,53 @@ MOST_CODE = 60
 # Operators that exist for one purpose alone, of torch, onnxruntime and OpenVINO.
 _CASTS = ("aten::_to_copy", "Cast", "Convert")
 _PADS = ("aten::constant_pad_nd", "Pad")
-_LAYOUTS = ("aten::clone", "aten::contiguous", "Transpose", "ReorderInput", "ReorderOutput", "Reorder", *_PADS)
+_LAYOUTS = ("aten::clone", "Transpose", *_PADS)
 _SELECTS = ("aten::select", "aten::as_strided")
 _READS = ("aten::_local_scalar_dense", "aten::item", "aten::is_nonzero")
 _PRODUCTS = ("aten::addmm", "aten::mm", "aten::mkldnn_convolution", "aten::linear")
 _FLOAT = "float"
+_OF_TORCH, _CONVOLUTION = "aten::", "convolution"
 # Measured with OpenVINO 2026.4 on the same CPU: halves 1.3 to 5.5 times as fast, at one sample too (dense layers, a
 # ResNet, a MobileNet, a BERT).
 _OPENVINO_PRODUCTS = ("FullyConnected", "MatMul", "Convolution")
 _OPENVINO_FLOAT = "_f32"
-# What casts and layouts of torch have do the work for them; a pad fills what it makes larger.
-_COPY, _FILL = "aten::copy_", "aten::fill_"
-# Where those of the other kind call it less often than this part, it is told whose the copies are.
-_NEXT_TO_NONE = 0.1
+# How torch names halves in traces, and in a program.
+_HALVES = {"c10::BFloat16": "bfloat16", "c10::Half": "float16"}
 
 
 def casts(seen: Seen) -> Iterator[Advice]:
     """Values that are turned from one dtype into another."""
-    share = _own_and_copies(seen, _CASTS, _LAYOUTS)
+    share = seen.share(*_CASTS)
     if share >= WORTH and _on_cpu(seen):
-        yield seen.at_most(
-            share,
-            f"casts take {share:.0%} of a call: {_named(seen, _CASTS)}{_places(seen, 'cast')}",
-            "keep one dtype from the input to the output: give inputs, constants and buffers that of the weights"
-            + (f" ({seen.precision})" if seen.precision else ""),
-        )
+        evidence = f"casts take {share:.0%} of a call: {_named(seen, _CASTS)}{_places(seen, 'cast')}"
+        yield seen.at_most(share, evidence, _one_dtype(seen))
+
+
+def _one_dtype(seen: Seen) -> str:
+    """What to do about casts: under torch.autocast they are of weights, and products are faster for them."""
+    half = next((_HALVES[one.form] for one in seen.named(*_PRODUCTS) if one.form in _HALVES), "")
+    if half and seen.precision not in ("", half):
+        return f"model.to(torch.{half}) once, in place of torch.autocast, which casts weights in each call"
+    own = f" ({seen.precision})" if seen.precision else ""
+    return f"keep one dtype from the input to the output: give inputs, constants and buffers that of the weights{own}"
 
 
 def layouts(seen: Seen) -> Iterator[Advice]:
     """Values that are moved to lie otherwise in memory: transposed, padded, converted."""
-    share = _own_and_copies(seen, _LAYOUTS, _CASTS)
-    if share >= WORTH and _on_cpu(seen):
+    share = seen.share(*_LAYOUTS)
+    if share >= WORTH and _on_cpu(seen) and _asked_for(seen):
         what, do = _moved(seen)
         evidence = f"{what} take {share:.0%} of a call: {_named(seen, _LAYOUTS)}{_places(seen, 'copy')}"
         yield seen.at_most(share, evidence, do)
+
+
+def _asked_for(seen: Seen) -> bool:
+    """Whether lines of code ask for most of what moves values: torch makes copies of its own, of a first input say."""
+    of_torch = [one for one in seen.named(*_LAYOUTS) if one.name.startswith(_OF_TORCH)]
+    if not of_torch or seen.profile is None:
+        return True
+    placed = sum(one.calls for one in seen.profile.places if one.kind == "copy")
+    return 2 * placed > sum(one.calls for one in of_torch)
 
 
 def _moved(seen: Seen) -> tuple[str, str]:
@@ -67,7 +80,7 @@ def _moved(seen: Seen) -> tuple[str, str]:
     if 2 * _calls(seen, *_PADS) > _calls(seen, *_LAYOUTS):
         return "pads", "pad in what comes next, nn.Conv2d(…, padding=1), or take sizes that need no padding"
     copies = "copies into other layouts"
-    if _convolves(seen):
+    if 2 * _convolutions(seen) >= _calls(seen, *_LAYOUTS):
         return copies, (
             "model.to(memory_format=torch.channels_last), and no contiguous() behind it; "
             "to try it: --modelperf-convert=channels_last"
@@ -75,8 +88,12 @@ def _moved(seen: Seen) -> tuple[str, str]:
     return copies, "keep one order of axes from the input to the output, and copy nothing that is only read"
 
 
-def _convolves(seen: Seen) -> bool:
-    return any("convolution" in one.name for one in seen.operators)
+def _convolutions(seen: Seen) -> float:
+    """How often torch convolves: its operators call each other, each as often."""
+    return max(
+        (one.calls for one in seen.operators if one.name.startswith(_OF_TORCH) and _CONVOLUTION in one.name),
+        default=0.0,
+    )
 
 
 def reads(seen: Seen) -> Iterator[Advice]:
@@ -107,7 +124,7 @@ def half_precision(seen: Seen) -> Iterator[Advice]:
             f"products of float32 take {share:.0%} of a call, on a CPU with {seen.host.cpu_features[0]}",
             f"at most about half of {seen.part(share)}",
             'model.to(torch.bfloat16), with inputs Tensor(…, "bfloat16") for floats; to try it, answers compared: '
-            f"--modelperf-convert={'bf16-channels_last' if _convolves(seen) else 'bf16'}",
+            f"--modelperf-convert={'bf16-channels_last' if _convolutions(seen) else 'bf16'}",
             share / 2,
         )
 
@@ -126,14 +143,6 @@ def half_precision_of_openvino(seen: Seen) -> Iterator[Advice]:
 def _on_cpu(seen: Seen) -> bool:
     """On a GPU nothing of this has been tried, and what casts or copies there may bring values from the host."""
     return Device.parse(seen.point.device).kind == "cpu"
-
-
-def _own_and_copies(seen: Seen, names: Sequence[str], others: Sequence[str]) -> float:
-    """The share of operators, with that part of the copies and fills which they make: by calls, for others copy too."""
-    calls, rest = (_calls(seen, *some) for some in (names, others))
-    copies = _part(seen, _COPY, calls) if rest <= _NEXT_TO_NONE * calls else 0.0
-    fills = _part(seen, _FILL, _calls(seen, *(name for name in names if name in _PADS)))
-    return seen.share(*names) + copies + fills
 
 
 def _part(seen: Seen, name: str, calls: float) -> float:

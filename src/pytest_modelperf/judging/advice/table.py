@@ -31,14 +31,15 @@ RULES: tuple[Rule, ...] = (
         "casts",
         "a profile",
         f"`aten::_to_copy`, `Cast` or `Convert`, with their copies, take {operators.WORTH:.0%} of a call",
-        "one dtype from the input to the output, and the lines that cast (torch)",
+        "one dtype from the input to the output, or halves in place of autocast, and the lines that cast (torch)",
         operators.casts,
     ),
     Rule(
         "layouts",
         "a profile",
-        f"clones, transposes, pads and reorders, with their copies, take {operators.WORTH:.0%} of a call",
-        "`channels_last` for convolutions of torch, else one order of axes, or no pads; the lines that copy (torch)",
+        f"clones, transposes and pads, with their copies, take {operators.WORTH:.0%} of a call, and of torch lines "
+        "of code ask for most of them",
+        "`channels_last` where torch convolves as often, else one order of axes, or no pads; the lines (torch)",
         operators.layouts,
     ),
     Rule(
