@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from judging.advice.looking import WITH_HALVES, call_seconds, converters, counted, fired, profile, seen, timed
 
 from pytest_modelperf.domain.peak import Peak
+from pytest_modelperf.domain.profile import Operator, Profile
+from pytest_modelperf.domain.results import Sweep
 from pytest_modelperf.measuring.peak import measured_peak
 from pytest_modelperf.runtimes.onnxruntime import OnnxRuntime
 from pytest_modelperf.runtimes.torch import TorchRuntime
@@ -90,6 +93,13 @@ def test_nodes_that_fell_back_are_told_with_their_time(tmp_path: Path) -> None:
     assert found.expected.startswith("at most ")
 
 
+def test_nodes_that_take_next_to_nothing_on_the_cpu_are_none() -> None:
+    """Shapes are computed there, whatever was asked for."""
+    operators = (Operator("MatMul", 4, 0.0099, 0.99, "CUDA float"), Operator("Shape", 6, 0.0001, 0.01, "CPU float"))
+    looked = seen(Profile("onnxruntime", 3, 0.01, operators), counts={"fallback_nodes": 6.0})
+    assert fired(looked) == {}
+
+
 def test_a_model_on_the_cpu_that_was_asked_for_has_no_fallback(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     path, x = onnx_file(tmp_path), drawn(512, 64)
@@ -139,6 +149,17 @@ def test_a_call_that_is_as_long_as_its_weights_are_read() -> None:
     )
     assert found.expected == "reading them takes 12 ms of 13 ms, for one sample or for many"
     assert found.do == 'a larger batch, sweep={"batch": [1, 2, 4]}, or half the bytes, model.to(torch.bfloat16)'
+
+
+def test_what_has_no_batch_or_a_larger_one_is_not_asked_for_it() -> None:
+    counts = {"size_bytes": 144e6, "parameters": 36e6, "flops": 72e6}
+    bound = timed(0.0134, counts=counts, peak=PEAK, runtime="torch", precision="float32")
+    no_axis = replace(bound.point, axes={"seq": 1})
+    assert fired(replace(bound, point=no_axis, sweep=Sweep((no_axis,)))) == {}
+    larger = replace(bound.point, axes={"batch": 4})
+    assert fired(replace(bound, sweep=Sweep((bound.point, larger)))) == {}
+    with_halves = replace(bound, host=WITH_HALVES, sweep=Sweep((bound.point, larger)))
+    assert fired(with_halves)["bound by memory"].do == "half the bytes, model.to(torch.bfloat16)"
 
 
 @pytest.mark.parametrize(

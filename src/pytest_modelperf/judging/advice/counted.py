@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ...domain.advice import Advice, Seen
 from ...domain.device import Device
+from ...domain.tensor import BATCH
 from ...domain.units import MiB, format_quantity
 
 # A first call that compiles for less than this is waited for by nobody.
@@ -39,18 +40,20 @@ _ARRANGING = tuple(
 )
 # How onnxruntime's profile names what the CPU has executed.
 _OF_THE_CPU = "CPU "
+# What takes less than this share of a call is not worth a change: shapes are computed on the CPU, whoever was asked.
+WORTH = 0.10
 _SMALLER_WEIGHTS = {"torch": "model.to(torch.bfloat16)"}
 
 
 def fallback(seen: Seen) -> Iterator[Advice]:
     """Nodes that were left to the CPU, or to slower kernels, although something else was asked for."""
     left = seen.point.counts.get("fallback_nodes", 0.0)
-    if not left:
-        return
     share = sum(one.share for one in seen.operators if one.form.startswith(_OF_THE_CPU))
+    if not left or (seen.profile is not None and share < WORTH):
+        return
     yield Advice(
         f"{left:.0f} {'node was' if left == 1 else 'nodes were'} not taken by what was asked for (named above)",
-        f"at most {seen.part(share)}" if share else "not known without a profile of onnxruntime",
+        "not known without a profile of onnxruntime" if seen.profile is None else f"at most {seen.part(share)}",
         "export these operators as others that it takes; where they are most of the model, ask for the CPU alone",
         share,
     )
@@ -101,17 +104,26 @@ def bound_by_weights(seen: Seen) -> Iterator[Advice]:
     if computing > _HIDDEN * reading or not lowest * seen.seconds <= reading <= highest * seen.seconds:
         return
     share = min(1.0, reading / seen.seconds)
-    batch = seen.point.axes.get("batch", 1)
-    halves = _SMALLER_WEIGHTS.get(seen.runtime, "") if seen.precision == "float32" and _has_halves(seen) else ""
+    remedies = [*_larger_batch(seen), *_halves(seen)]
+    if not remedies:
+        return
     yield Advice(
         f"bound by memory: {format_quantity(size, 'B')} of weights are read for {flops / size:.2g} operations a byte, "
         f"and this device does {peak.flops_per_second / peak.bytes_per_second:.2g}",
         f"reading them takes {seen.part(share)}, for one sample or for many",
-        f'a larger batch, sweep={{"batch": {[batch * factor for factor in (1, 2, 4)]}}}'
-        + (f", or half the bytes, {halves}" if halves else ""),
+        ", or ".join(remedies),
         share / 2,
     )
 
 
-def _has_halves(seen: Seen) -> bool:
-    return Device.parse(seen.point.device).kind == "cpu" and seen.host.multiplies_bfloat16
+def _larger_batch(seen: Seen) -> Iterator[str]:
+    """Where the model has such an axis, and no larger one was measured."""
+    batch = seen.point.axes.get(BATCH)
+    if batch is not None and batch == max(point.axes.get(BATCH, 0) for point in seen.sweep):
+        yield f'a larger batch, sweep={{"{BATCH}": {[batch * factor for factor in (1, 2, 4)]}}}'
+
+
+def _halves(seen: Seen) -> Iterator[str]:
+    on_cpu = Device.parse(seen.point.device).kind == "cpu"
+    if on_cpu and seen.host.multiplies_bfloat16 and seen.precision == "float32" and seen.runtime in _SMALLER_WEIGHTS:
+        yield f"half the bytes, {_SMALLER_WEIGHTS[seen.runtime]}"

@@ -15,8 +15,6 @@ from ...domain.units import format_quantity
 STILL_RISES = 1.2
 # Above this share of the device's peak a larger batch finds little that is idle.
 BUSY = 0.5
-# More threads that are not even this much faster are not worth the CPUs that they keep.
-WORTH_THREADS = 1.1
 _MEDIAN = "latency.p50"
 # The call that sets the threads, by runtime.
 _SET_THREADS = {
@@ -50,7 +48,7 @@ def larger_batch(seen: Seen) -> Iterator[Advice]:
 
 
 def fewer_threads(seen: Seen) -> Iterator[Advice]:
-    """A point that fewer threads are as fast as."""
+    """A point that fewer threads are surely faster than."""
     threads = _threads(seen, seen.point)
     fewer = [
         point
@@ -60,7 +58,7 @@ def fewer_threads(seen: Seen) -> Iterator[Advice]:
     if not fewer or _MEDIAN not in seen.point.figures or _others_ran(seen):
         return
     best = min(fewer, key=lambda point: (point.latency.p50, point.device))
-    if best.latency.p50.high >= WORTH_THREADS * seen.point.latency.p50.low:
+    if best.latency.p50.high >= seen.point.latency.p50.low:
         return
     few = _threads(seen, best)
     times = [format_quantity(float(point.latency.p50), "s") for point in (best, seen.point)]
@@ -69,7 +67,7 @@ def fewer_threads(seen: Seen) -> Iterator[Advice]:
         f"{threads} threads cost more than they give",
         f"measured: {times[0]} with {few}, {times[1]} with {threads}",
         f'devices="cpu:threads={few}"' + (f", where it is served {setting.format(few)}" if setting else ""),
-        max(0.0, float(1 - best.latency.p50 / seen.point.latency.p50)),
+        float(1 - best.latency.p50 / seen.point.latency.p50),
     )
 
 

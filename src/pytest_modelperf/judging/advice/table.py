@@ -23,7 +23,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "fewer threads",
         "a sweep over devices, `cpu:threads=1,cpu:threads=2`",
-        f"more threads are surely not {sweeps.WORTH_THREADS:g} times as fast as fewer, and nobody else had the CPUs",
+        "fewer threads are surely faster, and nobody else had the CPUs",
         "the device with fewer threads, and the call or option that sets them",
         sweeps.fewer_threads,
     ),
@@ -76,7 +76,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "fallback nodes",
         "a count (every run); the time from a profile of onnxruntime",
-        "`counters.fallback_nodes` is above 0",
+        f"`counters.fallback_nodes` is above 0, and with a profile the CPU takes {counted.WORTH:.0%} of a call",
         "other operators, or the CPU alone",
         counted.fallback,
     ),
@@ -93,7 +93,7 @@ RULES: tuple[Rule, ...] = (
         "counts and the measured peak of the CPU (every run)",
         "reading the weights once takes "
         f"{counted.BOUND_BY_READING[0]:.0%} of a call or more, and what they are used for less than half of that",
-        "a larger batch, or weights of half the bytes",
+        "a larger batch where there is an axis and none was measured, or weights of half the bytes",
         counted.bound_by_weights,
     ),
 )
