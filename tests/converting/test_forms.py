@@ -8,7 +8,8 @@ import onnx
 import pytest
 import torch
 
-from pytest_modelperf.converting.forms import form_of
+from pytest_modelperf.converting.forms import WITH_CONVERTERS, form_of
+from pytest_modelperf.converting.registry import builtin
 
 
 @pytest.mark.parametrize(
@@ -43,4 +44,9 @@ def test_live_objects_go_by_their_class(tmp_path: Path) -> None:
     assert form_of(script) == "torchscript"
     assert form_of(tmp_path / "script.pt") == "torchscript"
     assert form_of(onnx.ModelProto()) == "onnx"
-    assert form_of(print) is None
+    assert form_of(print) == "callable"
+    assert form_of(int) is None
+
+
+def test_the_forms_that_converters_take_are_told_without_them() -> None:
+    assert {converter.takes for converter in builtin()} == WITH_CONVERTERS

@@ -15,6 +15,7 @@ from pytest_modelperf.converting.making import DRAWS, Maker
 from pytest_modelperf.converting.parity import Wrong
 from pytest_modelperf.converting.protocol import CALLABLE, Converted, Subject
 from pytest_modelperf.domain.device import Device
+from pytest_modelperf.domain.spec import RuntimeChoice
 from pytest_modelperf.domain.variant import Permitted, QualityCheck, Variant
 from pytest_modelperf.errors import ConversionError
 from pytest_modelperf.measuring.bench import LocalBench
@@ -178,3 +179,41 @@ def test_a_converter_that_fails_to_tell_whether_it_applies_fails_alone() -> None
         ("faulty", "whether it applies cannot be told: RuntimeError: no such device"),
         ("other", ""),
     ]
+
+
+class Optional(CallableRuntime):
+    """Functions that take an option."""
+
+    def __init__(self, options: Mapping[str, object] | None = None) -> None:
+        self.options = options or {}
+
+    def configured(self, options: Mapping[str, object]) -> Optional:
+        return Optional(options)
+
+    def open(self, model: Any, device: Device) -> Any:
+        factor = self.options.get("factor", 1.0)
+        return super().open(lambda x, scale: {"y": x * scale * factor}, device)
+
+
+def test_a_variant_has_the_options_of_the_test_where_the_same_runtime_runs_it(tmp_path: Path) -> None:
+    name = CallableRuntime().name
+    choice = RuntimeChoice(name, {"factor": 3.0, "threads": 1})
+    asked = Maker(
+        double,
+        INPUTS,
+        CASES,
+        [Optional()],
+        [Becomes(Converted(double, RuntimeChoice(name, {"threads": 2})))],
+        runtime=choice,
+        permitted=Permitted(atol=1e9),
+    )
+    bench, variant = made(asked, tmp_path)
+    assert "factor=3.0 threads=2" in bench.opened.runtime
+    assert variant.notes == ()
+
+
+def test_a_variant_in_another_runtime_says_that_it_has_not_the_options_of_the_test(tmp_path: Path) -> None:
+    asked = maker(double, double, runtime=RuntimeChoice("onnxruntime", {"intra_op_num_threads": 1}))
+    _, variant = made(asked, tmp_path)
+    (note,) = variant.notes
+    assert note.endswith("without what the test asks of its runtime: onnxruntime intra_op_num_threads=1")

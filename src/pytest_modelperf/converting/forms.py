@@ -25,6 +25,8 @@ _SUFFIXES = {
     ".engine": TENSORRT,
     ".plan": TENSORRT,
 }
+# Those that converters of this project take: what is told of them imports none.
+WITH_CONVERTERS = frozenset({TORCH, ONNX, KERAS, SAVED_MODEL, OPENVINO})
 
 
 def form_of(model: object) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +15,7 @@ import numpy as np
 
 from ..domain.counting import Count
 from ..domain.device import Device
+from ..domain.spec import RuntimeChoice
 from ..domain.tensor import Value, map_leaves, tensors
 from ..domain.variant import EXPORT, NOT_WRITTEN, Candidate, Parity, Permitted, Quality, QualityCheck, Variant
 from ..errors import ConversionError
@@ -51,6 +52,8 @@ class Maker:
     start_bytes: int = 0
     cache: Cache | None = None
     exports: bool = False
+    # What the test asks for: what runs in the same has its options, too.
+    runtime: RuntimeChoice | None = None
 
     def routes(self) -> list[Route]:
         """The ways to variants that there are from such a model."""
@@ -91,7 +94,7 @@ class Maker:
         subject = self._subject(device)
         source = content(subject) if self.exports else ""
         start = perf_counter()
-        made = route.follow(subject, folder, self.cache)
+        made = self._configured(route.follow(subject, folder, self.cache))
         build_seconds = perf_counter() - start
         bench = self._opened(made, device)
         try:
@@ -130,6 +133,17 @@ class Maker:
         assert form is not None
         smallest_first = sorted(self.cases, key=lambda axes: math.prod(axes.values()))
         return Subject(self.model, form, device, self.inputs, smallest_first, partial(draw, self.inputs))
+
+    def _configured(self, made: Converted) -> Converted:
+        """With the options of the test where the same runtime runs it: with other threads nothing is compared."""
+        if self.runtime is None or not self.runtime.options:
+            return made
+        name = find(made.model, self.runtimes, made.runtime)[0].name
+        if name != self.runtime.name:
+            note = f"runs in {name}, without what the test asks of its runtime: {self.runtime}"
+            return replace(made, notes=(*made.notes, note))
+        own = made.runtime.options if made.runtime is not None else {}
+        return replace(made, runtime=RuntimeChoice(name, {**self.runtime.options, **own}))
 
     def _opened(self, made: Converted, device: Device) -> LocalBench:
         runtime, model = find(made.model, self.runtimes, made.runtime)

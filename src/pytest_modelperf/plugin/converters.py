@@ -24,6 +24,15 @@ def all_converters(config: pytest.Config) -> list[Converter]:
     return list(found.values())
 
 
+def may_convert(config: pytest.Config, model: object) -> bool:
+    """Whether there are converters that take such a model, told without importing them."""
+    from ..converting.forms import WITH_CONVERTERS, form_of
+
+    form = form_of(model)
+    users_own = len(config.hook.pytest_modelperf_converters.get_hookimpls()) > 1
+    return form in WITH_CONVERTERS or (form is not None and users_own)
+
+
 def asked_converters(option: Sequence[str], marker: Sequence[str] | None) -> tuple[str, ...]:
     """The names of those to try, AUTO for all, by what the command line says and the marker (None: nothing).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -99,8 +100,8 @@ class Subject:
     profiler: Profiler
     count: Count
     runtimes: Sequence[Runtime]
-    # Those that there are, and the names of those that are asked for.
-    converters: Sequence[Converter]
+    # Gives those that there are, and imports them; and the names of those that are asked for.
+    converters: Callable[[], Sequence[Converter]]
     asked: tuple[str, ...]
     # Where conversions are kept.
     cache: Path
@@ -118,13 +119,14 @@ class Subject:
             self.inputs,
             self.cases,
             self.runtimes,
-            chosen([name for name in self.asked if name != AUTO], self.converters),
-            self.spec.parity,
-            self.spec.quality,
-            self.count,
-            self.start_bytes,
-            Cache(self.cache),
-            self.exports,
+            chosen([name for name in self.asked if name != AUTO], self.converters()),
+            permitted=self.spec.parity,
+            quality=self.spec.quality,
+            count=self.count,
+            start_bytes=self.start_bytes,
+            cache=Cache(self.cache),
+            exports=self.exports,
+            runtime=self.spec.runtime,
         )
 
     def open(self, device: Device, path: str = "") -> LocalBench:
@@ -144,6 +146,7 @@ class Subject:
         )
 
     def terms(self, item: pytest.Item) -> Terms:
+        from .converters import may_convert
         from .messages import Terms
 
         settings = item.config.stash[SETTINGS]
@@ -158,7 +161,7 @@ class Subject:
             runtime=self.runtime.name,
             converters=self.asked,
             goal=self.spec.goal,
-            convertible=bool(self.maker().routes()),
+            convertible=may_convert(item.config, self.model),
         )
 
     def _devices(self, settings: Settings) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -289,7 +292,7 @@ def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:
         sources(item.config),
         counters.count,
         more,
-        all_converters(item.config),
+        partial(all_converters, item.config),
         asked_converters(item.config.stash[SETTINGS].convert, spec.converters),
         item.config.stash[SETTINGS].traces / "cache",
         item.config.stash[SETTINGS].export is not None,
