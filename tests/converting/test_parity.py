@@ -65,6 +65,52 @@ def test_an_output_that_is_off_a_little_everywhere_is_another_one() -> None:
         compared(before, before + 0.2 * noise, "int8")
 
 
+@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16", "int8"])
+def test_a_constant_and_rows_of_others_are_wrong_however_far_the_mean_is_from_0(precision: str) -> None:
+    before = (0.5 + 0.01 * RNG.standard_normal((32, 4))).astype(np.float32)
+    compared(before, before, precision)
+    compared(before, before * np.float32(1.0 + 1e-7), precision)
+    for now in (np.full_like(before, 0.5), np.roll(before, 1, axis=0), np.full_like(before, before.mean())):
+        with pytest.raises(Wrong, match="is wrong"):
+            compared(before, now, precision)
+
+
+def test_one_value_around_a_mean_is_judged_by_all_calls() -> None:
+    values = (0.5 + 0.01 * RNG.standard_normal((6, 1, 1))).astype(np.float32)
+    now = values + np.float32(1e-4) * RNG.standard_normal((6, 1, 1)).astype(np.float32)
+    pairs = [(asked(y=one), asked(y=other)) for one, other in zip(values, now, strict=True)]
+    parities(pairs, {"y": "y"}, "bfloat16", None)
+    with pytest.raises(Wrong, match="is wrong"):
+        parities([(one, pairs[0][0]) for one, _ in pairs], {"y": "y"}, "bfloat16", None)
+
+
+def test_roundings_of_a_constant_are_no_spread() -> None:
+    ones = (1.0 + 1e-7 * RNG.integers(-1, 2, (8, 4))).astype(np.float32)
+    compared(ones, np.ones_like(ones))
+    compared(ones, ones + np.float32(4e-3), "bfloat16")
+
+
+def test_classes_that_lead_by_more_than_the_error_stay_ahead() -> None:
+    before = np.tile(3.0 * np.sin(np.arange(1000.0)), (100, 1)).astype(np.float32)
+    before[:, :2] = (4.0, 3.4)
+    now = before.copy()
+    now[:5, :2] = (3.65, 3.75)
+    with pytest.raises(Wrong, match="in 5 of 100 rows the largest value stands elsewhere"):
+        compared(before, now, "bfloat16")
+    near = before.copy()
+    near[:, 1] = 3.95
+    now = near.copy()
+    now[:, :2] = (3.93, 3.97)
+    assert compared(near, now, "bfloat16").top1 == 0.0
+
+
+def test_nothing_to_compare_proves_nothing() -> None:
+    for none in (np.zeros((0, 4), np.float32), np.array(["a", "b"])):
+        with pytest.raises(Wrong, match="nothing was compared"):
+            compared(none, none)
+        assert repeats(asked(y=none), asked(y=none), "float32")
+
+
 def test_the_tolerance_that_a_wrong_one_names_would_accept_it() -> None:
     with pytest.raises(Wrong, match=r'parity=\{"atol": (\S+)\} would accept it') as error:
         compared(LOGITS, LOGITS + np.float32(0.123))
