@@ -46,7 +46,8 @@ class Place:
     """Where the user's code does what is worth a look, and how often in one call of the model.
 
     `kind` is "cast", "copy" (into memory that is laid out anew) or "read" (a value becomes a number of Python);
-    `file` is a name without its folders, `code` what stands on that line.
+    `file` is a path below where the run was started, or of a library's file its package and name; `code` is what stands
+    on that line.
     """
 
     kind: str

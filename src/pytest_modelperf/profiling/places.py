@@ -7,9 +7,12 @@ a stack for each of a few operators; torch.profiler's `with_stack` would record 
 from __future__ import annotations
 
 import linecache
+import site
 import sys
+import sysconfig
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -62,14 +65,36 @@ def _is_done(kind: str, args: Any, result: Any) -> bool:
 
 
 def _of_the_user(frame: FrameType | None, own: FrameType) -> FrameType | None:
-    """The innermost frame above `own` that is of a file, and neither torch's nor ours; None where there is none."""
+    """The innermost frame above `own` of the user's files, else of a library's; torch and we are none.
+
+    None where there is neither.
+    """
+    of_library = None
     while frame is not None and frame is not own:
-        library = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if library not in _LIBRARIES and not frame.f_code.co_filename.startswith("<"):
-            return frame
+        library, file = str(frame.f_globals.get("__name__", "")).partition(".")[0], frame.f_code.co_filename
+        if library not in _LIBRARIES and not file.startswith("<"):
+            if not _installed(file):
+                return frame
+            of_library = of_library or frame
         frame = frame.f_back
-    return None
+    return of_library
+
+
+@cache
+def _installed(file: str) -> Path | None:
+    """Where a file is that nobody edits, below the folder of installed packages or Python's own; None of others."""
+    names = ("purelib", "platlib", "stdlib", "platstdlib")
+    folders = [*(sysconfig.get_path(name) for name in names), site.getusersitepackages()]
+    return next((Path(file).relative_to(folder) for folder in folders if Path(file).is_relative_to(folder)), None)
+
+
+def _told(file: str) -> str:
+    """`"nets/encoder.py"`, below where the run was started; `"transformers/…/modeling_swin.py"` of a library."""
+    installed, here = _installed(file), Path.cwd()
+    if installed is not None:
+        return "/".join(installed.parts if len(installed.parts) < 3 else (installed.parts[0], "…", installed.name))
+    return Path(file).relative_to(here).as_posix() if Path(file).is_relative_to(here) else Path(file).name
 
 
 def _place(kind: str, path: str, line: int, calls: int) -> Place:
-    return Place(kind, calls, Path(path).name, line, linecache.getline(path, line).strip())
+    return Place(kind, calls, _told(path), line, linecache.getline(path, line).strip())
