@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -20,6 +21,7 @@ from runtimes import network
 from pytest_modelperf import Tensor
 from pytest_modelperf.converting.cache import FROM_CACHE, Cache, key
 from pytest_modelperf.converting.content import content
+from pytest_modelperf.converting.onnxruntime import OnnxSetting
 from pytest_modelperf.converting.protocol import Converted, Subject
 from pytest_modelperf.domain.spec import RuntimeChoice
 
@@ -124,6 +126,38 @@ def test_what_a_layer_is_told_counts(given: Subject) -> None:
     before = content(replace(given, model=model))
     model.dim = 1
     assert content(replace(given, model=model)) != before
+
+
+def test_functions_that_a_layer_holds_count_by_their_code() -> None:
+    def holding(held: Any) -> str:
+        torch.manual_seed(0)
+        model = small.mlp()
+        model.held = held
+        return content(checks.subject(model, small.FEATURES))
+
+    def scaling(factor: int) -> Callable[[int], int]:
+        return lambda x: x * factor
+
+    assert holding([scaling(1)]) == holding([scaling(1)])
+    scaled = [holding([scaling(1)]), holding([scaling(2)])]
+    assert len({*scaled, holding(torch.relu), holding(torch.tanh), holding({"a": 1}), holding({"a": 2})}) == 6
+    assert holding(torch.nn.functional.gelu) != holding(torch.nn.functional.silu)
+
+
+def test_samples_count_by_their_values() -> None:
+    samples = np.zeros((5000, 64), np.float32)
+    before = content(checks.subject(small.mlp(), [Tensor(("batch", 64), values=samples)]))
+    assert before == content(checks.subject(small.mlp(), [Tensor(("batch", 64), values=samples.copy())])) != ""
+    # What calls at the smallest case do not hold, and what print leaves out.
+    for place in (2, 3):
+        other = samples.copy()
+        other[place] = 1.0
+        assert content(checks.subject(small.mlp(), [Tensor(("batch", 64), values=other)])) != before
+
+
+def test_options_of_a_converter_make_another_key() -> None:
+    keys = {key("model", OnnxSetting("a", "b", options)) for options in ({}, {"x": 1}, {"x": 2})}
+    assert len(keys) == 3
 
 
 def test_what_cannot_be_told_has_no_key() -> None:

@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from ..domain.codec import from_json, to_json
 from ..domain.spec import RuntimeChoice
-from .content import code_file, hashed, versions
+from .content import code_file, hashed, told, versions
 from .protocol import Converted, Converter, Subject
 
 # About ten models of the size of BERT-large, each in a few variants.
@@ -139,7 +139,7 @@ class Cache:
 
 
 def key(before: str, converter: Converter) -> str:
-    """The key of a step: of what it starts from, the converter with its code, and the versions of all libraries.
+    """The key of a step: of what it starts from, the converter with code and options, the versions of all libraries.
 
     "" for a converter whose code cannot be told.
     """
@@ -149,7 +149,7 @@ def key(before: str, converter: Converter) -> str:
         return ""
     code = Path(file).read_text("utf-8")
     known = [f"{name} {version}" for name, version in versions().items()]
-    return hashed([before, converter.name, kind.__qualname__, code, *known])
+    return hashed([before, converter.name, kind.__qualname__, told(vars(converter)), code, *known])
 
 
 def _emptied(folder: Path) -> None:

@@ -8,52 +8,117 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from functools import partial
 from importlib import metadata
 from pathlib import Path
+from types import CellType, CodeType, FunctionType
 from typing import Any
 
+import numpy as np
+
+from ..domain.device import Device
 from ..domain.session import Weight
+from ..domain.tensor import tensors
 from ..errors import ModelError
+from ..measuring.host import read_host
 from ..measuring.inputs import digest
 from ..measuring.weights import fingerprint
-from ..runtimes import onnx_graph, onnx_proto, openvino_ir, torch_weights
+from ..runtimes import cuda_driver, onnx_graph, onnx_proto, openvino_ir, torch_weights
 from ..runtimes.weights import bytes_weight, file_weights, folder_weights
 from .protocol import ONNX, OPENVINO, TORCH, Subject
 
-# Attributes of a module that are told by how they print.
-_PLAIN = (type(None), bool, int, float, str, tuple)
+# What is told by how it prints.
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+# The draws that ranges are settled with (openvino_int8.py).
+_DRAWS = 16
 # What converters, and what they write, hang on.
 LIBRARIES = (
     "pytest-modelperf",
+    "ai-edge-litert",
     "keras",
     "nncf",
     "numpy",
     "onnx",
+    "onnxconverter-common",
     "onnxruntime",
+    "onnxruntime-gpu",
     "onnxscript",
     "onnxslim",
     "openvino",
     "tensorflow",
     "tensorflow-cpu",
     "tensorrt",
+    "tensorrt-cu12",
+    "tensorrt-cu13",
     "tf2onnx",
     "torch",
+    "torch-tensorrt",
     "torchao",
     "transformers",
+    "triton",
 )
 
 
 def content(subject: Subject) -> str:
     """The hash of the model with the inputs that it is asked with; "" where it cannot be told."""
-    inputs = digest(subject.draw(subject.cases[0]))
+    # Values of inputs are the same for the same Tensor; where the test gives them, they are in what is drawn.
+    drawn = [digest(subject.draw(subject.cases[0], number)) for number in range(_DRAWS)]
+    drawn += [digest(subject.draw(axes)) for axes in subject.cases[1:]]
     try:
         weights = _weights(subject)
-        if weights is None or not inputs:
+        if weights is None or not all(drawn):
             return ""
-        parts = [fingerprint(weights), inputs, repr(subject.inputs), repr(list(subject.cases)), str(subject.device)]
+        parts = [fingerprint(weights), *drawn, *_declared(subject), repr(list(subject.cases)), *_place(subject.device)]
     except ModelError:
         return ""
     return hashed([*parts, *_code(subject)])
+
+
+def told(value: Any) -> str:
+    """A value as text that is the same in every process: a function is told by its code; of others the kind alone."""
+    if isinstance(value, partial):
+        return f"partial {told(value.func)} {told(value.args)} {told(value.keywords)}"
+    if isinstance(value, FunctionType):
+        held = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
+        return f"{value.__qualname__} {_code_of(value.__code__)} {told(value.__defaults__)} {list(map(told, held))}"
+    if isinstance(value, Mapping):
+        return repr([(str(key), told(each)) for key, each in value.items()])
+    if isinstance(value, (list, tuple)):
+        return repr([told(each) for each in value])
+    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
+        return digest(value if isinstance(value, np.ndarray) else value.detach().cpu().double().numpy())
+    # dtypes, devices and layouts of torch print what they are.
+    if type(value) in _PLAIN or type(value).__module__ == "torch" or isinstance(value, Enum):
+        return repr(value)
+    kind = value if isinstance(value, type) or callable(value) else type(value)
+    name = getattr(kind, "__qualname__", type(kind).__qualname__)
+    return f"{getattr(kind, '__module__', '')}.{name}"
+
+
+def _code_of(code: CodeType) -> str:
+    constants = [_code_of(each) if isinstance(each, CodeType) else told(each) for each in code.co_consts]
+    return hashed([code.co_code.hex(), repr(code.co_names), repr(constants)])
+
+
+def _is_filled(cell: CellType) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        # Of a function that is not there yet.
+        return False
+
+
+def _declared(subject: Subject) -> Iterator[str]:
+    for path, tensor in tensors(subject.inputs):
+        yield f"{path} {tensor.shape} {tensor.dtype} {tensor.low} {tensor.high}"
+
+
+def _place(device: Device) -> tuple[str, str]:
+    """The device, and what it is: engines are built for one GPU, graphs for the instructions of one CPU."""
+    host = read_host()
+    there = cuda_driver.names() if device.kind == "cuda" else ()
+    return str(device), f"{host.cpu} {host.cpu_features} {there[device.index : device.index + 1]}"
 
 
 def hashed(parts: list[str]) -> str:
@@ -96,11 +161,14 @@ def _of_path(path: Path, form: str) -> Mapping[str, Weight]:
 def _code(subject: Subject) -> Iterator[str]:
     if isinstance(subject.model, Path) or subject.form != TORCH:
         return
+    import torch
+
     yield repr(subject.model)
+    own = vars(torch.nn.Module())
     yield repr(getattr(subject.model, "config", ""))
     for name, module in subject.model.named_modules():
         # Whoever converts it puts it into eval mode first.
-        held = {key: value for key, value in vars(module).items() if type(value) in _PLAIN and key != "training"}
+        held = {key: told(value) for key, value in vars(module).items() if key not in own and key != "training"}
         yield f"{name} {type(module).__qualname__} {sorted(held.items())!r}"
     kinds = {base for module in subject.model.modules() for base in type(module).__mro__}
     for file in sorted({file for kind in kinds if (file := code_file(kind))}):
