@@ -47,7 +47,7 @@ def searched(processes: Any, folder: Path) -> Suggestions:
         (folder / name).mkdir()
         return Workplace(folder / name)
 
-    workshop: Any = SimpleNamespace(place=place, shown=str)
+    workshop: Any = SimpleNamespace(place=place, shown=str, withdraw=lambda place: None)
     nothing: Any = None
     around = Surroundings(processes, workshop, nothing, lambda progress: None, "a CPU")
     return Search("test_a.py::test_speed", TERMS, 60.0, around).run(["cpu"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_modelperf.plugin.exporting import FACTS
 from pytest_modelperf.plugin.stash import SETTINGS
 from pytest_modelperf.plugin.workshop import Workshop
 
@@ -21,19 +22,20 @@ def workshop(tmp_path: Path) -> Workshop:
         rootpath=tmp_path,
         inipath=tmp_path / "pytest.ini",
         option=SimpleNamespace(plugins=["modelperf"]),
-        stash={SETTINGS: SimpleNamespace(seconds=0.5, export=None)},
+        stash={SETTINGS: SimpleNamespace(seconds=0.5, convert_seconds=40.0, export=tmp_path / "written")},
     )
     item: Any = SimpleNamespace(config=config, nodeid=NODEID, parent=None)
     return Workshop(item, tmp_path / ".modelperf")
 
 
-def test_a_place_is_empty_but_for_its_log_and_its_script(workshop: Workshop) -> None:
+def test_a_place_is_empty_but_for_its_logs_and_its_script(workshop: Workshop) -> None:
     place = workshop.place("bf16", "cpu")
     place.made.mkdir()
     place.note("an old line")
     place = workshop.place("bf16", "cpu")
-    assert {path.name for path in place.folder.iterdir()} == {"log.txt", "reproduce.sh"}
+    assert {path.name for path in place.folder.iterdir()} == {"log.txt", "log.before.txt", "reproduce.sh"}
     assert place.log.read_text() == f"bf16 of {NODEID} on cpu\n"
+    assert place.former_log.read_text() == f"bf16 of {NODEID} on cpu\nan old line\n"
 
 
 def test_places_of_devices_are_told_apart_and_git_passes_over_them(workshop: Workshop, tmp_path: Path) -> None:
@@ -50,5 +52,18 @@ def test_the_script_tries_one_variant_of_one_test_on_one_device(workshop: Worksh
     words = shlex.split(command)
     assert words[:4] == [sys.executable, "-m", "pytest", NODEID]
     assert {"--modelperf-convert=bf16", "--modelperf-device=cpu:threads=1", "--modelperf-seconds=0.5"} <= set(words)
+    assert {"--modelperf-convert-seconds=40", f"--modelperf-export={tmp_path / 'written'}"} <= set(words)
     assert words[words.index("-p") + 1] == "modelperf"
     assert shlex.split(workshop.command("bf16")) == ["pytest", NODEID, "--modelperf", "--modelperf-convert=bf16"]
+
+
+def test_what_is_suggested_no_more_is_removed_where_it_was_written(workshop: Workshop, tmp_path: Path) -> None:
+    place = workshop.place("bf16", "cpu")
+    written = tmp_path / "written" / place.folder.relative_to(tmp_path / ".modelperf" / "converters")
+    written.mkdir(parents=True)
+    (written / "notes.txt").write_text("of the user's")
+    workshop.withdraw(place)
+    assert written.exists()
+    (written / FACTS).write_text("{}")
+    workshop.withdraw(place)
+    assert not written.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,31 @@ _BATCH = "batch"
 
 
 def publish(written: Path, folder: Path, suggestion: Suggestion) -> None:
-    """Move it into the folder, in place of what was there, and add the figures. Raises OSError."""
+    """Add the figures, and put it into the folder, as a whole, in place of what was there. Raises OSError."""
     facts: dict[str, Any] = json.loads((written / MADE_BY).read_text("utf-8"))
     facts["suggestion"] = json.loads(to_json(suggestion))
     (written / MADE_BY).unlink()
     (written / FACTS).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
     _batch(written, suggestion)
-    shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(written, folder)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as aside:
+        # It may be copied from another file system: beside its place first.
+        fresh, former = Path(aside) / "fresh", Path(aside) / "former"
+        shutil.move(written, fresh)
+        if folder.exists():
+            folder.rename(former)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            if former.exists():
+                former.rename(folder)
+            raise
+
+
+def withdraw(folder: Path) -> None:
+    """Remove what an earlier run has written of a variant that is suggested no more."""
+    if (folder / FACTS).is_file():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _batch(written: Path, suggestion: Suggestion) -> None:

@@ -319,7 +319,10 @@ class Search:
     ) -> None:
         lines = reason.strip().splitlines() or ["no reason was given"]
         short = lines[0] if len(lines[0]) <= _LONGEST_REASON else f"{lines[0][:_LONGEST_REASON]}…"
-        folder = self._around.workshop.shown(place.folder) if place is not None else ""
+        folder = ""
+        if place is not None:
+            self._around.workshop.withdraw(place)
+            folder = self._around.workshop.shown(place.folder)
         speedup = found.overall if found is not None else None
         self._rejected.append(Rejected(candidate.name, device, short, folder, speedup))
 

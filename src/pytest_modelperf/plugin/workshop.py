@@ -14,7 +14,7 @@ import pytest
 
 from ..baselines.paths import baseline_path
 from ..domain.variant import EXPORT, NOT_WRITTEN, Suggestion
-from .exporting import publish
+from .exporting import publish, withdraw
 from .marker import own_id
 from .stash import SETTINGS
 
@@ -43,6 +43,10 @@ class Workplace:
     def log(self) -> Path:
         return self.folder / "log.txt"
 
+    @property
+    def former_log(self) -> Path:
+        return self.folder / "log.before.txt"
+
     def note(self, text: str) -> None:
         """Add to the log."""
         with self.log.open("a", encoding="utf-8", errors="backslashreplace") as file:
@@ -63,11 +67,15 @@ class Workshop:
         self.folder = baseline_path(root, "converters", self._nodeid).with_suffix("")
 
     def place(self, variant: str, device: str) -> Workplace:
-        """The place of a variant, empty but for its script. Raises OSError."""
+        """The place of a variant, empty but for its script and the log of the run before. Raises OSError."""
         name = variant if device == "cpu" else f"{variant} on {device}"
         place = Workplace(self.folder / _UNSAFE.sub("_", name))
+        # The script may be at work: the log that it is to explain stays.
+        former = place.log.read_bytes() if place.log.is_file() else b""
         shutil.rmtree(place.folder, ignore_errors=True)
         place.folder.mkdir(parents=True)
+        if former:
+            place.former_log.write_bytes(former)
         (self._root / ".gitignore").write_text(_IGNORED)
         script = place.folder / "reproduce.sh"
         script.write_text(self._script(variant, device), "utf-8")
@@ -77,18 +85,23 @@ class Workshop:
 
     def publish(self, place: Workplace, suggestion: Suggestion) -> str:
         """Put what was written of it where the user wants it; says where, or why not, "" where nobody asks."""
-        target = self._config.stash[SETTINGS].export
-        if target is None:
+        folder = self._target(place)
+        if folder is None:
             return ""
         reasons = [note for note in suggestion.variant.notes if note.startswith(NOT_WRITTEN)]
         if reasons:
             return reasons[0]
-        folder = target / place.folder.relative_to(self._root / "converters")
         try:
             publish(place.made / EXPORT, folder, suggestion)
         except OSError as error:
             return f"{NOT_WRITTEN} to {self.shown(folder)}: {error.strerror or error}"
         return f"written to {self.shown(folder)}"
+
+    def withdraw(self, place: Workplace) -> None:
+        """Remove what an earlier run has put there of a variant that is suggested no more."""
+        folder = self._target(place)
+        if folder is not None:
+            withdraw(folder)
 
     def command(self, variant: str) -> str:
         """What tries this variant alone, to be typed in the rootdir."""
@@ -102,14 +115,20 @@ class Workshop:
             else str(folder)
         )
 
+    def _target(self, place: Workplace) -> Path | None:
+        """Where the user wants what is suggested; None where nobody asks."""
+        target = self._config.stash[SETTINGS].export
+        return None if target is None else target / place.folder.relative_to(self._root / "converters")
+
     def _script(self, variant: str, device: str) -> str:
-        config = self._config
+        config, settings = self._config, self._config.stash[SETTINGS]
         ini = ["-c", str(config.inipath)] if config.inipath is not None else []
         plugins = [part for name in getattr(config.option, "plugins", None) or [] for part in ("-p", name)]
         command = [
             *(sys.executable, "-m", "pytest", self._nodeid, f"--rootdir={config.rootpath}", *ini, *plugins),
             *("--modelperf", f"--modelperf-convert={variant}", f"--modelperf-device={device}"),
-            f"--modelperf-seconds={config.stash[SETTINGS].seconds:g}",
+            *(f"--modelperf-seconds={settings.seconds:g}", f"--modelperf-convert-seconds={settings.convert_seconds:g}"),
+            *([f"--modelperf-export={settings.export.absolute()}"] if settings.export is not None else []),
         ]
         root = shlex.quote(str(config.rootpath))
         lines = ["#!/bin/sh", f"# Tries the variant {variant} alone.", f"cd {root} || exit", shlex.join(command), ""]
