@@ -168,6 +168,23 @@ def test_what_could_be_made_and_why_not() -> None:
     assert [(one.name, one.refused) for one in both.candidates(CPU)] == [("other", ""), ("not", "no card")]
 
 
+def test_of_named_converters_those_that_cannot_be_reached_are_told_too() -> None:
+    converters: Sequence[Any] = [Becomes(Converted(double)), Becomes(Converted(double), "far", takes="saved_model")]
+    every = Maker(double, INPUTS, CASES, [CallableRuntime()], converters)
+    named = Maker(double, INPUTS, CASES, [CallableRuntime()], converters, named=True)
+    assert [one.name for one in every.candidates(CPU)] == ["other"]
+    assert [(one.name, one.refused) for one in named.candidates(CPU)] == [
+        ("other", ""),
+        ("far", "takes saved_model; this model is callable, and nothing leads there"),
+    ]
+
+
+def test_a_converter_that_gives_nothing_is_told_so(tmp_path: Path) -> None:
+    nothing: Any = None
+    with pytest.raises(ConversionError, match=r"convert\(\) of 'other' gave None, not a Converted"):
+        made(Maker(double, INPUTS, CASES, [CallableRuntime()], [Becomes(nothing)]), tmp_path)
+
+
 def test_a_converter_that_fails_to_tell_whether_it_applies_fails_alone() -> None:
     class Faulty(Becomes):
         def refuses(self, subject: Subject) -> str:

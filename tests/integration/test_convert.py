@@ -32,6 +32,10 @@ def takes(seconds, answer=lambda x: x):
     return variant
 
 
+class Far:
+    name, what, takes, gives, precision, is_bridge, seconds = "far", "", "saved_model", "onnx", "float32", False, 1.0
+
+
 class Own:
     takes = gives = CALLABLE
     what, precision, is_bridge, seconds = "for a test", "float32", False, 1.0
@@ -80,6 +84,8 @@ def pytest_modelperf_converters():
         Own("exits", exits),
         Own("refuses", raises, refused="it needs a card; run it where there is one"),
         Own("hangs", hangs),
+        Own("nothing", lambda subject: None),
+        Far(),
     ]
 """
 TEST = """
@@ -88,7 +94,7 @@ def test_speed(modelperf):
     modelperf(sleeps)
 """
 # All that do not hang; a name for each process that is started.
-QUICK = "faster,a-little,batch-1,one-shape,wrong,raises,exits,refuses"
+QUICK = "faster,a-little,batch-1,one-shape,wrong,raises,exits,refuses,nothing,far"
 
 
 @dataclass(frozen=True)
@@ -151,11 +157,20 @@ def test_what_is_made_for_one_shape_is_held_to_it(run: Run) -> None:
         ("raises", "the operator `fold` is not supported"),
         ("exits", "its process ended with exit code 7"),
         ("refuses", "it needs a card; run it where there is one"),
+        ("nothing", "convert() of 'nothing' gave None, not a Converted"),
+        ("far", "takes saved_model; this model is callable, and nothing leads there"),
     ],
 )
 def test_everything_else_is_rejected_with_its_reason(run: Run, name: str, reason: str) -> None:
     assert run.rejected[name].startswith(reason)
     assert re.search(rf"{name}:? ", summary(run.result))
+
+
+def test_what_was_not_tried_is_told_apart(run: Run) -> None:
+    assert {one["name"] for one in run.suggestions["rejected"] if not one["tried"]} == {"refuses", "far"}
+    assert re.search("not tried: far: takes saved_model", summary(run.result))
+    log = run.folder.path / ".modelperf/converters/test_a/test_speed/nothing/log.txt"
+    assert "Traceback (most recent call last)" in log.read_text()
 
 
 def test_one_that_hangs_is_killed(folder: Folder) -> None:

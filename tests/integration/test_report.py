@@ -36,6 +36,21 @@ def test_json_holds_everything_and_a_report_that_cannot_be_written_fails_the_run
     assert test["run"]["conditions"]["numpy"]
 
 
+def test_a_summary_that_cannot_be_made_is_a_line_and_costs_no_figures(folder: Folder) -> None:
+    broken = (
+        "from pytest_modelperf.reporting import terminal\n\n\ndef render(*_):\n    raise ValueError('no such word')"
+    )
+    folder.write("conftest.py", f"{broken}\n\n\nterminal.render = render\n")
+    folder.write("test_a.py", TWO_CASES)
+    result = folder.run(BRIEF, "--modelperf-report=json:perf.json")
+    result.assert_outcomes(passed=1)
+    assert "ERROR: the summary cannot be shown: ValueError: no such word" in summary(result)
+    assert "the figures are in perf.json" in summary(result)
+    assert "Traceback" not in output(result)
+    assert "no such word" in (folder.path / ".modelperf/summary.log").read_text()
+    assert json.loads((folder.path / "perf.json").read_text())["results"][0]["sweep"]["points"]
+
+
 def test_cases_take_turns_with_a_panel_of_yardsticks(project: Project) -> None:
     project.write("test_a.py", "@perf\ndef test_speed(modelperf):\n    modelperf(double)\n")
     project.run("--modelperf-update", "--modelperf-report=json:perf.json").assert_outcomes(passed=1)

@@ -23,7 +23,7 @@ from filelock import FileLock
 from ..domain.codec import from_json, to_json
 from ..domain.spec import RuntimeChoice
 from .content import code_file, hashed, told, versions
-from .protocol import Converted, Converter, Subject
+from .protocol import Converted, Converter, Subject, converted
 
 # About ten models of the size of BERT-large, each in a few variants.
 LIMIT_BYTES = 10 * 2**30
@@ -62,7 +62,7 @@ class Cache:
         kept = self.find(key, own) if not self.renews else None
         if kept is not None:
             return replace(kept, notes=(*kept.notes, f"{step.name}: {FROM_CACHE}"))
-        made = step.convert(subject, own)
+        made = converted(step, subject, own)
         try:
             self.keep(key, made, own)
         except OSError as error:

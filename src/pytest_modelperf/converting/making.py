@@ -30,7 +30,7 @@ from .export import Answer, describe, export
 from .forms import form_of
 from .parity import FINEST, Wrong, check_kind, coarser, parities, repeats
 from .protocol import Converted, Converter, Subject
-from .routes import Route, routes
+from .routes import Route, routes, unreachable
 
 # Draws of inputs at the smallest case; all others are asked once. A model that is frozen to one shape differs at
 # another, one that is wrong for some values with other values.
@@ -54,6 +54,8 @@ class Maker:
     exports: bool = False
     # What the test asks for: what runs in the same has its options, too.
     runtime: RuntimeChoice | None = None
+    # Whether the converters were named: none of them is passed over without a word then.
+    named: bool = False
 
     def routes(self) -> list[Route]:
         """The ways to variants that there are from such a model."""
@@ -61,18 +63,17 @@ class Maker:
         return routes(form, self.converters) if form is not None else []
 
     def candidates(self, device: Device) -> tuple[Candidate, ...]:
-        """The variants that could be made of it on this device."""
+        """The variants that could be made of it on this device, and of named converters those that cannot."""
         subject = self._subject(device)
-        return tuple(
-            Candidate(
-                route.name,
-                route.what,
-                tuple(step.name for step in route.steps),
-                route.seconds,
-                _refusal(route, subject),
-            )
-            for route in self.routes()
+        missed = unreachable(subject.form, self.converters) if self.named else []
+        return (
+            *(self._candidate(route, subject) for route in self.routes()),
+            *(Candidate(one.name, one.what, (one.name,), one.seconds, why) for one, why in missed),
         )
+
+    def _candidate(self, route: Route, subject: Subject) -> Candidate:
+        steps = tuple(step.name for step in route.steps)
+        return Candidate(route.name, route.what, steps, route.seconds, _refusal(route, subject))
 
     def check(self, original: LocalBench) -> None:
         """Raises ConversionError for a model of which no variant could be proven."""

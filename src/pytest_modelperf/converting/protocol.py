@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from ..domain.device import Device
 from ..domain.spec import RuntimeChoice
+from ..errors import ConversionError
 
 # What a model may be, for a converter: a function, a live object of a framework, or a file or folder.
 CALLABLE, TORCH, TORCHSCRIPT, ONNX, KERAS, SAVED_MODEL, LITERT, OPENVINO, TENSORRT = (
@@ -106,3 +107,13 @@ class Converter(Protocol):
         Raises ConversionError, with the reason, where it knows one; whatever a framework raises comes out as it is.
         """
         ...
+
+
+def converted(converter: Converter, subject: Subject, folder: Path) -> Converted:
+    """What the converter makes. Raises what it raises, and ConversionError where it gives something else."""
+    made: object = converter.convert(subject, folder)
+    if not isinstance(made, Converted):
+        raise ConversionError(
+            f"convert() of {converter.name!r} gave {made!r}, not a Converted; return Converted(model)"
+        )
+    return made

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..domain.precision import loosest
 from .cache import Cache, key
 from .content import content
-from .protocol import Converted, Converter, Subject
+from .protocol import Converted, Converter, Subject, converted
 
 # What quantized values are permitted is not told by their dtype (`domain.precision`): they are the coarsest there are.
 _INT8 = "int8"
@@ -60,7 +60,9 @@ class Route:
             own.mkdir(parents=True)
             known = key(known, step) if known else ""
             given = replace(subject, model=made.model, form=step.takes)
-            made = added(made, cache.follow(known, step, given, own) if cache and known else step.convert(given, own))
+            made = added(
+                made, cache.follow(known, step, given, own) if cache and known else converted(step, given, own)
+            )
         return made
 
 
@@ -74,6 +76,16 @@ def routes(form: str, converters: Sequence[Converter]) -> list[Route]:
         Route(converter.name, (*paths[converter.takes], converter))
         for converter in converters
         if converter.takes in paths and not converter.is_bridge
+    ]
+
+
+def unreachable(form: str, converters: Sequence[Converter]) -> list[tuple[Converter, str]]:
+    """Those to which no route leads from `form`, with the reason."""
+    paths = _bridged(form, converters)
+    return [
+        (converter, f"takes {converter.takes}; this model is {form}, and nothing leads there")
+        for converter in converters
+        if converter.takes not in paths and not converter.is_bridge
     ]
 
 

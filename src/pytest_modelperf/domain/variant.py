@@ -140,7 +140,7 @@ class Suggestion:
 class Rejected:
     """What was tried and is no suggestion, for this reason; `folder` holds its log and a script that tries it alone.
 
-    `speedup` is that of one that is right and not faster.
+    `speedup` is that of one that is right and not faster. Not `tried` is what was known beforehand not to apply.
     """
 
     name: str
@@ -148,6 +148,7 @@ class Rejected:
     reason: str
     folder: str = ""
     speedup: Estimate | None = None
+    tried: bool = True
 
 
 @dataclass(frozen=True)

@@ -114,12 +114,13 @@ class Subject:
         from ..converting.registry import chosen
         from ..domain.variant import AUTO
 
+        names = [name for name in self.asked if name != AUTO]
         return Maker(
             Path(path) if path else self.model,
             self.inputs,
             self.cases,
             self.runtimes,
-            chosen([name for name in self.asked if name != AUTO], self.converters()),
+            chosen(names, self.converters()),
             permitted=self.spec.parity,
             quality=self.spec.quality,
             count=self.count,
@@ -127,6 +128,7 @@ class Subject:
             cache=Cache(self.cache),
             exports=self.exports,
             runtime=self.spec.runtime,
+            named=bool(names),
         )
 
     def open(self, device: Device, path: str = "") -> LocalBench:

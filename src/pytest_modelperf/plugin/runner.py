@@ -208,11 +208,12 @@ class RemoteDesk:
                 maker = opener.maker(bench.opened.path)
                 bench, variant = maker.make(order.name, bench, self._device, Path(order.folder))
             except ConversionError as error:
-                print(_traceback(error), file=sys.stderr)  # noqa: T201 - into the log
+                # Into the log, with all frames: a converter of the user's may be at fault, or one of ours.
+                traceback.print_exception(error)
                 self._channel.send(Unable(str(error)))
                 return None
             except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
-                print(_traceback(error), file=sys.stderr)  # noqa: T201 - into the log
+                traceback.print_exception(error)
                 self._channel.send(Unable(_said(error)))
                 return None
         self._channel.send(Made(bench.opened, variant))

@@ -324,7 +324,7 @@ class Search:
             self._around.workshop.withdraw(place)
             folder = self._around.workshop.shown(place.folder)
         speedup = found.overall if found is not None else None
-        self._rejected.append(Rejected(candidate.name, device, short, folder, speedup))
+        self._rejected.append(Rejected(candidate.name, device, short, folder, speedup, place is not None))
 
     def _found(self) -> Suggestions:
         right = [one for one in self._rejected if one.speedup is not None]

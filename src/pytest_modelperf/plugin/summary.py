@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -92,9 +93,29 @@ class Summary:
         from ..reporting.terminal import render
 
         writer = terminalreporter._tw
-        text = render(self._report, writer.fullwidth, writer.hasmarkup)
+        try:
+            text = render(self._report, writer.fullwidth, writer.hasmarkup)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a line, the figures are not
+            text = self._unshown(self._report, error)
         terminalreporter.section("modelperf")
         terminalreporter.write(text if text.endswith("\n") else text + "\n")
+
+    def _unshown(self, report: Report, error: Exception) -> str:
+        """What stands in place of a summary that could not be made: why, and where its traceback and the figures are.
+
+        The tests have passed or failed by then, and the reports are written.
+        """
+        log = self._bureau.settings.traces / "summary.log"
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            (log.parent / ".gitignore").write_text("*\n")
+            log.write_text("".join(traceback.format_exception(error)), "utf-8", errors="backslashreplace")
+            where = str(log)
+        except OSError:
+            where = "nowhere, for it could not be written"
+        figures = [path for path, what in report.written.items() if what.endswith(" report")]
+        rest = f"the figures are in {', '.join(figures)}" if figures else "--modelperf-report=json:PATH has the figures"
+        return f"ERROR: the summary cannot be shown: {type(error).__name__}: {error} (traceback: {where}); {rest}"
 
     def pytest_report_collectionfinish(self, config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
         from ..reporting.collected import render_plan

@@ -69,7 +69,8 @@ and of the nouns below it:
                                    "parity": [{"output": "logits", "dtype": "float32", "largest": 0.01, "mean": 0.001,
                                                "relative": 0.013 | null, "cosine": 0.999 | null, "top1": 1.0 | null,
                                                "error": 0.013, "limit": 0.15}]}}],
-      "rejected": [{"name": …, "device": …, "reason": …, "folder": …, "speedup": [1.02, 1.01, 1.03, ""] | null}]} | null
+      "rejected": [{"name": …, "device": …, "reason": …, "folder": …, "speedup": [1.02, 1.01, 1.03, ""] | null,
+                    "tried": true}]} | null                                  false: known beforehand not to apply
   }]
 }
 ```
