@@ -12,7 +12,7 @@ from converting import architectures as small
 from converting import checks
 
 from pytest_modelperf import Tensor
-from pytest_modelperf.converting import torch_models
+from pytest_modelperf.converting import torch_compile, torch_models
 from pytest_modelperf.domain.device import Device
 
 NAMED = {"features": Tensor(("batch", 64)), "doubled": True}
@@ -52,6 +52,38 @@ def test_what_is_compiled_is_compiled_for_every_case(name: str, tmp_path: Path) 
     checks.answers(made.model, made, small.IMAGES, checks.CASES)
     assert frames > 0
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before
+
+
+@pytest.fixture
+def _limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of compilations, put back afterwards."""
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 1)
+
+
+@pytest.mark.usefixtures("_limits")
+def test_what_torch_gives_up_compiling_is_said() -> None:
+    compiled = torch.compile(torch.nn.ReLU(), backend="eager", dynamic=False)
+    with torch_compile._given_up() as said:
+        compiled(torch.ones(1))
+    assert said == []
+    with torch_compile._given_up() as said:
+        compiled(torch.ones(2))
+        compiled(torch.ones(3))
+    assert said == ["a part of it is not compiled for every shape: torch reached its limit of compilations"]
+
+
+def test_cases_run_with_the_threads_of_the_device() -> None:
+    class Threads(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> None:
+            seen.append(torch.get_num_threads())
+
+    seen: list[int] = []
+    before = torch.get_num_threads()
+    given = checks.subject(Threads(), [Tensor(("batch", 4))], device=Device("cpu", threads=before + 1))
+    torch_models.run_all(given, given.model)
+    assert seen == [before + 1] * len(checks.CASES)
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from . import torch_models
 from .libraries import lacks
 from .protocol import TORCH, Converted, Subject
 from .torch_settings import changed
+
+# What torch's log names where it gives up compiling.
+_LIMIT = "recompile_limit"
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,30 @@ class TorchCompile:
         import torch._dynamo
 
         module = changed(subject, self.dtype, False) if self.dtype else torch_models.ready(subject)
-        # Past its limit torch goes on without compiling, and says so in its log alone.
-        limit = max(torch._dynamo.config.recompile_limit, len(subject.cases))
-        torch._dynamo.config.recompile_limit = limit
+        # For each case, and once more where guards of a session differ.
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 2 * len(subject.cases))
         compiled = torch.compile(module, mode=self.mode or None, options=dict(self.options) or None, dynamic=False)
-        torch_models.run_all(subject, compiled)
-        return Converted(compiled, notes=("compiled for each shape by itself (dynamic=False)",))
+        with _given_up() as said:
+            torch_models.run_all(subject, compiled)
+        return Converted(compiled, notes=("compiled for each shape by itself (dynamic=False)", *said))
+
+
+@contextmanager
+def _given_up() -> Iterator[list[str]]:
+    """A note where torch goes on without compiling, past its limit: it says so in its log alone."""
+    said: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if _LIMIT in record.getMessage() and not said:
+                said.append("a part of it is not compiled for every shape: torch reached its limit of compilations")
+
+    log, handler = logging.getLogger("torch._dynamo.convert_frame"), Handler(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield said
+    finally:
+        log.removeHandler(handler)
 
 
 def _compiler() -> bool:

@@ -43,11 +43,16 @@ def run_all(subject: Subject, module: Any) -> None:
     """Call it at every case as a session does, so that what is compiled at a first call is compiled now."""
     import torch
 
-    # Inputs of a session are made in inference mode too: torch.compile tells them from others.
-    with torch.inference_mode():
-        for axes in subject.cases:
-            positional, named = arguments(subject, axes)
-            module(*positional, **named)
+    threads = torch.get_num_threads()
+    # As a session does: torch.compile tells inputs made in inference mode, and numbers of threads, from others.
+    torch.set_num_threads(subject.device.threads or threads)
+    try:
+        with torch.inference_mode():
+            for axes in subject.cases:
+                positional, named = arguments(subject, axes)
+                module(*positional, **named)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def needs_cuda(subject: Subject) -> str:
