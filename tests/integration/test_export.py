@@ -71,6 +71,8 @@ def test_a_suggestion_is_written_and_runs_by_itself(folder: Folder) -> None:
     facts = json.loads((made / "modelperf.json").read_text())
     assert facts["converters"] == ["as-onnx"]
     assert facts["suggestion"]["speedup"][0] > 1
+    # The original has been in the process of the variant, too.
+    assert not any("memory.peak" in one["figures"] for one in facts["suggestion"]["points"])
     config = (made / "triton/as-onnx/config.pbtxt").read_text()
     assert "max_batch_size: 8" in config
     assert "dynamic_batching { preferred_batch_size: [ " in config

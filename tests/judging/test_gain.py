@@ -99,10 +99,14 @@ def test_a_variant_loses_to_one_that_is_faster_beyond_doubt() -> None:
     assert not found((5.0, 10.0)).loses_to(None)
 
 
-def suggestion(name: str, speedup: float, *, peak: float = 1.0, size: float = 1.0, error: float = 0.0) -> Suggestion:
+def suggestion(
+    name: str, speedup: float, *, peak: float | None = 1.0, size: float = 1.0, error: float = 0.0
+) -> Suggestion:
     parity = (Parity("y", "float32", error, error, error, 1.0, None, error, 1.0),)
     variant = Variant(name, "", "cpu", (name,), "float32", "", 1.0, 1.0, parity=parity)
-    figures = {"memory.peak": Estimate(peak, unit="B"), "throughput": Estimate(speedup, unit="1/s")}
+    figures = {"throughput": Estimate(speedup, unit="1/s")}
+    if peak is not None:
+        figures["memory.peak"] = Estimate(peak, unit="B")
     measured = Point({"batch": 1}, "cpu", figures=figures, counts={"size_bytes": size})
     return Suggestion(variant, Estimate(speedup), {}, (measured,))
 
@@ -117,6 +121,11 @@ def test_the_best_by_the_goal_comes_first(goal: str, first: str) -> None:
         suggestion("small", 1.2, size=0.1, peak=2.0),
     ]
     assert sorted_by_goal(some, goal)[0].variant.name == first
+
+
+def test_where_no_memory_is_known_the_smallest_comes_first() -> None:
+    some = [suggestion("fast", 3.0, peak=None, size=2.0), suggestion("small", 1.2, peak=None)]
+    assert [one.variant.name for one in sorted_by_goal(some, "memory")] == ["small", "fast"]
 
 
 def test_what_another_beats_in_everything_is_not_among_the_best() -> None:

@@ -70,9 +70,9 @@ def gain(looks: Sequence[Look], hardware: str) -> Gain:
 
 def sorted_by_goal(suggestions: Sequence[Suggestion], goal: str) -> tuple[Suggestion, ...]:
     """The best by the goal first, those of which nothing is known last; the Pareto-best are marked."""
-    key = _GOALS[goal]
+    keys = _GOALS[goal]
     marked = [replace(one, pareto=not any(_beats(other, one) for other in suggestions)) for one in suggestions]
-    return tuple(sorted(marked, key=lambda one: (key(one), -one.speedup)))
+    return tuple(sorted(marked, key=lambda one: [key(one) for key in (*keys, _slowness)]))
 
 
 def _pairs(variant: Sequence[Point], original: Sequence[Point], hardware: str) -> dict[str, Pair]:
@@ -102,6 +102,10 @@ def _best(suggestion: Suggestion, path: str, best: Callable[[list[float]], float
     return best(found) if found else None
 
 
+def _slowness(suggestion: Suggestion) -> float:
+    return -suggestion.speedup
+
+
 def _throughput(suggestion: Suggestion) -> float:
     return -(_best(suggestion, "throughput", max) or 0.0)
 
@@ -116,16 +120,16 @@ def _size(suggestion: Suggestion) -> float:
     return max(sizes, default=math.inf)
 
 
-# What is least is best.
-_GOALS: dict[str, Callable[[Suggestion], float]] = {
-    "latency": lambda suggestion: -suggestion.speedup,
-    "throughput": _throughput,
-    "memory": _memory,
-    "size": _size,
+# What is least is best. Where the memory of none is known, what is smaller takes less of it.
+_GOALS: dict[str, tuple[Callable[[Suggestion], float], ...]] = {
+    "latency": (_slowness,),
+    "throughput": (_throughput,),
+    "memory": (_memory, _size),
+    "size": (_size,),
 }
 # What a suggestion is good in, beside its speed.
 _VIRTUES: tuple[Callable[[Suggestion], float], ...] = (
-    _GOALS["latency"],
+    _slowness,
     _memory,
     _size,
     lambda suggestion: suggestion.variant.error,

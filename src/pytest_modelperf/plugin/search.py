@@ -14,6 +14,8 @@ from typing import Protocol
 from psutil import Process
 
 from ..domain.axes import Case
+from ..domain.device import Device
+from ..domain.results import Point
 from ..domain.variant import Candidate, Rejected, Suggestion, Suggestions, Variant
 from ..errors import NotMeasured, PeerLost
 from ..judging.gain import Gain, Look, gain, sorted_by_goal
@@ -49,6 +51,8 @@ _LONGER = "raise --modelperf-convert-seconds if it needs longer"
 _LONGEST_REASON = 300
 # A second look at a variant takes about this many times what the first took: two processes are started for it.
 _AGAIN = 2.0
+_PEAK = "memory.peak"
+_NOT_ITS_OWN = "the process of a variant has held the original, too"
 _LOST = (PeerLost, RunnerBroken, BodyLeft, OSError)
 
 
@@ -302,7 +306,7 @@ class Search:
         variant, (points, _) = right.variant, right.look
         command = self._around.workshop.command(variant.name)
         suggestion = Suggestion(
-            variant, found.overall, found.cases, tuple(points), found.slower, command=command, once=once
+            variant, found.overall, found.cases, tuple(map(_own, points)), found.slower, command=command, once=once
         )
         self._suggestions.append(suggestion)
         written = self._around.workshop.publish(right.place, suggestion)
@@ -338,6 +342,14 @@ class Search:
             tuple(self._notes),
             round(time.monotonic() - self._began, 3),
         )
+
+
+def _own(one: Point) -> Point:
+    """Without the peak of a process in which the original has been, too: what of it is the variant's nobody knows."""
+    if Device.parse(one.device).kind != "cpu" or _PEAK not in one.figures:
+        return one
+    figures = {path: figure for path, figure in one.figures.items() if path != _PEAK}
+    return replace(one, figures=figures, unavailable={**one.unavailable, _PEAK: _NOT_ITS_OWN})
 
 
 def _told(error: Exception) -> str:

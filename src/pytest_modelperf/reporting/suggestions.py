@@ -57,7 +57,9 @@ def lines(result: TestResult) -> Iterator[Line]:
         yield from _about(one, labels(result))
     if found.suggestions:
         if any(one.pareto for one in found.suggestions):
-            yield f"{PARETO} no other suggestion is as fast, as lean in memory, as small and as exact", "dim"
+            measured = [point for one in found.suggestions for point in one.points]
+            lean = ", as lean in memory" if any("memory.peak" in point.figures for point in measured) else ""
+            yield f"{PARETO} no other suggestion is as fast{lean}, as small and as exact", "dim"
         first = found.suggestions[0]
         yield f"{plain(first.variant.name)} alone: {first.command}", ""
     if found.untried:
