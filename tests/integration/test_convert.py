@@ -210,6 +210,20 @@ def test_an_unknown_converter_is_a_usage_error(folder: Folder) -> None:
     assert "--modelperf-convert: there is no converter 'fastr'; did you mean 'faster'?" in output(result)
 
 
+def test_an_unknown_converter_of_a_marker_is_found_when_the_test_is_collected(folder: Folder) -> None:
+    # Those of a conftest.py further down count: it is loaded by then.
+    folder.write("deep/conftest.py", CONFTEST)
+    known, unknown = (TEST.replace("(inputs", f"(converters=['{name}'], inputs") for name in ("refuses", "fastr"))
+    folder.write("deep/test_a.py", known.replace("test_speed", "test_known") + unknown)
+    result = folder.run("--collect-only")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    told = output(result)
+    assert "deep/test_a.py::test_speed: converters: there is no converter 'fastr'; did you mean 'faster'?" in told
+    assert "refuses" not in told
+    early = folder.run("--modelperf-convert=fastr")
+    assert "(of your own, only those of a conftest.py in the folder of an argument, or above it, " in output(early)
+
+
 def test_the_marker_says_what_is_tried_and_permitted_and_workers_try_it(folder: Folder) -> None:
     folder.write("conftest.py", CONFTEST)
     asked = 'converters=["faster", "wrong"], parity={"atol": 1e9}, goal="throughput"'

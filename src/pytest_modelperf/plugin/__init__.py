@@ -61,17 +61,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_pycollect_makeitem() -> Generator[None, object, object]:
+def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, object, object]:
     from ..errors import UsageError
 
     made = yield
+    # A test function gives a list, an item for each of its parameters.
+    items = [item for item in made if is_marked(item)] if isinstance(made, list) else []
     try:
-        # A test function gives a list, an item for each of its parameters.
-        for item in made if isinstance(made, list) else ():
+        for item in items:
             check(item)
+        if items and is_enabled(collector.config) and not collector.config.stash.get(IN_RUNNER, False):
+            _check_converters(items)
     except UsageError as error:
         raise pytest.Collector.CollectError(str(error)) from None
     return made
+
+
+def _check_converters(items: Sequence[pytest.Item]) -> None:
+    from .converters import check_marked
+
+    for item in items:
+        check_marked(item)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

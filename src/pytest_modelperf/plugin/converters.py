@@ -9,10 +9,14 @@ import pytest
 
 from ..domain.variant import AUTO
 from ..errors import UsageError
+from .marker import is_marked, spec_of
 from .stash import SETTINGS
 
 if TYPE_CHECKING:
     from ..converting.protocol import Converter
+
+# Tests are collected later than options are read, and their folders' conftest.py with them.
+_LOADED = "of your own, only those of a conftest.py in the folder of an argument, or above it, are known so early"
 
 
 def all_converters(config: pytest.Config) -> list[Converter]:
@@ -48,10 +52,24 @@ def asked_converters(option: Sequence[str], marker: Sequence[str] | None) -> tup
 
 def check_converters(config: pytest.Config) -> None:
     """Raises UsageError for a converter of the option that there is not."""
+    try:
+        _check(config, config.stash[SETTINGS].convert)
+    except UsageError as error:
+        raise UsageError(f"--modelperf-convert: {error} ({_LOADED})") from None
+
+
+def check_marked(item: pytest.Item) -> None:
+    """Raises UsageError for a converter of the test's marker that there is not; imports those that there are."""
+    asked = spec_of(item).converters if is_marked(item) else None
+    try:
+        _check(item.config, asked or ())
+    except UsageError as error:
+        raise UsageError(f"{item.nodeid}: converters: {error}") from None
+
+
+def _check(config: pytest.Config, asked: Sequence[str]) -> None:
     from ..converting.registry import chosen
 
-    names = [name for name in config.stash[SETTINGS].convert if name != AUTO]
-    try:
+    names = [name for name in asked if name != AUTO]
+    if names:
         chosen(names, all_converters(config))
-    except UsageError as error:
-        raise UsageError(f"--modelperf-convert: {error}") from None
