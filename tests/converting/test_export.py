@@ -17,12 +17,14 @@ from converting import checks
 from pytest_modelperf import Tensor
 from pytest_modelperf.converting.cache import Cache
 from pytest_modelperf.converting.export import Answer, describe, export
+from pytest_modelperf.converting.export_scripts import script
 from pytest_modelperf.converting.making import Maker
 from pytest_modelperf.converting.parity import LIMITS
 from pytest_modelperf.converting.protocol import Converted
 from pytest_modelperf.converting.registry import builtin as converters
 from pytest_modelperf.converting.registry import chosen
 from pytest_modelperf.converting.triton import Port, config, lacking
+from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.spec import RuntimeChoice
 from pytest_modelperf.errors import ConversionError
 from pytest_modelperf.measuring.bench import LocalBench
@@ -33,9 +35,9 @@ NAMED = {"features": Tensor(("batch", 64)), "doubled": True}
 _APART = re.compile(r"^(\S+) \((.*?)\) (\w+): (\S+) from the original's answer$", re.MULTILINE)
 
 
-def written(name: str, model: Any, inputs: Any, folder: Path) -> Path:
+def written(name: str, model: Any, inputs: Any, folder: Path, device: Device = checks.CPU) -> Path:
     """The folder of the variant, whose script has run and found the answers of the original."""
-    given = checks.subject(model, inputs)
+    given = checks.subject(model, inputs, device=device)
     way = checks.route(name, given.form)
     asked = checks.answers(model, Converted(model), inputs, checks.CASES)
     answers = [Answer(axes, *answer) for axes, answer in zip(checks.CASES, asked, strict=True)]
@@ -51,7 +53,8 @@ def written(name: str, model: Any, inputs: Any, folder: Path) -> Path:
     for output, array in answers[0].arrays.items():
         scale = float((abs(array.astype("float64")) ** 2).mean() ** 0.5)
         assert float(found[output][4]) <= LIMITS[way.precision] * max(scale, 1e-6)
-        assert found[output][3] == answers[0].dtypes[output]
+        # numpy has no bfloat16.
+        assert found[output][3] == answers[0].dtypes[output].replace("bfloat16", "float32")
     return folder / "export"
 
 
@@ -79,6 +82,32 @@ def test_openvino_runs_as_it_was_set(tmp_path: Path) -> None:
     folder = written("openvino", small.convolutions(), small.IMAGES, tmp_path)
     assert "'INFERENCE_PRECISION_HINT': 'f32'" in (folder / "run.py").read_text()
     assert sorted(path.name for path in folder.glob("triton/openvino/1/*")) == ["model.bin", "model.xml"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("int8-dynamic", "torch.set_num_threads(1)"), ("onnxruntime-traced", "options.intra_op_num_threads = 1")],
+)
+def test_threads_of_the_device_are_set(name: str, said: str, tmp_path: Path) -> None:
+    folder = written(name, small.mlp(), small.FEATURES, tmp_path, Device("cpu", threads=1))
+    assert said in (folder / "run.py").read_text()
+
+
+def test_inputs_and_answers_in_bfloat16_are_given_and_compared(tmp_path: Path) -> None:
+    written("torchscript", small.mlp().bfloat16(), [Tensor(("batch", 64), "bfloat16")], tmp_path)
+
+
+def test_a_gpu_is_where_the_script_runs_it() -> None:
+    tf32, settings = (chosen([name], converters()) for name in ("tf32", "onnxruntime"))
+    text = script("torchscript", "m.pt", None, tf32[-1], Device("cuda", 1), {"x": "bfloat16"})
+    assert 'torch.jit.load("m.pt", map_location="cuda:1")' in text
+    assert "dtypes = {'x': torch.bfloat16}" in text
+    assert "cudnn.allow_tf32 = True" in text
+    text = script("onnx", "m.onnx", None, settings[-1], Device("cuda", 1), {})
+    assert "providers=[('CUDAExecutionProvider', {'device_id': 1})]" in text
+    compile(text, "run.py", "exec")
+    with pytest.raises(ConversionError, match="no bfloat16, which the input 'x' is"):
+        script("onnx", "m.onnx", None, settings[-1], Device("cuda"), {"x": "bfloat16"})
 
 
 @pytest.mark.slow

@@ -63,7 +63,9 @@ def export(
     given = _inputs(subject, answers[0].axes, made.settled)
     np.savez(folder / "inputs.npz", **given)
     np.savez(folder / "outputs.npz", **answers[0].arrays)
-    (folder / "run.py").write_text(scripts.script(form, model.name, made.runtime, converter), "utf-8")
+    dtypes = {name: tensor.dtype for name, tensor in tensors(subject.inputs)}
+    run = scripts.script(form, model.name, made.runtime, converter, subject.device, dtypes)
+    (folder / "run.py").write_text(run, "utf-8")
     missing = _for_triton(form, model, made, converter, subject, answers)
     settled = made.settled
     if not isinstance(made.model, Path) and isinstance(subject.inputs, Mapping):
