@@ -104,6 +104,13 @@ def test_a_point_that_a_variant_has_failed_at_is_told() -> None:
     )
 
 
+def test_what_one_pair_of_processes_tells_is_said() -> None:
+    first, *others = FASTER.suggestions
+    assert "measured once" not in text(FASTER)
+    whole = text(replace(FASTER, suggestions=(replace(first, once=True), *others)))
+    assert "openvino-bf16 was measured once: no time was left for a second pair of processes" in whole
+
+
 def test_where_nothing_is_better_the_best_is_named() -> None:
     nothing = replace(FASTER, suggestions=(), closest="channels_last")
     line = "no faster variant: 2 converters tried in 3 min 32 s; the best was channels_last, 1.03 [1.01, 1.05] times as"

@@ -21,6 +21,7 @@ from ..domain.variant import EXPORT, NOT_WRITTEN, Candidate, Parity, Permitted, 
 from ..errors import ConversionError
 from ..measuring.bench import Asked, LocalBench
 from ..measuring.inputs import draw
+from ..measuring.orders import Opened
 from ..runtimes.kinds import last_line
 from ..runtimes.protocol import Runtime
 from ..runtimes.registry import find
@@ -101,29 +102,18 @@ class Maker:
         try:
             parity, names = self._proven(bench, made, expected, precision)
             quality = self._quality(bench, made, before)
-            answers = [
-                Answer(self.cases[index], asked.arrays, asked.dtypes).named(names)
-                for index, number, asked in expected
-                if number == 0 and _fits(self.cases[index], made.fixed)
-            ]
             exported: tuple[str, ...] = ()
             if self.exports:
+                answers = [answer.named(names) for answer in self._answers(expected, made.fixed)]
                 write = partial(_written, made, route, subject, answers, source)
                 exported = self._exported(write, device, expected, precision, folder / EXPORT)
         except BaseException:
             bench.release()
             raise
-        return bench, Variant(
-            name=name,
-            what=route.what,
-            device=str(device),
-            steps=tuple(step.name for step in route.steps),
-            precision=route.precision,
-            description=bench.opened.description,
+        variant = _described(route, made, bench.opened)
+        return bench, replace(
+            variant,
             build_seconds=build_seconds,
-            load_seconds=bench.opened.load_seconds,
-            fixed=made.fixed,
-            counts=made.counts,
             notes=(*made.notes, *exported),
             parity=parity,
             quality=quality,
@@ -167,6 +157,14 @@ class Maker:
         first, *others = sorted(range(len(self.cases)), key=lambda index: math.prod(self.cases[index].values()))
         asked = [*((first, number) for number in range(DRAWS)), *((index, 0) for index in others)]
         return [(index, number, original.ask(draw(self.inputs, self.cases[index], number))) for index, number in asked]
+
+    def _answers(self, expected: Sequence[tuple[int, int, Asked]], fixed: Mapping[str, int] | None) -> list[Answer]:
+        """The first of the original at every case that the variant takes."""
+        return [
+            Answer(self.cases[index], asked.arrays, asked.dtypes)
+            for index, number, asked in expected
+            if number == 0 and _fits(self.cases[index], fixed)
+        ]
 
     def _proven(
         self, bench: LocalBench, made: Converted, expected: Sequence[tuple[int, int, Asked]], precision: str
@@ -227,6 +225,22 @@ class Maker:
             return bench.ask(_values(list(args), self.inputs)).arrays
 
         return call
+
+
+def _described(route: Route, made: Converted, opened: Opened) -> Variant:
+    """What is known of a variant before it is proven."""
+    return Variant(
+        name=route.name,
+        what=route.what,
+        device=opened.device,
+        steps=tuple(step.name for step in route.steps),
+        precision=route.precision,
+        description=opened.description,
+        build_seconds=0.0,
+        load_seconds=opened.load_seconds,
+        fixed=made.fixed,
+        counts=made.counts,
+    )
 
 
 def _refusal(route: Route, subject: Subject) -> str:
