@@ -36,8 +36,11 @@ class OptimizationProfile:
 
 
 class TimingCache:
+    def __init__(self, known: bytes) -> None:
+        self.known = known
+
     def serialize(self) -> bytes:
-        return b"timings"
+        return self.known + b"timings"
 
 
 class BuilderConfig:
@@ -58,9 +61,11 @@ class BuilderConfig:
         return len(self.profiles) - 1
 
     def create_timing_cache(self, serialized_timing_cache: bytes) -> TimingCache:
-        return TimingCache()
+        return TimingCache(serialized_timing_cache)
 
     def set_timing_cache(self, cache: TimingCache, ignore_mismatch: bool) -> bool:
+        if cache.known == b"of another GPU":
+            return False
         self.cache = cache
         return True
 

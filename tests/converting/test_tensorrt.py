@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from converting.tensorrt_builder import Flags10, Flags11
 from runtimes import network
 
 from pytest_modelperf import Tensor
+from pytest_modelperf.converting.cache import Cache
 from pytest_modelperf.converting.protocol import Subject
+from pytest_modelperf.converting.tensorrt import TIMINGS
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.errors import ConversionError
 from pytest_modelperf.runtimes.registry import builtin, find
@@ -48,7 +51,17 @@ def test_an_engine_answers_at_the_sizes_of_the_sweep(flags: type[Enum], tmp_path
             assert np.allclose(session.arrays(outputs)["y"], network.expected(drawn), atol=1e-4)
     session.close()
     assert made.notes == ("sizes from batch=1 to batch=8",)
-    assert (made.model.parent / "timing.cache").read_bytes() == b"timings"
+
+
+@pytest.mark.usefixtures("flags")
+def test_timings_of_kernels_are_read_again(tmp_path: Path) -> None:
+    cache, way = Cache(tmp_path / "cache"), checks.route("tensorrt", "onnx")
+    for number, after in enumerate((b"timings", b"timingstimings")):
+        way.follow(given(tmp_path), tmp_path / str(number), replace(cache, renews=True))
+        assert (cache.folder / TIMINGS).read_bytes() == after
+    (cache.folder / TIMINGS).write_bytes(b"of another GPU")
+    way.follow(given(tmp_path), tmp_path / "other", replace(cache, renews=True))
+    assert (cache.folder / TIMINGS).read_bytes() == b"timings"
 
 
 @pytest.mark.parametrize(

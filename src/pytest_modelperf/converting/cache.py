@@ -62,7 +62,7 @@ class Cache:
         kept = self.find(key, own) if not self.renews else None
         if kept is not None:
             return replace(kept, notes=(*kept.notes, f"{step.name}: {FROM_CACHE}"))
-        made = converted(step, subject, own)
+        made = converted(step, replace(subject, kept=self.folder), own)
         try:
             self.keep(key, made, own)
         except OSError as error:

@@ -32,7 +32,8 @@ class Subject:
     `model` is the live object, or the Path of a file or folder, which is not to be changed. `inputs` is what the test
     declares, Tensors with named axes nested as the model takes them, and `cases` the axis values that will be asked of
     the variant, the smallest first. `draw(axes)` gives inputs for these values as `Session.bind` takes them, the same
-    for the same values; `draw(axes, number)` others for every number.
+    for the same values; `draw(axes, number)` others for every number. `kept` is a folder that stays from run to run
+    (None: there is none) for what makes the next conversion shorter, and changes nothing of what comes of it.
     """
 
     model: Any
@@ -41,6 +42,7 @@ class Subject:
     inputs: Any
     cases: Sequence[Mapping[str, int]]
     draw: Callable[..., Any]
+    kept: Path | None = None
 
 
 @dataclass(frozen=True)

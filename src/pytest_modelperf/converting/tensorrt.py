@@ -6,6 +6,7 @@ flag for float16, and precision is what the ONNX model says; 10 takes the flag, 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,9 @@ from .libraries import lacks
 from .onnxruntime import halved
 from .protocol import ONNX, TENSORRT, Converted, Subject
 
-# What was tried of kernels is kept beside the engine, so that another build on this GPU need not try it again.
-TIMINGS = "timing.cache"
+# What was tried of kernels is kept, so that another build on such a GPU need not try it again. TensorRT refuses what is
+# of another version or GPU.
+TIMINGS = "tensorrt.timings"
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,13 @@ class TensorRt:
             if hasattr(trt.BuilderFlag, flag):
                 (config.set_flag if value else config.clear_flag)(getattr(trt.BuilderFlag, flag))
         config.add_optimization_profile(_profile(builder, subject, source))
-        timings = config.create_timing_cache(b"")
-        config.set_timing_cache(timings, ignore_mismatch=False)
+        _read_timings(config, subject.kept)
         plan = builder.build_serialized_network(network, config)
         if plan is None:
             raise ConversionError(f"TensorRT builds no engine: {log.last()}")
         path = folder / "model.engine"
         path.write_bytes(plan)
-        (folder / TIMINGS).write_bytes(config.get_timing_cache().serialize())
+        _keep_timings(config, subject.kept)
         return Converted(path, notes=(f"sizes from {_sizes(subject, 0)} to {_sizes(subject, -1)}",))
 
     def _source(self, trt: Any, subject: Subject, folder: Path) -> Path:
@@ -76,6 +77,25 @@ def variants() -> list[TensorRt]:
         TensorRt("tensorrt-tf32", "TensorRT, TensorFloat-32", "float16", {"TF32": True}),
         TensorRt("tensorrt-fp16", "TensorRT, float16", "float16", {"FP16": True, "TF32": True}),
     ]
+
+
+def _read_timings(config: Any, kept: Path | None) -> None:
+    path = kept / TIMINGS if kept is not None else None
+    known = path.read_bytes() if path is not None and path.is_file() else b""
+    for content in (known, b""):
+        timings = config.create_timing_cache(content)
+        if timings is not None and config.set_timing_cache(timings, ignore_mismatch=False):
+            return
+
+
+def _keep_timings(config: Any, kept: Path | None) -> None:
+    if kept is None:
+        return
+    kept.mkdir(parents=True, exist_ok=True)
+    new = kept / f"{TIMINGS}.{os.getpid()}"
+    new.write_bytes(config.get_timing_cache().serialize())
+    # Others see a whole one.
+    new.replace(kept / TIMINGS)
 
 
 def _parse(trt: Any, network: Any, log: Any, path: Path) -> None:
