@@ -96,8 +96,8 @@ def test_a_broken_budget_fails_figure_by_figure(run: pytest.RunResult) -> None:
     [
         (
             "test_unavailable",
-            "over budget: batch=1: energy.per_sample was not measured: energy.per_sample of cpu batch=1 is "
-            "unavailable: no soak was made: --modelperf-soak=0; budget ≤ 3.00 mJ",
+            "over budget: batch=1: energy.per_sample was not measured: no soak was made: "
+            "--modelperf-soak=0; budget ≤ 3.00 mJ",
         ),
         (
             "test_uncounted",
@@ -119,7 +119,7 @@ def test_what_cannot_be_measured_breaks_its_budget_with_the_reason(
         ("test_body_memory", r"assert \d+ B \[\d+, \d+\] < \(1 \* 1048576\.0\)"),
         (
             "test_body_energy",
-            r"MetricUnavailable: energy\.per_sample of cpu batch=1 is unavailable: no soak was made: --modelperf-soak=0",
+            r"MetricUnavailable: energy\.per_sample of cpu batch=1 is unavailable: no soak was made: --modelperf-soak",
         ),
     ],
 )

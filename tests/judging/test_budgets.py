@@ -54,7 +54,7 @@ def test_a_figure_that_could_not_be_measured_breaks_its_budget_and_says_why() ->
     nowhere = point(None, unavailable={"memory.peak": "this system does not tell"})
     found = breaches(sweep(nowhere, budget=(memory, NODES)))
     assert found == (
-        Breach("cpu batch=8", memory, None, "memory.peak of cpu batch=8 is unavailable: this system does not tell"),
+        Breach("cpu batch=8", memory, None, "this system does not tell"),
         Breach(
             "cpu batch=8", NODES, None, "counters.fallback_nodes was not counted for cpu batch=8; counted are: none"
         ),

@@ -44,3 +44,10 @@ def test_soaks_are_told_beside_the_measuring() -> None:
         "2 marked tests, 3 cases, about 9.0 s of measuring, start-up apart, and up to 4.0 s of reading meters "
         "(--modelperf-soak)"
     )
+
+
+def test_converters_are_told_by_the_most_that_a_test_may_take() -> None:
+    rows = [PlannedTest("t.py::t", 1, (), 3.0, convert_seconds=300.0)]
+    assert render_plan(rows).endswith(", converters: up to 300 s a test (--modelperf-convert-seconds)")
+    rows.append(PlannedTest("t.py::u", 1, (), 3.0))
+    assert "converters: up to 300 s each of 1 test (" in render_plan(rows)

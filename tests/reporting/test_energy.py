@@ -5,11 +5,16 @@ from dataclasses import replace
 import pytest
 from reporting import samples
 
+from pytest_modelperf.domain.budget import Budget
 from pytest_modelperf.domain.estimate import Estimate
+from pytest_modelperf.domain.outcome import Outcome, Reason
 from pytest_modelperf.domain.report import TestResult
 from pytest_modelperf.domain.results import Point
 from pytest_modelperf.domain.telemetry import Series, Telemetry
+from pytest_modelperf.judging.budgets import breaches
 from pytest_modelperf.reporting.energy import lines
+from pytest_modelperf.reporting.failure import failure_text
+from pytest_modelperf.reporting.tables import fitted
 from pytest_modelperf.reporting.terminal import render
 
 METER = "nvml: NVIDIA H200 GPU-8c54f1f6-75a3-4b1e-9b1e-5a3c8d0e7f21"
@@ -76,3 +81,27 @@ def test_the_energy_of_a_cpu_is_missed_by_who_asks_for_it_alone() -> None:
     text = render(samples.report(result(*points)), 160, False)
     assert "no plug at cpu" not in text
     assert "not measured: energy.per_sample: no plug at cuda:0" in text
+
+
+def test_a_figure_with_a_budget_keeps_its_column() -> None:
+    whole = samples.batch_sweep()
+    points = tuple(replace(one, figures={**one.figures, **metered(1, 212).figures}) for one in whole.sweep if one.ok)
+    free = replace(whole, sweep=replace(whole.sweep, points=points))
+    assert "energy.per_sample" not in fitted(free, 78)
+    held = replace(free, sweep=replace(free.sweep, budget=(Budget("energy.per_sample", 0.1),)))
+    assert "energy.per_sample" in fitted(held, 78)
+    assert "energy.per_sample" not in fitted(held, 10)
+
+
+def test_a_missing_meter_with_a_budget_is_told_once() -> None:
+    points = [replace(samples.point(0.002 * n, batch=n), unavailable={"energy.per_sample": "no meter"}) for n in (1, 4)]
+    budget = Budget("energy.per_sample", 0.1)
+    whole = result(*points)
+    whole = replace(whole, sweep=replace(whole.sweep, budget=(budget,)))
+    whole = replace(whole, breaches=breaches(whole.sweep))
+    outcome = Outcome((Reason("budget", tuple(one.case.key for one in points)),), "")
+    for told in (render(samples.report(whole), 100, False), failure_text(whole, outcome).partition("\n")[2]):
+        assert told.count("no meter") == 1
+    assert "over budget: energy.per_sample was not measured: no meter; budget" in render(
+        samples.report(whole), 100, False
+    )

@@ -127,3 +127,10 @@ def test_where_nothing_was_asked_one_line_says_how() -> None:
 def test_suggestions_travel_as_they_are() -> None:
     report: Report = samples.report(outcome(FASTER))
     assert from_json(to_json(report), Report).results[0].suggestions == FASTER
+
+
+def test_a_suggestion_alone_is_not_said_to_be_better_than_others() -> None:
+    alone = text(replace(FASTER, suggestions=FASTER.suggestions[:1]))
+    assert row(alone, "openvino-bf16")[1] == "4.21"
+    assert "no other suggestion" not in alone
+    assert "* no other suggestion is at least as fast" in text(FASTER)

@@ -23,7 +23,8 @@ def _broken(point: Point, budgets: tuple[Budget, ...]) -> Iterator[Breach]:
         try:
             figure = point.figure(budget.path)
         except MetricUnavailable as error:
-            yield Breach(point.case.key, budget, None, str(error))
+            # Alone, what is missing and where stands beside it.
+            yield Breach(point.case.key, budget, None, point.unavailable.get(budget.path) or str(error))
         else:
             if budget.broken_by(figure):
                 yield Breach(point.case.key, budget, figure)

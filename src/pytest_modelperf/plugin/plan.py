@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..errors import UsageError
+from .converters import asked_converters
 from .marker import is_marked, spec_of
 
 if TYPE_CHECKING:
@@ -41,13 +42,15 @@ def _planned(item: pytest.Item, settings: Settings, metered: Callable[[str], boo
         return PlannedTest(item.nodeid, None)
     devices = _devices(spec, settings)
     cases = _cases(spec)
+    asked = asked_converters(settings.convert, spec.converters) if settings.isolate else ()
+    converting = settings.convert_seconds if asked else 0.0
     if cases is None:
-        return PlannedTest(item.nodeid, None, devices)
+        return PlannedTest(item.nodeid, None, devices, convert_seconds=converting)
     soaked = cases * sum(map(metered, devices or _ANY)) if settings.soak else 0
     cases *= max(1, len(devices))
     seconds = settings.seconds if spec.seconds is None else spec.seconds
     sides = 2 if settings.against else 1
-    return PlannedTest(item.nodeid, cases, devices, cases * seconds * sides, soaked * settings.soak)
+    return PlannedTest(item.nodeid, cases, devices, cases * seconds * sides, soaked * settings.soak, converting)
 
 
 def _devices(spec: Spec, settings: Settings) -> tuple[str, ...]:

@@ -74,6 +74,7 @@ class Summary:
             self._update(interrupted, written, notes, problems)
             notes += self._not_run(session)
         notes += self._unmet(session.config)
+        notes += self._not_exported()
         report = self._made(session.config, interrupted)
         for reporter, path in self._reporters:
             try:
@@ -170,6 +171,14 @@ class Summary:
         return [
             f"--modelperf-accept={pattern}: no test that was measured has this id; {nearest(pattern, self._results)}"
             for pattern in (strangers if self._results else ())
+        ]
+
+    def _not_exported(self) -> list[str]:
+        """Where variants are to be written, and none was looked for."""
+        if self._bureau.settings.export is None or any(result.suggestions for result in self._results.values()):
+            return []
+        return [
+            "--modelperf-export: nothing to export: no converters were tried; ask for them: --modelperf-convert=auto"
         ]
 
     def _made(self, config: pytest.Config, interrupted: bool) -> Report:

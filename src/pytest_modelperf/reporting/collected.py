@@ -13,7 +13,8 @@ class PlannedTest:
     """A marked test that was collected. `cases` is None where only the model itself can tell (its signature).
 
     `devices` are those asked for, none where the runtime will choose; `seconds_estimate` is the measuring time of all
-    cases, None where it is not known; `soak_seconds` what reading meters takes beside it, at the most.
+    cases, None where it is not known; `soak_seconds` what reading meters takes beside it, and `convert_seconds` what
+    converters take, at the most.
     """
 
     nodeid: str
@@ -21,6 +22,7 @@ class PlannedTest:
     devices: tuple[str, ...] = ()
     seconds_estimate: float | None = None
     soak_seconds: float = 0.0
+    convert_seconds: float = 0.0
 
 
 def render_plan(rows: Sequence[PlannedTest], pairs: int = 0) -> str:
@@ -49,6 +51,10 @@ def _sum(rows: Sequence[PlannedTest], pairs: int) -> str:
     soaks = sum(row.soak_seconds for row in rows)
     if soaks:
         parts.append(f"and up to {duration(soaks)} of reading meters (--modelperf-soak)")
+    converting = [row.convert_seconds for row in rows if row.convert_seconds]
+    if converting:
+        of = "a test" if len(converting) == len(rows) else f"each of {plural(len(converting), 'test')}"
+        parts.append(f"converters: up to {max(converting):g} s {of} (--modelperf-convert-seconds)")
     unknown = len(rows) - len(known)
     rest = f"; {plural(unknown, 'test')} will know {'its' if unknown == 1 else 'their'} cases from the model"
     return ", ".join(parts) + (rest if unknown else "")

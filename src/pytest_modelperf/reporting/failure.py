@@ -68,11 +68,14 @@ def _section(result: TestResult, reason: Reason, width: int) -> Iterator[str]:
     yield f"{title[0].upper()}{title[1:]}:"
     if not reason.cases and result.unmeasured:
         yield from _wrapped(plain(result.unmeasured), width, "  ")
-    for case in reason.cases[:MOST_TOLD]:
-        yield f"  {_name(result, case)}"
-        yield from _facts(list(kind.facts(result, case)), width)
-    if len(reason.cases) > MOST_TOLD:
-        names = [_name(result, case) for case in reason.cases[MOST_TOLD:]]
+    alike: dict[tuple[Fact, ...], list[str]] = {}
+    for case in reason.cases:
+        alike.setdefault(tuple(kind.facts(result, case)), []).append(_name(result, case))
+    for facts, some in list(alike.items())[:MOST_TOLD]:
+        yield from _wrapped(", ".join(some), width, "  ")
+        yield from _facts(list(facts), width)
+    if len(alike) > MOST_TOLD:
+        names = [name for some in list(alike.values())[MOST_TOLD:] for name in some]
         yield from _wrapped(f"and {len(names)} more: {', '.join(names)}", width, "  ")
 
 

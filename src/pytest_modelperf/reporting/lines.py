@@ -63,7 +63,12 @@ def _best(result: TestResult, shown: Shown) -> Iterator[Line]:
 def _breaches(result: TestResult, shown: Shown) -> Iterator[Line]:
     names = labels(result)
     for breach in result.breaches:
-        yield f"{tables.OVER}: {names.get(breach.case, breach.case)}: {breach_text(breach)}", OVER_STYLE
+        if breach.figure is not None:
+            yield f"{tables.OVER}: {names.get(breach.case, breach.case)}: {breach_text(breach)}", OVER_STYLE
+    # A meter that is missing is missing for every case.
+    rows = [(names.get(one.case, one.case), breach_text(one)) for one in result.breaches if one.figure is None]
+    ran = [names[point.case.key] for point in result.sweep if point.ok]
+    yield from ((f"{tables.OVER}: {text}", OVER_STYLE) for text in told(rows, ran))
 
 
 def _unmeasured(result: TestResult, shown: Shown) -> Iterator[Line]:

@@ -56,10 +56,10 @@ def lines(result: TestResult) -> Iterator[Line]:
     for one in found.suggestions:
         yield from _about(one, labels(result))
     if found.suggestions:
-        if any(one.pareto for one in found.suggestions):
+        if len(found.suggestions) > 1 and any(one.pareto for one in found.suggestions):
             measured = [point for one in found.suggestions for point in one.points]
             lean = ", as lean in memory" if any("memory.peak" in point.figures for point in measured) else ""
-            yield f"{PARETO} no other suggestion is as fast{lean}, as small and as exact", "dim"
+            yield f"{PARETO} no other suggestion is at least as fast{lean}, as small and as exact", "dim"
         first = found.suggestions[0]
         yield f"{plain(first.variant.name)} alone: {first.command}", ""
     if found.untried:
@@ -157,14 +157,15 @@ _METRICS = {
 
 
 def _names(rows: Sequence[_Row]) -> Column:
-    names = tuple(_name(suggestion) for suggestion, _ in rows)
+    # Of one alone there is nothing to tell apart from; the last row is the original's.
+    names = tuple(_name(suggestion, marked=len(rows) > 2) for suggestion, _ in rows)
     return Column("variant", (Form(("variant", ""), names, right=False),))
 
 
-def _name(suggestion: Suggestion | None) -> str:
+def _name(suggestion: Suggestion | None, marked: bool) -> str:
     if suggestion is None:
         return ORIGINAL
-    return plain(suggestion.variant.title) + (f" {PARETO}" if suggestion.pareto else "")
+    return plain(suggestion.variant.title) + (f" {PARETO}" if marked and suggestion.pareto else "")
 
 
 def _at(point: Point, found: Sequence[Suggestion]) -> tuple[str, list[Estimate | None]]:

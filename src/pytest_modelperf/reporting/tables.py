@@ -92,15 +92,19 @@ class Column:
 
 def fitted(result: TestResult, width: int) -> dict[str, Form]:
     """The columns of the test's table by key, in order, in the widest forms that fit `width` (or the narrowest)."""
-    return narrowed(_columns(result), STEPS, width)
+    return narrowed(_columns(result), STEPS, width, [budget.path for budget in result.sweep.budget])
 
 
-def narrowed(columns: Sequence[Column], steps: Sequence[str], width: int) -> dict[str, Form]:
-    """The columns by key, in order: the one of each step in turn takes its next form, or is left out, until all fit."""
-    for step in steps:
+def narrowed(columns: Sequence[Column], steps: Sequence[str], width: int, last: Sequence[str] = ()) -> dict[str, Form]:
+    """The columns by key, in order: the one of each step in turn takes its next form, or is left out, until all fit.
+
+    Those of the keys `last` are left out behind all others.
+    """
+    for number, step in enumerate((*steps, *last)):
         if _width(columns) <= width:
             break
-        columns = [_narrower(column) if _step_of(column) == step else column for column in columns]
+        kept = last if number < len(steps) else ()
+        columns = [_narrower(column, kept) if _step_of(column) == step else column for column in columns]
         columns = [column for column in columns if column.forms]
     return {column.key: column.forms[0] for column in columns}
 
@@ -134,10 +138,10 @@ def _width(columns: Sequence[Column]) -> int:
     return sum(column.forms[0].width for column in columns) + GAP * (len(columns) - 1)
 
 
-def _narrower(column: Column) -> Column:
+def _narrower(column: Column, kept: Sequence[str]) -> Column:
     # An axis tells rows apart and a verdict is what the table is for: they are never left out.
-    kept = column.forms if len(column.forms) == 1 and _step_of(column) in ("axes", "verdict") else column.forms[1:]
-    return replace(column, forms=kept)
+    stays = len(column.forms) == 1 and _step_of(column) in ("axes", "verdict", *kept)
+    return replace(column, forms=column.forms if stays else column.forms[1:])
 
 
 def _step_of(column: Column) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ...domain.advice import Advice, Rule, Seen
+from ...domain.own_code import place
 from . import counted, operators, sweeps
 
 _PROFILE = "a profile (`--modelperf-profile=auto`)"
@@ -117,6 +118,8 @@ def advise(cases: Iterable[Seen], rules: Sequence[Rule] = RULES) -> Advised:
                 advice += [replace(one, rule=rule.name, case=seen.point.case.key) for one in rule.look(seen)]
             except Exception as error:  # noqa: BLE001 - a rule of the user's may raise anything: a note, no lost test
                 name = getattr(rule, "name", rule)
-                problems.append(f"the rule of advice {name!r} failed: {type(error).__name__}: {error}")
+                where = place(error.__traceback__)
+                what = f"{type(error).__name__}: {error}" + (f" ({where})" if where else "")
+                problems.append(f"the rule of advice {name!r} failed: {what}")
     advice.sort(key=lambda one: -one.gain)
     return Advised(tuple(advice), tuple(dict.fromkeys(problems)))
