@@ -15,7 +15,7 @@ from converting import architectures as small
 from converting import checks
 
 from pytest_modelperf import Tensor
-from pytest_modelperf.converting.cache import Cache
+from pytest_modelperf.converting.cache import FROM_CACHE, Cache
 from pytest_modelperf.converting.export import Answer, describe, export
 from pytest_modelperf.converting.export_scripts import script
 from pytest_modelperf.converting.making import Maker
@@ -128,7 +128,7 @@ class Branching(torch.nn.Module):
         return answer * 2 if x.shape[0] > 2 else answer
 
 
-def proven(name: str, model: Any, inputs: Any, folder: Path) -> tuple[str, ...]:
+def proven(name: str, model: Any, inputs: Any, folder: Path, place: str = "made") -> tuple[str, ...]:
     """The notes of the variant, made with what is to be written of it."""
     original = LocalBench(
         lambda: TorchRuntime().open(model, checks.CPU), checks.CPU, inputs, [dict(axes) for axes in checks.CASES]
@@ -136,7 +136,7 @@ def proven(name: str, model: Any, inputs: Any, folder: Path) -> tuple[str, ...]:
     maker = Maker(
         model, inputs, checks.CASES, runtimes(), chosen([name], converters()), cache=Cache(folder / "c"), exports=True
     )
-    bench, variant = maker.make(name, original, checks.CPU, folder / "made")
+    bench, variant = maker.make(name, original, checks.CPU, folder / place)
     bench.release()
     return variant.notes
 
@@ -154,6 +154,16 @@ def test_what_is_written_is_read_again_and_proven(name: str, tmp_path: Path) -> 
     named = "no repository for Triton: its backend for TorchScript takes no model that gives a dict"
     assert (named in notes) == (name != "onnxruntime-traced")
     assert (tmp_path / "made" / "export" / "run.py").exists()
+
+
+def test_what_is_kept_and_cannot_be_opened_is_converted_anew(tmp_path: Path) -> None:
+    model = small.mlp()
+    proven("torchscript", model, small.FEATURES, tmp_path)
+    for kept in (tmp_path / "c").glob("*/files/model.pt"):
+        kept.write_bytes(b"damaged")
+    anew, again = (proven("torchscript", model, small.FEATURES, tmp_path, place) for place in ("2", "3"))
+    assert not any(FROM_CACHE in note or note.startswith("not written") for note in anew)
+    assert f"torchscript: {FROM_CACHE}" in again
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from ..measuring.orders import Opened
 from ..runtimes.kinds import last_line
 from ..runtimes.protocol import Runtime
 from ..runtimes.registry import find
-from .cache import Cache
+from .cache import FROM_CACHE, Cache
 from .content import content
 from .export import Answer, describe, export
 from .forms import form_of
@@ -98,9 +98,17 @@ class Maker:
         start = perf_counter()
         made = self._configured(route.follow(subject, folder, self.cache))
         build_seconds = perf_counter() - start
-        bench = self._opened(made, device)
         try:
-            parity, names = self._proven(bench, made, expected, precision)
+            bench, parity, names = self._checked(made, device, expected, precision)
+        except Exception:
+            if self.cache is None or not any(note.endswith(FROM_CACHE) for note in made.notes):
+                raise
+            # What was kept may be damaged, or hang on what no key tells: what is made now decides.
+            start = perf_counter()
+            made = self._configured(route.follow(subject, folder / "anew", replace(self.cache, renews=True)))
+            build_seconds = perf_counter() - start
+            bench, parity, names = self._checked(made, device, expected, precision)
+        try:
             quality = self._quality(bench, made, before)
             exported: tuple[str, ...] = ()
             if self.exports:
@@ -152,6 +160,17 @@ class Maker:
             count=self.count,
         )
 
+    def _checked(
+        self, made: Converted, device: Device, expected: Sequence[tuple[int, int, Asked]], precision: str
+    ) -> tuple[LocalBench, tuple[Parity, ...], Mapping[str, str]]:
+        """The variant opened and proven. Raises Wrong, and what a framework raises."""
+        bench = self._opened(made, device)
+        try:
+            return bench, *self._proven(bench, made, expected, precision)
+        except BaseException:
+            bench.release()
+            raise
+
     def _expected(self, original: LocalBench) -> list[tuple[int, int, Asked]]:
         """The original's answers, each with the number of its case and of its draw."""
         first, *others = sorted(range(len(self.cases)), key=lambda index: math.prod(self.cases[index].values()))
@@ -193,11 +212,7 @@ class Maker:
         """Write the variant into the folder, and prove what is there; gives notes, among them the reason why not."""
         try:
             written = write(folder)
-            bench = self._opened(written, device)
-            try:
-                self._proven(bench, written, expected, precision)
-            finally:
-                bench.release()
+            self._checked(written, device, expected, precision)[0].release()
         except Exception as error:  # noqa: BLE001 - whatever a framework raises; the variant is none the worse
             shutil.rmtree(folder, ignore_errors=True)
             what = "the file gives other answers: " if isinstance(error, Wrong) else f"{type(error).__name__}: "
