@@ -275,7 +275,8 @@ def test_what_was_skipped_is_said_once_for_each_reason() -> None:
 
 def test_waiting_for_others_is_said_where_it_took_long() -> None:
     waited = {"cpu": 84.0, "cuda:0": 0.2}
-    assert "\nwaited 1 min 24 s for cpu in all: " in render(samples.report(samples.one_case(), waited=waited), 160, False)
+    told = render(samples.report(samples.one_case(), waited=waited), 160, False)
+    assert "\nwaited 1 min 24 s for cpu in all: " in told
     assert "waited" not in render(samples.report(samples.one_case(), waited={"cpu": 0.2}), 160, False)
 
 
