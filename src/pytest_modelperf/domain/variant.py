@@ -44,8 +44,8 @@ class QualityCheck:
 class Parity:
     """How far one output of a variant is from the original's, over everything that was asked.
 
-    `largest` and `mean` are differences of values, `relative` the largest as a part of the output's scale, the root
-    mean square of the original's values (None: infinitely far). `cosine` is the smallest of all calls, `top1` the share
+    `largest` and `mean` are differences of values, `relative` the largest as a part of the output's scale, the standard
+    deviation of the original's values (None: infinitely far). `cosine` is the smallest of all calls, `top1` the share
     of samples whose largest value stands at the same place (None where that makes no sense). `error` is what was held
     to `limit`.
     """
