@@ -36,7 +36,9 @@ class Frozen(torch.nn.Module):
 
 
 def made(name: str, model: Any, folder: Path) -> None:
-    original = LocalBench(lambda: TorchRuntime().open(model, checks.CPU), checks.CPU, INPUTS, list(checks.CASES))
+    original = LocalBench(
+        lambda: TorchRuntime().open(model, checks.CPU), checks.CPU, INPUTS, list(map(dict, checks.CASES))
+    )
     maker = Maker(model, INPUTS, checks.CASES, runtimes(), chosen([name], converters()))
     bench, _ = maker.make(name, original, checks.CPU, folder)
     bench.release()
