@@ -18,11 +18,14 @@ def test_speed(modelperf):
 def test_json_holds_everything_and_a_report_that_cannot_be_written_fails_the_run(folder: Folder) -> None:
     folder.write("test_a.py", TWO_CASES)
     (folder.path / "file").write_text("mine")
-    result = folder.run(BRIEF, "--modelperf-report=json:out/perf.json", "--modelperf-report=json:file/perf.json")
+    result = folder.run(
+        BRIEF, *(f"--modelperf-report=json:{name}/perf.json" for name in ("out", "file")), "--modelperf-export=variants"
+    )
     result.assert_outcomes(passed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     told = summary(result)
     assert "written: out/perf.json (json report)" in told
+    assert "--modelperf-export: nothing to export: no converters were tried" in told
     assert "ERROR: the report file/perf.json cannot be written: " in told
     report = json.loads((folder.path / "out/perf.json").read_text())
     assert report["format"] == 1
