@@ -147,7 +147,7 @@ def test_each_fails_its_test_with_the_evidence_and_what_to_do(worse: pytest.RunR
     assert "wrong answers: batch=1: outputs: output '0' differs by " in said(worse, "test_wrong")
     assert "larger than before: batch=1: counters.size_bytes " in said(worse, "test_larger")
     for name in ("a.py::test_hungry", "a.py::test_late", "a.py::test_nan", "torch.py::test_wrong"):
-        assert f"pytest --modelperf --modelperf-update test_{name} " in said(worse, name.partition("::")[2])
+        assert f"pytest --modelperf --modelperf-update test_{name} " in f"{said(worse, name.partition('::')[2])} "
     assert "test_function" not in worse.stdout.str().partition("= modelperf =")[0]
 
 
