@@ -41,7 +41,7 @@ SHARE = 0.4
 # Of the memory that is free a conversion may take this share, beside what its process has already.
 MEMORY_SHARE = 0.9
 # With less time left nothing is begun: a process must start, and the model be built.
-LEAST_SECONDS = 2.0
+LEAST_SECONDS = 10.0
 # Whatever a converter has done to its process, its end is not waited for longer.
 ENDING = 5.0
 # How often the original is opened: what took its process with it once may have been one converter.

@@ -53,6 +53,9 @@ def lines(result: TestResult) -> Iterator[Line]:
     if found is None:
         return
     yield from _nothing(found)
+    once = [plain(one.variant.name) for one in found.suggestions if one.once]
+    if once:
+        yield f"measured once, for no time was left for a second pair of processes: {', '.join(once)}", "yellow"
     for one in found.suggestions:
         yield from _about(one, labels(result))
     if found.suggestions:
@@ -92,8 +95,6 @@ def _nothing(found: Suggestions) -> Iterator[Line]:
 
 def _about(suggestion: Suggestion, names: dict[str, str]) -> Iterator[Line]:
     variant = suggestion.variant
-    if suggestion.once:
-        yield f"{plain(variant.name)} was measured once: no time was left for a second pair of processes", "yellow"
     if suggestion.slower:
         at = listed([names.get(case, case) for case in suggestion.slower])
         yield f"{plain(variant.name)} is slower at {at}", "yellow"
