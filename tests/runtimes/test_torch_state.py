@@ -122,3 +122,10 @@ def test_what_has_no_size_or_no_storage() -> None:
     with kept(lazy):
         lazy(torch.ones(1, 2))
     assert lazy.weight.shape == (3, 2)
+
+
+def test_packed_weights_are_not_counted_as_none() -> None:
+    layers = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU())
+    assert weigh(layers) == (20, 80)
+    quantize: Any = torch.ao.quantization.quantize_dynamic
+    assert weigh(quantize(layers, {torch.nn.Linear})) is None

@@ -32,10 +32,11 @@ def kept(module: torch.nn.Module) -> Iterator[None]:
 def weigh(module: torch.nn.Module) -> tuple[int, int] | None:
     """The number of parameters, and the bytes of parameters and buffers; weights that are tied count once.
 
-    None for a module with lazy parameters: it has no size before its first call.
+    None for a module with lazy parameters, which has no size before its first call, and for one with weights that
+    quantization has packed, which are neither parameters nor buffers.
     """
     tensors = [*module.parameters(), *module.buffers()]
-    if any(map(is_lazy, tensors)):
+    if any(map(is_lazy, tensors)) or any(hasattr(one, "_packed_params") for one in module.modules()):
         return None
     parameters = _distinct(module.parameters())
     return (
