@@ -19,6 +19,8 @@ def publish(written: Path, folder: Path, suggestion: Suggestion) -> None:
     """Add the figures, and put it into the folder, as a whole, in place of what was there. Raises OSError."""
     facts: dict[str, Any] = json.loads((written / MADE_BY).read_text("utf-8"))
     facts["suggestion"] = json.loads(to_json(suggestion))
+    # Which are the best of all is known when all have been tried, and is no fact of this one.
+    del facts["suggestion"]["pareto"]
     (written / MADE_BY).unlink()
     (written / FACTS).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
     _batch(written, suggestion)
