@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,11 @@ def test_what_is_compiled_is_compiled_for_every_case(name: str, tmp_path: Path) 
 
 
 @pytest.fixture
-def _limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of compilations, put back afterwards."""
+def _limits() -> Iterator[None]:
+    """Those of compilations, put back by torch itself: its settings are not in their module, and monkeypatch deletes."""
     torch._dynamo.reset()
-    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 1)
+    with torch._dynamo.config.patch(recompile_limit=1):
+        yield
 
 
 @pytest.mark.usefixtures("_limits")
