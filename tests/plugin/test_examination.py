@@ -19,8 +19,8 @@ from pytest_modelperf.measuring.orders import Block, Prepared, Samples
 from pytest_modelperf.plugin.bureau import Bureau
 from pytest_modelperf.plugin.examination import Examination
 from pytest_modelperf.plugin.messages import Terms
-from pytest_modelperf.plugin.options import Settings
 from pytest_modelperf.plugin.pairs import RESTARTS
+from pytest_modelperf.plugin.settings import Settings
 from pytest_modelperf.plugin.tree import Tree
 from pytest_modelperf.plugin.yardsticks import Yardsticks
 from pytest_modelperf.reporting.progress import NoProgress

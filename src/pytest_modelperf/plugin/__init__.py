@@ -13,7 +13,7 @@ import pytest
 from . import hookspecs
 from .marked import modelperf
 from .marker import LINE, check, is_marked
-from .options import add_options, check_disabled, is_enabled, read_settings
+from .options import add_options, check_disabled, is_enabled
 from .stash import IN_RUNNER, SETTINGS
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not is_enabled(config):
         check_disabled(config)
         return
+    from .settings import read_settings
+
     config.stash[SETTINGS] = read_settings(config)
     if not config.stash.get(IN_RUNNER, False):
         from .setup import register

@@ -16,8 +16,8 @@ from ..judging.scale import Experience
 from ..measuring.soak import Soaker
 from ..reporting.progress import Progress
 from .meters import Meters
-from .options import Settings
 from .peaks import Peaks
+from .settings import Settings
 from .tree import Tree
 from .yardsticks import Yardsticks
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..runtimes.protocol import Runtime
     from .desk import Desk
     from .messages import Terms
-    from .options import Settings
+    from .settings import Settings
 
 
 class ModelPerfFailure(pytest.fail.Exception):  # type: ignore[misc, name-defined]

@@ -1,17 +1,14 @@
-"""The options: one row each, on the command line and in the ini file, and the Settings that they give."""
+"""The options: one row each, on the command line and in the ini file, and what the user has written for each."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pytest
 
-if TYPE_CHECKING:
-    from ..domain.device import Device
-    from ..domain.verdict import Tolerances
+Value = TypeVar("Value")
 
 GROUP = "modelperf"
 
@@ -217,60 +214,6 @@ OPTIONS = (
 )
 
 
-# What is accepted of a slowdown where both sides are measured in turn: they repeat so much better (docs/verdicts.md).
-AGAINST_TOLERANCE = 0.02
-# Where what is no report and no baseline is kept, relative to the rootdir.
-TRACES = ".modelperf"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the options say, read and checked. `seconds`, `soak` (0: none) and `timeout_s` in seconds, `tolerance` a
-    fraction.
-
-    `against` names the commit to compare with, "" for stored baselines. `profile` names the sources of profiles that
-    the user asks for (() for all that there are, None: nobody asks), `traces` is the folder for their timelines, and
-    for what is left of conversions. `convert` names the converters to try, AUTO for all, none for none; `export` is the
-    folder for what is suggested.
-    """
-
-    devices: tuple[Device, ...]
-    seconds: float
-    baselines: Path
-    machine: str
-    update: bool
-    accept: tuple[str, ...]
-    require_baseline: bool
-    tolerance: float
-    tolerances: Tolerances
-    isolate: bool
-    confirm: int
-    timeout_s: float
-    reports: tuple[str, ...]
-    uncertain_fails: bool
-    counters_fail: bool
-    outputs_fail: bool
-    profile: tuple[str, ...] | None = None
-    traces: Path = Path(TRACES)
-    convert: tuple[str, ...] = ()
-    convert_seconds: float = 300.0
-    export: Path | None = None
-    soak: float = 0.0
-    against: str = ""
-    against_python: str = ""
-    against_pythonpath: tuple[str, ...] = ()
-    against_link: tuple[str, ...] = ()
-
-    def accepts(self, nodeid: str) -> bool:
-        """Whether a slowdown of this test is meant."""
-        return any(is_meant(nodeid, pattern) for pattern in self.accept)
-
-
-def is_meant(nodeid: str, pattern: str) -> bool:
-    """Whether the id of a test is what `--modelperf-accept` names."""
-    return nodeid == pattern or fnmatchcase(nodeid, pattern)
-
-
 def add_options(parser: pytest.Parser) -> None:
     """Register every row, as an option and as an ini setting."""
     group = parser.getgroup(GROUP, "performance of machine-learning models")
@@ -288,7 +231,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 def is_enabled(config: pytest.Config) -> bool:
     """Whether the marked tests are to run."""
-    return bool(_value(config, "modelperf"))
+    return bool(value_of(config, "modelperf"))
 
 
 def check_disabled(config: pytest.Config) -> None:
@@ -300,99 +243,7 @@ def check_disabled(config: pytest.Config) -> None:
             )
 
 
-def read_settings(config: pytest.Config) -> Settings:
-    """Every option, checked. Raises pytest.UsageError that names the option."""
-    from ..domain.device import Device
-    from ..domain.spec import parse_seconds, parse_tolerance
-    from ..domain.verdict import Tolerances
-
-    devices = [text for text in str(_value(config, "modelperf_device")).split(",") if text.strip()]
-    against = str(_value(config, "modelperf_against"))
-    tolerance = _read(config, "modelperf_tolerance", parse_tolerance)
-    return Settings(
-        devices=tuple(
-            dict.fromkeys(_checked(config, "modelperf_device", Device.parse, text.strip()) for text in devices)
-        ),
-        seconds=_read(config, "modelperf_seconds", parse_seconds),
-        baselines=config.rootpath / str(_value(config, "modelperf_baselines")),
-        machine=str(_value(config, "modelperf_machine")),
-        update=bool(_value(config, "modelperf_update")),
-        accept=tuple(_value(config, "modelperf_accept")),
-        require_baseline=bool(_value(config, "modelperf_require_baseline")),
-        tolerance=AGAINST_TOLERANCE if against and not _is_set(config, "modelperf_tolerance") else tolerance,
-        tolerances=Tolerances(
-            memory=_read(config, "modelperf_memory_tolerance", _more),
-            size=_read(config, "modelperf_size_tolerance", _more),
-            cold_start=_read(config, "modelperf_cold_start_tolerance", _more),
-        ),
-        isolate=_choice(config, "modelperf_isolate") == "yes",
-        confirm=_read(config, "modelperf_confirm", _times),
-        timeout_s=_read(config, "modelperf_timeout", parse_seconds),
-        reports=tuple(_value(config, "modelperf_report")),
-        uncertain_fails=_choice(config, "modelperf_uncertain") == "fail",
-        counters_fail=_choice(config, "modelperf_counters") == "fail",
-        outputs_fail=_choice(config, "modelperf_outputs") == "fail",
-        profile=_read(config, "modelperf_profile", _sources),
-        traces=config.rootpath / TRACES,
-        soak=_read(config, "modelperf_soak", _none_or_seconds),
-        convert=_read(config, "modelperf_convert", _converters),
-        convert_seconds=_read(config, "modelperf_convert_seconds", parse_seconds),
-        export=_folder(config, "modelperf_export"),
-        against=against,
-        against_python=str(_value(config, "modelperf_against_python")),
-        against_pythonpath=tuple(_value(config, "modelperf_against_pythonpath")),
-        against_link=tuple(_value(config, "modelperf_against_link")),
-    )
-
-
-def _more(value: str) -> float | None:
-    """The fraction, None for `none`."""
-    from ..domain.spec import parse_tolerance
-
-    return None if str(value).strip().lower() == "none" else parse_tolerance(value, "increase")
-
-
-def _none_or_seconds(value: str) -> float:
-    """A time in seconds; 0 for none."""
-    from ..domain.spec import parse_seconds
-
-    return 0.0 if str(value).strip() in ("0", "0.0") else parse_seconds(value)
-
-
-def _sources(value: str) -> tuple[str, ...] | None:
-    names = tuple(name.strip() for name in str(value).split(",") if name.strip())
-    if names == ("none",):
-        return None
-    return () if names == ("auto",) else names
-
-
-def _converters(value: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in str(value).split(",") if name.strip())
-    return () if names == ("none",) else tuple(dict.fromkeys(names))
-
-
-def _folder(config: pytest.Config, name: str) -> Path | None:
-    """A folder, relative to the rootdir; None for none."""
-    given = str(_value(config, name))
-    return config.rootpath / given if given else None
-
-
-def _times(value: str) -> int:
-    from ..errors import UsageError
-
-    if not str(value).isdigit():
-        raise UsageError(f"{value!r} is no number of times; write 0, 1, 2 …")
-    return int(value)
-
-
-def _argument(option: Option) -> dict[str, Any]:
-    if option.kind == "switch":
-        return {"action": "store_true", "default": None}
-    argument: dict[str, Any] = {"metavar": option.metavar, "default": None}
-    return argument | ({"action": "append"} if option.kind == "repeatable" else {})
-
-
-def _value(config: pytest.Config, ini: str) -> Any:
+def value_of(config: pytest.Config, ini: str) -> Any:
     """What the command line says, else the ini file, else the default. Raises pytest.UsageError for an empty text."""
     option, given = _row(ini), getattr(config.option, ini, None)
     texts = given if isinstance(given, list) else [given] if isinstance(given, str) else []
@@ -405,20 +256,18 @@ def _value(config: pytest.Config, ini: str) -> Any:
     return given
 
 
-def _is_set(config: pytest.Config, ini: str) -> bool:
+def is_set(config: pytest.Config, ini: str) -> bool:
     """Whether the command line or the ini file says anything."""
     return getattr(config.option, ini, None) is not None or config.getini(ini) != ""
 
 
-def _row(ini: str) -> Option:
-    return next(option for option in OPTIONS if option.ini == ini)
+def read(config: pytest.Config, ini: str, parse: Callable[[str], Value]) -> Value:
+    """The value, parsed. Raises pytest.UsageError that names what the user wrote."""
+    return checked(config, ini, parse, value_of(config, ini))
 
 
-def _read(config: pytest.Config, ini: str, parse: Any) -> Any:
-    return _checked(config, ini, parse, _value(config, ini))
-
-
-def _checked(config: pytest.Config, ini: str, parse: Any, value: object) -> Any:
+def checked(config: pytest.Config, ini: str, parse: Callable[[str], Value], value: str) -> Value:
+    """The same of a part of the value."""
     from ..errors import UsageError
 
     try:
@@ -427,12 +276,17 @@ def _checked(config: pytest.Config, ini: str, parse: Any, value: object) -> Any:
         raise pytest.UsageError(f"{_written(config, ini)}: {error}") from None
 
 
-def _choice(config: pytest.Config, ini: str) -> str:
-    value = str(_value(config, ini)).lower()
+def choice(config: pytest.Config, ini: str) -> str:
+    """The value, which is one of the row's choices. Raises pytest.UsageError."""
+    value = str(value_of(config, ini)).lower()
     if value not in _row(ini).choices:
         choices = " nor ".join(map(repr, _row(ini).choices))
         raise pytest.UsageError(f"{_written(config, ini)}: {value!r} is neither {choices}")
     return value
+
+
+def _row(ini: str) -> Option:
+    return next(option for option in OPTIONS if option.ini == ini)
 
 
 def _written(config: pytest.Config, ini: str) -> str:
@@ -441,3 +295,10 @@ def _written(config: pytest.Config, ini: str) -> str:
     if option.flag is not None and getattr(config.option, ini, None) is not None:
         return option.flag
     return f"ini {ini}"
+
+
+def _argument(option: Option) -> dict[str, Any]:
+    if option.kind == "switch":
+        return {"action": "store_true", "default": None}
+    argument: dict[str, Any] = {"metavar": option.metavar, "default": None}
+    return argument | ({"action": "append"} if option.kind == "repeatable" else {})

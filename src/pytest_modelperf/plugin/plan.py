@@ -15,7 +15,7 @@ from .marker import is_marked, spec_of
 if TYPE_CHECKING:
     from ..domain.spec import Spec
     from ..reporting.collected import PlannedTest
-    from .options import Settings
+    from .settings import Settings
 
 
 # Where nobody says on which device, it may be the CPU.

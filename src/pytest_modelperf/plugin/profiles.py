@@ -20,7 +20,7 @@ from ..judging.blame import blame, explaining, uses
 from ..measuring.orders import Opened, Profiled, TakeProfile
 from ..profiling.protocol import Source
 from ..profiling.registry import Sources, chosen
-from .options import Settings
+from .settings import Settings
 
 # The time that is looked at of a case: a share of 1% of a call of 5 ms is then known from a hundred such stretches.
 PROFILE_SECONDS = 0.5

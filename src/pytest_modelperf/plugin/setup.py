@@ -24,8 +24,8 @@ from .local import LocalDesk
 from .marked import MarkedTests
 from .marker import is_marked
 from .meters import Meters
-from .options import Settings
 from .plan import planned
+from .settings import Settings
 from .stash import DESK, SETTINGS
 from .summary import Summary
 from .yardsticks import Yardsticks

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from .desk import Desk
     from .marked import Measurement
-    from .options import Settings
+    from .settings import Settings
 
 # The desk that a test's sweep is asked for: set where marked tests run (a runner, or this process without isolation).
 DESK: pytest.StashKey[Desk] = pytest.StashKey()

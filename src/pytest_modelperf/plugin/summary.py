@@ -18,9 +18,9 @@ from ..judging.remedy import too_unsteady
 from ..judging.settle import moved, restarted
 from .git import GitError, git
 from .marker import is_marked
-from .options import is_meant
 from .pairs import RESTARTS
 from .plan import planned
+from .settings import is_meant
 
 if TYPE_CHECKING:
     from ..reporting.protocol import Reporter
