@@ -3,7 +3,8 @@ from __future__ import annotations
 import gc
 import re
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.session import DeviceMemory, ModelFacts, Weight
 from pytest_modelperf.domain.tensor import Tensor
 from pytest_modelperf.errors import MetricUnavailable, ModelError
+from pytest_modelperf.measuring import bench as benches
 from pytest_modelperf.measuring import memory
 from pytest_modelperf.measuring.bench import FORECAST_REACH, LocalBench, Reading, forecast
 from pytest_modelperf.measuring.orders import (
@@ -505,6 +507,33 @@ class TestRefusing:
 
 
 class TestBlocks:
+    def test_the_threads_that_warm_up_saw_computing_are_pinned_within_blocks(
+        self, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        held: list[bool] = []
+
+        class Seen:
+            @contextmanager
+            def held(self) -> Iterator[None]:
+                held.append(True)
+                yield
+                held.append(False)
+
+        def answer(batch: int) -> Any:
+            pinned.append(held[-1:] == [True])
+            return np.arange(batch, dtype=np.float32)
+
+        pinned: list[bool] = []
+        monkeypatch.setattr(benches, "pins", lambda before, after: Seen())
+        made = bench(FakeSession(clock, answer=answer), 2)
+        made.prepare(Prepare(0, 3.0))
+        assert not any(pinned)
+        pinned.clear()
+        made.block(Block(0, 3, 0))
+        assert pinned
+        assert all(pinned)
+        assert held[-1] is False
+
     def test_calls_are_timed(self, clock: Clock) -> None:
         made = bench(FakeSession(clock, lambda batch: 0.001 * batch), 2, 3)
         for case in (0, 1):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,7 @@ from .orders import (
     WriteWeights,
     Written,
 )
+from .pinning import Pins, pins, thread_seconds
 from .warmup import warm_up
 
 # A case is not tried when the forecast of its memory exceeds what is there by this factor: the forecast is a line.
@@ -123,6 +125,8 @@ class LocalBench:
         self._readings: list[Reading] = []
         self._begun = {"memory.start": float(start_bytes)} if start_bytes else {}
         self._calls: dict[int, Callable[[], Any]] = {}
+        # Of each case that was warmed up here.
+        self._pins: dict[int, Pins] = {}
         # Of the case that is being made ready.
         self._unavailable: dict[str, str] = {}
         # Of each case, the first of its process.
@@ -179,6 +183,23 @@ class LocalBench:
             self._first_seconds.setdefault(case, seconds)
         return Asked(arrays, session.dtypes(outputs))
 
+    @contextmanager
+    def probing(self) -> Iterator[Callable[[int, int, int], tuple[int, ...]]]:
+        """Nanoseconds of so many calls of a case, after so many that do not count, before any case is made ready.
+
+        For a choice between benches, never for a figure: nothing is warmed up. Raises what the model raises.
+        """
+        bound: dict[int, Callable[[], Any]] = {}
+
+        def timed(case: int, calls: int, settling: int) -> tuple[int, ...]:
+            with self._session.running():
+                if case not in bound:
+                    bound[case] = self._bound(case, self._session)
+                return time_waited(bound[case], self._session.wait, calls, settling)
+
+        yield timed
+        bound.clear()
+
     def write_weights(self, order: WriteWeights) -> Written | Unable:
         """Hand the weights over."""
         try:
@@ -212,7 +233,7 @@ class LocalBench:
     def block(self, order: Block) -> Samples:
         call, session = self._calls[order.case], self._session
         try:
-            with session.running():
+            with session.running(), self._pins.get(order.case, Pins()).held():
                 if session.asynchronous:
                     samples = time_waited(call, session.wait, order.calls, order.settling)
                 else:
@@ -275,7 +296,7 @@ class LocalBench:
             if prepared.status != "ok":
                 return prepared
         with self._session.running():
-            warmup, call_seconds = self._warm_up(self._calls[order.case], prepared.call_seconds, order.seconds)
+            warmup, call_seconds = self._warm_up(order, prepared.call_seconds)
         return msgspec.structs.replace(self._finished(order), warmup=warmup, call_seconds=call_seconds)
 
     def _admitted(self, order: Prepare) -> Prepared:
@@ -341,11 +362,17 @@ class LocalBench:
         except ModelError as error:
             return {"weights": "", "weights_untold": str(error)}
 
-    def _warm_up(self, call: Callable[[], Any], first_seconds: float, cap_seconds: float) -> tuple[Warmup, float]:
+    def _warm_up(self, order: Prepare, first_seconds: float) -> tuple[Warmup, float]:
+        """Call the case until it is steady, and see which threads it computes with."""
+        call = self._calls[order.case]
+
         def sample(calls: int) -> tuple[int, ...]:
             return time_waited(call, self._session.wait, calls)
 
-        return warm_up(sample, first_seconds, cap_seconds)
+        before = thread_seconds()
+        warm = warm_up(sample, first_seconds, order.seconds)
+        self._pins[order.case] = pins(before, thread_seconds())
+        return warm
 
     def _reset_peak(self) -> dict[str, str]:
         """The figures of memory that cannot be read here, each with the reason."""
