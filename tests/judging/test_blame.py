@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_modelperf.domain.blame import MOST_KEPT, Blame, Use, Uses
-from pytest_modelperf.domain.profile import Operator, Profile
+from pytest_modelperf.domain.profile import Operator, Place, Profile
 from pytest_modelperf.judging.blame import blame, explaining, uses
 
 BEFORE_S = 0.010
@@ -100,9 +100,62 @@ def test_nothing_is_named_where_all_take_longer_alike(factor: float) -> None:
 
 def test_counters_are_named_first() -> None:
     now = replace(THEN, operators={**OPERATORS, "aten::sort": Use(1, 0.2)})
-    found = blame(THEN, now, BEFORE_S, 0.013, ["parameters 100 → 200"])
+    found = blame(THEN, now, BEFORE_S, 0.013, {"parameters": "parameters 100 → 200"})
     assert [cause.what[:10] for cause in found.causes] == ["parameters", "`aten::sor"]
     assert found.causes[0].seconds is None
+
+
+def test_a_sum_is_not_named_beside_the_calls_that_it_is_made_of() -> None:
+    counters = {"operator_calls": "operator_calls 30 → 60 (+100%)", "allocations": "allocations 10 → 20 (+100%)"}
+    now = replace(THEN, operators={**OPERATORS, "aten::sort": Use(30, 0.2)})
+    assert blame(THEN, now, BEFORE_S, 0.013, counters).causes[0].what == "`aten::sort` 0 → 30 calls"
+    # Where profiles tell of no such calls it is all that there is.
+    assert [cause.what for cause in blame(THEN, THEN, BEFORE_S, 0.013, counters).causes] == list(counters.values())
+
+
+CASTS = [Place("cast", 24, "net.py", 41, "return x.double().float()"), Place("read", 1, "net.py", 7, "if x > 0:")]
+
+
+def test_what_is_new_is_told_with_the_lines_that_ask_for_it() -> None:
+    now = replace(THEN, operators={**OPERATORS, "aten::_to_copy": Use(24, 0.2)})
+    (found,) = blame(THEN, now, BEFORE_S, 0.0125, places=CASTS).causes
+    assert found.where == "net.py:41 `return x.double().float()`"
+
+
+def test_lines_that_may_have_been_there_are_not_told() -> None:
+    then = replace(THEN, operators={**OPERATORS, "aten::_to_copy": Use(4, 0.02)})
+    now = replace(THEN, operators={**OPERATORS, "aten::_to_copy": Use(28, 0.2)})
+    (found,) = blame(then, now, BEFORE_S, 0.0125, places=CASTS).causes
+    assert (found.what, found.where) == ("`aten::_to_copy` 4 → 28 calls", "")
+
+
+BREAKS = [Place("break", 1, "net.py", number, "print(x.shape)") for number in (41, 52, 63)]
+
+
+def compiled(*regions: float) -> Uses:
+    """A model of which torch.compile has made so many regions, each called so often."""
+    numbered = {f"Torch-Compiled Region: {number}/0": Use(calls, 0.1) for number, calls in enumerate(regions)}
+    return replace(THEN, operators={**OPERATORS, **numbered})
+
+
+def test_a_graph_break_is_told_with_its_lines_in_place_of_what_follows_from_it() -> None:
+    counters = {"graph_breaks": "graph_breaks 0 → 3", "operator_calls": "operator_calls 30 → 60 (+100%)"}
+    first, *others = blame(compiled(1), compiled(1, 3), BEFORE_S, 0.02, counters, BREAKS).causes
+    assert first.what == "new graph break, graph_breaks 0 → 3"
+    assert first.where == "net.py:41 `print(x.shape)`, net.py:52 `print(x.shape)`, 1 more"
+    assert not [cause for cause in others if cause.what in counters.values()]
+
+
+def test_a_graph_break_that_leaves_nothing_compiled_is_counted_by_regions() -> None:
+    (first, *_) = blame(compiled(1), compiled(), BEFORE_S, 0.02, places=BREAKS[:1]).causes
+    assert (first.what, first.where) == ("new graph break, 1 → 0 compiled regions", "net.py:41 `print(x.shape)`")
+
+
+def test_graph_breaks_that_were_there_explain_nothing() -> None:
+    found = blame(compiled(1, 3), compiled(1, 3), BEFORE_S, 0.02, places=BREAKS)
+    assert not [cause for cause in found.causes if "graph" in cause.what]
+    more = blame(compiled(1, 3), compiled(1, 6), BEFORE_S, 0.02, {"graph_breaks": "graph_breaks 3 → 6 (+100%)"}, BREAKS)
+    assert more.causes[0].what == "graph breaks, graph_breaks 3 → 6 (+100%)"
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,14 @@ def test_a_cause_has_its_part_of_the_slowdown() -> None:
     assert told(None) == ""
 
 
+def test_a_cause_names_the_lines_that_ask_for_it() -> None:
+    cast = replace(CAST, where="net.py:41 `x = x.double()`")
+    assert told(Blame(0.0024, (cast,))).endswith("+2.1 ms of +2.4 ms, at net.py:41 `x = x.double()`")
+    assert told(Blame(0.1, (Cause("new graph break", None, "net.py:7 `print(x)`"),))) == (
+        "new graph break, at net.py:7 `print(x)`"
+    )
+
+
 def test_a_failing_test_names_the_causes_and_what_they_leave() -> None:
     found = facts(BLAME)
     start = found.index("to blame operators 175 → 181")

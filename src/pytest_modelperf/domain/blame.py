@@ -35,10 +35,14 @@ class Uses:
 
 @dataclass(frozen=True)
 class Cause:
-    """Something that is other than before, and how much longer a call takes for it, in seconds (None: not known)."""
+    """Something that is other than before, and how much longer a call takes for it, in seconds (None: not known).
+
+    `where` names the lines of code that ask for it ("net.py:41 `x = x.double()`"), "" where that is not known.
+    """
 
     what: str
     seconds: float | None = None
+    where: str = ""
 
 
 @dataclass(frozen=True)

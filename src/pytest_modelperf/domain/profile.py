@@ -41,13 +41,17 @@ class Activity:
     bytes: float | None = None
 
 
+# Characters of a line of code that are told of it.
+MOST_CODE = 60
+
+
 @dataclass(frozen=True)
 class Place:
     """Where the user's code does what is worth a look, and how often in one call of the model.
 
-    `kind` is "cast", "copy" (into memory that is laid out anew) or "read" (a value becomes a number of Python);
-    `file` is a path below where the run was started, or of a library's file its package and name; `code` is what stands
-    on that line.
+    `kind` is "cast", "copy" (into memory that is laid out anew), "read" (a value becomes a number of Python) or "break"
+    (torch.compile could not go on; `calls` is how often that was told while it compiled); `file` is a path below where
+    the run was started, or of a library's file its package and name; `code` is what stands on that line.
     """
 
     kind: str
@@ -55,6 +59,12 @@ class Place:
     file: str
     line: int
     code: str
+
+    @property
+    def told(self) -> str:
+        """`"net.py:41 `return x.double()`"`: the line, for a reader."""
+        code = self.code if len(self.code) <= MOST_CODE else f"{self.code[: MOST_CODE - 1]}…"
+        return f"{self.file}:{self.line} `{code}`"
 
 
 @dataclass(frozen=True)

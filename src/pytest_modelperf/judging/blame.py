@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..domain.blame import MOST_KEPT, Blame, Cause, Use, Uses
-from ..domain.profile import Profile
+from ..domain.profile import Place, Profile
 from ..domain.units import format_quantity, significant
 from .wording import OF_THE_ANSWERS
 
@@ -43,10 +43,24 @@ _TELLING = (
     *("fused_operators", "parameters", "flops", "kernels", "nodes", "operator_calls", "compiled_regions"),
     *("host_device_bytes", "cuda_api_calls", "size_bytes", "allocated_bytes", "allocations"),
 )
+# Of these, the sums of what profiles tell one by one: where operators that are called otherwise explain the slowdown,
+# it is their calls that are named, which are counted as well.
+_SUMS = ("kernels", "nodes", "operator_calls", "compiled_regions", "cuda_api_calls", "allocated_bytes", "allocations")
 # Of these, what costs time when it is less.
 _BETTER_MORE = ("reduced_precision_nodes", "fused_operators")
 
 OUTSIDE = "outside of operators"
+# What torch.compile has compiled, by its name in profiles, which numbers it; and what tells that it compiles less.
+_REGION = "Torch-Compiled Region"
+_BREAKS = "graph_breaks"
+# Operators by what the places of a profile tell of them (`Place.kind`).
+_PLACED = {
+    **dict.fromkeys(("aten::_to_copy", "aten::to"), "cast"),
+    **dict.fromkeys(("aten::clone", "aten::contiguous", "aten::constant_pad_nd", "aten::pad"), "copy"),
+    **dict.fromkeys(("aten::item", "aten::_local_scalar_dense", "aten::is_nonzero"), "read"),
+}
+# Lines of code that a cause names.
+MOST_PLACES = 2
 
 
 def explaining(grown: Mapping[str, float | None], change: float) -> list[str]:
@@ -67,26 +81,42 @@ def uses(profile: Profile) -> Uses:
     return Uses(profile.source, operators, dict(profile.settings))
 
 
-def blame(then: Uses, now: Uses, before_s: float, after_s: float, counters: Sequence[str] = ()) -> Blame:
+def blame(
+    then: Uses,
+    now: Uses,
+    before_s: float,
+    after_s: float,
+    counters: Mapping[str, str] = {},
+    places: Sequence[Place] = (),
+) -> Blame:
     """What explains that a call takes `after_s` where it took `before_s`, both in seconds.
 
-    `counters` tell what changed among those that do not depend on the clock; they are named first.
+    `counters` are those that explain it, by name, each with what it has become; they are named first. `places` are the
+    lines of code that the profile of now tells of.
     """
     seconds = after_s - before_s
-    counted = tuple(Cause(text) for text in counters)
     if _name(then.source) != _name(now.source):
+        counted = tuple(Cause(text) for text in counters.values())
         return Blame(seconds, counted, f"it was profiled by {then.source} before, and by {now.source} now")
     compared = _Compared(then, now, before_s, after_s)
     told = _ranked([*compared.called_otherwise(), *compared.standing_out()], seconds)[:MOST_CAUSES]
-    causes = (*counted, *_set_otherwise(then, now), *(Cause(one.what, one.seconds) for one in told))
+    broken = tuple(_broken(then, now, counters, places))
+    # The operators of a model that is compiled otherwise are called otherwise for it.
+    summed = _SUMS if broken or any(one.certain for one in told) else ()
+    counted = tuple(Cause(text) for name, text in counters.items() if name not in (*summed, *(_BREAKS,) * len(broken)))
+    named = (Cause(one.what, one.seconds, _where(one.names, then, places)) for one in told)
+    causes = (*broken, *counted, *_set_otherwise(then, now), *named)
     return Blame(seconds, causes, compared.rest(told, seconds, explained=bool(causes)))
 
 
 @dataclass(frozen=True)
 class _Found:
+    """A cause, and the operators that it is about."""
+
     what: str
     seconds: float
     certain: bool
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,7 +167,8 @@ class _Compared:
             if one.then.calls != one.now.calls and not one.hidden:
                 alike[one.then.calls, one.now.calls].append(one)
             elif one.then.form != one.now.form and _NONE not in (one.then, one.now):
-                yield _Found(f"{_calls(one.now.calls)} of `{one.name}` {_forms(one)}", one.seconds, certain=True)
+                what = f"{_calls(one.now.calls)} of `{one.name}` {_forms(one)}"
+                yield _Found(what, one.seconds, certain=True, names=(one.name,))
         while alike:
             (before, after), changed = alike.popitem()
             # What went away as often as something else came has been replaced by it.
@@ -206,11 +237,40 @@ def _of_calls(came: Sequence[_Change], went: Sequence[_Change]) -> _Found:
         what += f" (with {named}{more})"
     if came and went:
         what += f", in place of `{max(went, key=lambda one: one.before_s).name}`"
-    return _Found(what, seconds, certain=True)
+    return _Found(what, seconds, certain=True, names=tuple(one.name for one in changed))
 
 
 def _forms(one: _Change) -> str:
     return f"now as {one.now.form or 'unknown'}, before as {one.then.form or 'unknown'}"
+
+
+def _broken(then: Uses, now: Uses, counters: Mapping[str, str], places: Sequence[Place]) -> Iterator[Cause]:
+    """Where torch.compile could not go on, if it compiles otherwise than before."""
+    breaks = [one for one in places if one.kind == "break"]
+    counted = counters.get(_BREAKS, "")
+    if counted or (breaks and _regions(then) != _regions(now)):
+        began = counted.startswith(f"{_BREAKS} 0 ") or (not counted and bool(_regions(then)))
+        what = "new graph break" if began else "graph breaks"
+        into = counted or f"{len(_regions(then))} → {len(_regions(now))} compiled regions"
+        yield Cause(f"{what}, {into}", None, _told(breaks))
+
+
+def _regions(side: Uses) -> dict[str, float]:
+    return {name: use.calls for name, use in side.operators.items() if name.startswith(_REGION)}
+
+
+def _where(names: Sequence[str], then: Uses, places: Sequence[Place]) -> str:
+    """The lines that call these operators, where all lines of their kind must be new."""
+    kinds = {_PLACED[name] for name in names if name in _PLACED}
+    known = {_PLACED[name] for name, use in then.operators.items() if name in _PLACED and use.calls}
+    return _told([one for one in places if one.kind in kinds - known])
+
+
+def _told(places: Sequence[Place]) -> str:
+    """`"net.py:41 `return x.double()`"`, "" for none."""
+    lines = [one.told for one in places[:MOST_PLACES]]
+    more = [f"{len(places) - MOST_PLACES} more"] if len(places) > MOST_PLACES else []
+    return ", ".join([*lines, *more])
 
 
 def _set_otherwise(then: Uses, now: Uses) -> Iterator[Cause]:

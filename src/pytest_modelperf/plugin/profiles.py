@@ -106,13 +106,13 @@ class Profiles:
         before_s = after_s / verdict.change if verdict.change else after_s
         judged = {name: grown for name, grown in verdict.grown.items() if name in verdict.counters}
         named = explaining(judged, verdict.change or 1.0)
-        counted = [note for name in named for note in verdict.notes if note.startswith(f"{name} ")]
+        counted = {name: note for name in named for note in verdict.notes if note.startswith(f"{name} ")}
         now = self.now.get(verdict.case)
         if now is not None and then is not None:
-            return blame(then, uses(now), before_s, after_s, counted)
+            return blame(then, uses(now), before_s, after_s, counted, now.places)
         why = "it was not profiled before: the next --modelperf-update does" if now is not None else ""
         why = why or self.untaken.get(verdict.case, "" if self._isolated else _IN_PLACE)
-        causes = tuple(Cause(text) for text in counted)
+        causes = tuple(Cause(text) for text in counted.values())
         return Blame(after_s - before_s, causes, f"not profiled: {why}" if now is None else why)
 
     def notes(self) -> list[str]:

@@ -88,7 +88,7 @@ def _installed(file: str) -> Path | None:
     return next((Path(file).relative_to(folder) for folder in folders if Path(file).is_relative_to(folder)), None)
 
 
-def _told(file: str) -> str:
+def told_path(file: str) -> str:
     """`"nets/encoder.py"`, below where the run was started; `"transformers/…/modeling_swin.py"` of a library."""
     installed, here = _installed(file), Path.cwd()
     if installed is not None:
@@ -97,4 +97,4 @@ def _told(file: str) -> str:
 
 
 def _place(kind: str, path: str, line: int, calls: int) -> Place:
-    return Place(kind, calls, _told(path), line, linecache.getline(path, line).strip())
+    return Place(kind, calls, told_path(path), line, linecache.getline(path, line).strip())

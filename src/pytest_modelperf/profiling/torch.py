@@ -19,6 +19,7 @@ from typing import Any
 from ..domain.profile import Profile, Taken
 from ..domain.session import Session
 from ..errors import MetricUnavailable
+from .breaks import watched
 from .places import places
 from .timeline import Event, Share, activities, events, fastest, operators, own_seconds, parents, within
 
@@ -56,8 +57,10 @@ class TorchSource:
 
         with session.running():
             call = session.bind(inputs)
-            for _ in range(warm):
-                call()
+            # What is compiled is compiled in the first call of this process.
+            with watched() as breaks:
+                for _ in range(warm):
+                    call()
             session.wait()
             for name, value in _SILENCE.items():
                 os.environ.setdefault(name, value)
@@ -72,7 +75,7 @@ class TorchSource:
             threads = torch.get_num_threads()
             trace = _written(profiler)
             # What torch.compile has compiled would be run uncompiled for it, and stay so.
-            found = () if _COMPILED in trace else places(call)
+            found = tuple(breaks) if breaks or _COMPILED in trace else places(call)
         profile = read(trace, f"torch {torch.__version__.partition('+')[0]}", {"threads": str(threads)})
         return Taken(replace(profile, places=found), trace)
 

@@ -10,7 +10,7 @@ from .words import plain
 
 
 def causes(blame: Blame) -> Iterator[str]:
-    """`"`aten::_to_copy` 0 → 12 calls, +2.1 ms of +2.4 ms"`, the first to blame first."""
+    """`"`aten::_to_copy` 0 → 12 calls, +2.1 ms of +2.4 ms, at net.py:41 `x = x.double()`"`, the first one first."""
     return (_text(cause, blame) for cause in blame.causes)
 
 
@@ -20,11 +20,12 @@ def told(blame: Blame | None) -> str:
 
 
 def _text(cause: Cause, blame: Blame) -> str:
+    where = f", at {plain(cause.where)}" if cause.where else ""
     if cause.seconds is None:
-        return plain(cause.what)
+        return f"{plain(cause.what)}{where}"
     unit, size = scale_of(abs(blame.seconds), "s")
     part, whole = (_signed(seconds / size) for seconds in (cause.seconds, blame.seconds))
-    return f"{plain(cause.what)}, {part} {unit} of {whole} {unit}"
+    return f"{plain(cause.what)}, {part} {unit} of {whole} {unit}{where}"
 
 
 def _signed(number: float) -> str:

@@ -44,7 +44,8 @@ and of the nouns below it:
                  "beside": [{"word": "hungrier", "path": "memory.peak", "before": 536870912, "now": 746586112,
                              "change": [1.39, 1.31, 1.47, ""] | null, "tolerance": 0.05 | null, "evidence": …}],
                  "blame": {"seconds": 0.0024, "rest": "",                  of a slower one: what explains it
-                           "causes": [{"what": "`aten::_to_copy` 0 → 12 calls", "seconds": 0.0021 | null}]} | null}},
+                           "causes": [{"what": "`aten::_to_copy` 0 → 12 calls", "seconds": 0.0021 | null,
+                                       "where": "net.py:41 `x = x.double()`"}]} | null}},
     "breaches": [{"case": …, "budget": {…}, "figure": [estimate, low, high, unit] | null, "reason": ""}],
     "run": {"conditions": {…}, "cases": {…}} | null                        what a baseline update would accept
     "profiles": {"cpu batch=8": {

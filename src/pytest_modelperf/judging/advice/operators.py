@@ -21,7 +21,6 @@ USES_OF_A_WEIGHT = 16
 # Operators and places that a line names.
 MOST_NAMED = 2
 MOST_PLACES = 2
-MOST_CODE = 60
 
 # Operators that exist for one purpose alone, of torch, onnxruntime and OpenVINO.
 _CASTS = ("aten::_to_copy", "Cast", "Convert")
@@ -164,12 +163,8 @@ def _named(seen: Seen, names: Sequence[str]) -> str:
 def _places(seen: Seen, kind: str) -> str:
     """`" (net.py:41 `return x.double()`)"`, "" where nobody told."""
     found: Sequence[Place] = seen.profile.places if seen.profile is not None else ()
-    told = [f"{one.file}:{one.line} `{_short(one.code)}`" for one in found if one.kind == kind]
+    told = [one.told for one in found if one.kind == kind]
     return f" ({', '.join(told[:MOST_PLACES])})" if told else ""
-
-
-def _short(code: str) -> str:
-    return code if len(code) <= MOST_CODE else f"{code[: MOST_CODE - 1]}…"
 
 
 def _number(calls: float) -> str:
