@@ -100,43 +100,6 @@ def test_every_kind_ends_with_what_to_do(kind: Kind, words: tuple[str, ...]) -> 
     assert all(word in told for word in words), told
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [
-        "RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x4 and 8x2)",
-        "RuntimeError: expected scalar type Long but found Float",
-        "TypeError: forward() got an unexpected keyword argument 'y'",
-        "TypeError: forward() takes 2 positional arguments but 3 were given",
-        "IndexError: index out of range in self",
-        "TypeError: linear(): argument 'input' (position 1) must be Tensor, not tuple",
-        "InvalidArgument: Got invalid dimensions for input: x for the following indices",
-        "InvalidArgument: Unexpected input data type. Actual: (tensor(float)) , expected: (tensor(int64))",
-        "InvalidArgumentError: Matrix size-incompatible: In[0]: [1,4], In[1]: [8,2]",
-    ],
-)
-def test_where_inputs_do_not_fit_the_model_the_tensors_are_named_first(reason: str) -> None:
-    some = samples.result("t.py::t", (samples.point(0.01, batch=1), samples.lost("failed", reason, batch=2)))
-    told = " ".join(text(some, ("failed", ("cpu batch=2",))).split())
-    assert "change the Tensors in the marker's inputs or the values in its sweep. With allow_failed=True" in told
-    none = samples.result("t.py::t", (samples.lost("failed", reason, batch=2),))
-    told = text(none, ("failed", ("cpu batch=2",)))
-    assert "The model does not take what the test declares" in told
-    assert "allow_failed" not in told, "a test without any case fails all the same"
-
-
-def test_what_a_model_says_of_something_else_is_no_matter_of_its_inputs() -> None:
-    some = samples.result("t.py::t", (samples.lost("failed", "ZeroDivisionError: division by zero", batch=2),))
-    assert "Tensors" not in text(some, ("failed", ("cpu batch=2",)))
-
-
-def test_a_broken_budget_is_not_said_to_be_accepted_with_a_slowdown() -> None:
-    breach = Breach("cpu batch=8", Budget("latency.p50", 0.06), Estimate(0.08, 0.07, 0.09))
-    result = replace(samples.batch_sweep(), breaches=(breach,))
-    both = " ".join(text(result, ("budget", ("cpu batch=8",)), ("slower", ("cpu batch=8",))).split())
-    assert "Neither helps against the broken budget: raise its limit" in both.partition("If it is meant")[2]
-    assert "Neither helps" not in text(result, ("slower", ("cpu batch=8",)))
-
-
 def test_changed_counters_are_in_the_headline() -> None:
     line = headline(samples.batch_sweep(), ("counters", ("cpu batch=8",)))
     assert line == "counters changed: batch=8: counters.operators: 175 → 181"
