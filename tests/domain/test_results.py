@@ -33,10 +33,6 @@ def test_figures_are_attributes() -> None:
     assert measured.case.key == "cpu batch=8"
 
 
-def test_attributes_are_documented_on_the_class() -> None:
-    assert Point.throughput.__doc__ == "samples per second: batch × calls over time [1/s]"
-
-
 @pytest.mark.parametrize(
     ("path", "unavailable", "message"),
     [
@@ -75,32 +71,12 @@ def test_a_counter_that_was_not_counted_tells_why() -> None:
         one.figure("counters.allocations")
 
 
-def test_a_misspelt_counter_names_the_nearest() -> None:
-    counters = point(1, 100, counts={"parameters": 3.0}, unavailable={"counters.flops": "why"}).counters
-    with pytest.raises(MetricUnavailable, match=r"counters\.paramters was not counted .*; did you mean 'parameters'\?"):
-        counters["paramters"]
-    with pytest.raises(MetricUnavailable, match=r"; did you mean 'flops'\?"):
-        counters["flop"]
-    with pytest.raises(MetricUnavailable, match="; counted are: parameters"):
-        counters["kernels"]
-
-
 def test_a_figure_asked_of_a_sweep_is_one_of_its_points() -> None:
     sweep = Sweep((point(1, 100),))
     with pytest.raises(AttributeError, match=r"'latency'; it has several points: take sweep\.best\.latency"):
         _ = sweep.latency  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match=r"^a Sweep has no attribute 'speed'$"):
         _ = sweep.speed  # type: ignore[attr-defined]
-
-
-def test_counters_are_a_mapping() -> None:
-    counters = point(1, 100, counts={"nodes": 3.0, "breaks": 0.0}).counters
-    assert dict(counters) == {"nodes": 3.0, "breaks": 0.0}
-    assert "nodes" in counters
-    assert "kernels" not in counters
-    assert repr(counters) == "Counters({'nodes': 3.0, 'breaks': 0.0})"
-    with pytest.raises(MetricUnavailable, match=r"counters\.kernels was not counted .*; counted are: nodes, breaks"):
-        counters["kernels"]
 
 
 def test_a_sweep_is_its_points_in_order() -> None:

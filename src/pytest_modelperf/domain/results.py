@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal
 
-from ..errors import MetricUnavailable, UsageError, nearest
+from ..errors import MetricUnavailable, UsageError
 from .axes import Case
 from .baseline import OutputSample
 from .budget import Budget
 from .device import Device
 from .estimate import Estimate
+from .figures import ColdStart, Compute, Counters, Energy, Figure, Gpu, Latency, Memory, Power
 from .host import MachineState
-from .metrics import COUNTERS, METRICS, metric
+from .metrics import COUNTERS, metric
 from .telemetry import Telemetry
 from .tensor import BATCH
 
@@ -60,120 +61,6 @@ class Timing:
         return sum(map(len, self.rounds_ns))
 
 
-class _Figure:
-    """A figure of a Point as an attribute: reads `path`, an Estimate in SI units, or raises MetricUnavailable."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.__doc__ = f"{METRICS[path].meaning} [{METRICS[path].unit}]"
-
-    @overload
-    def __get__(self, group: None, owner: type) -> _Figure: ...
-    @overload
-    def __get__(self, group: Point | _Group, owner: type) -> Estimate: ...
-    def __get__(self, group: Point | _Group | None, owner: type) -> Estimate | _Figure:
-        __tracebackhide__ = True
-        if group is None:
-            return self
-        return (group.point if isinstance(group, _Group) else group).figure(self.path)
-
-
-@dataclass(frozen=True)
-class _Group:
-    point: Point
-
-
-class Latency(_Group):
-    """The time of a call in seconds, over all timed calls of a case."""
-
-    mean = _Figure("latency.mean")
-    p50 = _Figure("latency.p50")
-    p90 = _Figure("latency.p90")
-    p95 = _Figure("latency.p95")
-    p99 = _Figure("latency.p99")
-    min = _Figure("latency.min")
-    max = _Figure("latency.max")
-
-
-class Memory(_Group):
-    """Memory in bytes while the case ran: `peak`, and on accelerators what the allocator `reserved`.
-
-    `start` is what the process had before the test began.
-    """
-
-    peak = _Figure("memory.peak")
-    start = _Figure("memory.start")
-    reserved = _Figure("memory.reserved")
-
-
-class Energy(_Group):
-    """Energy: joules `per_sample`, and `samples_per_joule`, which is throughput per watt."""
-
-    per_sample = _Figure("energy.per_sample")
-    samples_per_joule = _Figure("energy.samples_per_joule")
-
-
-class Power(_Group):
-    """Power in watts: the `mean` of the soak, and that of the `idle` device before it."""
-
-    mean = _Figure("power.mean")
-    idle = _Figure("power.idle")
-
-
-class Gpu(_Group):
-    """The GPU in the soak: its `utilisation`, the share of the time that it was `throttled`, its `clock` in hertz."""
-
-    utilisation = _Figure("gpu.utilisation")
-    clock = _Figure("gpu.clock")
-    throttled = _Figure("gpu.throttled")
-
-
-class Compute(_Group):
-    """What is computed: the `rate` in floating-point operations per second, and its `peak_share`, as a fraction."""
-
-    rate = _Figure("compute.rate")
-    peak_share = _Figure("compute.peak_share")
-
-
-class ColdStart(_Group):
-    """Seconds to load the model, and of the first call at these axis values."""
-
-    load = _Figure("cold_start.load")
-    first_call = _Figure("cold_start.first_call")
-
-
-class Counters(Mapping[str, float]):
-    """Figures that do not depend on the clock, by name; a name that was not counted raises MetricUnavailable."""
-
-    def __init__(self, counts: Mapping[str, float], where: str, reasons: Mapping[str, str] | None = None) -> None:
-        """`reasons` tell why others were not counted, by metric path."""
-        self._counts, self._where, self._reasons = counts, where, reasons or {}
-
-    def __getitem__(self, name: str) -> float:
-        __tracebackhide__ = True
-        if name not in self._counts:
-            reason = self._reasons.get(f"{COUNTERS}{name}") or self._nearest(name)
-            raise MetricUnavailable(f"counters.{name} was not counted for {self._where}; {reason}")
-        return self._counts[name]
-
-    def _nearest(self, name: str) -> str:
-        told = {path.removeprefix(COUNTERS) for path in self._reasons if path.startswith(COUNTERS)}
-        hint = nearest(name, {*self._counts, *told})
-        return hint if hint.endswith("?") else f"counted are: {', '.join(self._counts) or 'none'}"
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._counts)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._counts
-
-    def __len__(self) -> int:
-        return len(self._counts)
-
-    def __repr__(self) -> str:
-        return f"Counters({dict(self._counts)!r})"
-
-
 @dataclass(frozen=True)
 class Point:
     """The result of one case. Figures are Estimates in SI units.
@@ -205,8 +92,8 @@ class Point:
     def __repr__(self) -> str:
         return f"<Point {self.case.key}{'' if self.ok else f': {self.status}'}>"
 
-    throughput = _Figure("throughput")
-    calls_per_second = _Figure("calls_per_second")
+    throughput = Figure("throughput")
+    calls_per_second = Figure("calls_per_second")
 
     @property
     def case(self) -> Case:
