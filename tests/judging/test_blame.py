@@ -122,6 +122,18 @@ def test_what_is_new_is_told_with_the_lines_that_ask_for_it() -> None:
     assert found.where == "net.py:41 `return x.double().float()`"
 
 
+def test_the_lines_that_call_a_new_operator_are_told() -> None:
+    calls = [Place("call", 1, "net.py", 9, "return x.sort()[0]", "aten::sort"), *CASTS]
+    calls.append(Place("call", 6, "net.py", 3, "return self.linear(x)", "aten::addmm"))
+    now = replace(THEN, operators={**OPERATORS, "aten::sort": Use(1, 0.2), "aten::addmm": Use(12, 0.6, "float")})
+    found = blame(THEN, now, BEFORE_S, 0.0125, places=calls).causes
+    # Which of its lines calls `aten::addmm` anew nobody knows.
+    assert {cause.what[:12]: cause.where for cause in found} == {
+        "`aten::sort`": "net.py:9 `return x.sort()[0]`",
+        "`aten::addmm": "",
+    }
+
+
 def test_lines_that_may_have_been_there_are_not_told() -> None:
     then = replace(THEN, operators={**OPERATORS, "aten::_to_copy": Use(4, 0.02)})
     now = replace(THEN, operators={**OPERATORS, "aten::_to_copy": Use(28, 0.2)})

@@ -38,9 +38,14 @@ class Sound(torch.nn.Module):  # type: ignore[misc, name-defined]
         return self.layers(x.contiguous().float())
 
 
-def seen(model: Callable[[Any], Any]) -> tuple[Place, ...]:
+def looked(model: Callable[[Any], Any]) -> tuple[Place, ...]:
     with torch.inference_mode():
         return places(lambda: model(torch.ones(4, 8)))
+
+
+def seen(model: Callable[[Any], Any]) -> tuple[Place, ...]:
+    """What is worth a look."""
+    return tuple(place for place in looked(model) if place.kind != "call")
 
 
 def line_of(code: str) -> int:
@@ -97,6 +102,16 @@ def test_a_library_alone_is_told_by_its_own(tmp_path: Path, monkeypatch: pytest.
 
 def test_what_does_nothing_has_no_place() -> None:
     assert seen(Sound().eval()) == ()
+
+
+def test_any_other_operator_is_told_with_the_line_that_calls_it() -> None:
+    found = {place.operator: place.code for place in looked(Faulty().eval()) if place.kind == "call"}
+    assert found["aten::linear"] == "x = self.linear(x).t().contiguous()"
+    assert found["aten::mul"] == "return x * float(x[0, 0])"
+    # What is worth a look is told first.
+    assert [place.kind == "call" for place in looked(Faulty().eval())] == sorted(
+        place.kind == "call" for place in looked(Faulty().eval())
+    )
 
 
 def test_a_model_that_cannot_be_looked_on_has_none() -> None:

@@ -9,6 +9,9 @@ from typing import Protocol, runtime_checkable
 
 from .session import Session
 
+# The name under which a call of the model stands in a timeline that we write.
+CALL = "modelperf.call"
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -49,9 +52,10 @@ MOST_CODE = 60
 class Place:
     """Where the user's code does what is worth a look, and how often in one call of the model.
 
-    `kind` is "cast", "copy" (into memory that is laid out anew), "read" (a value becomes a number of Python) or "break"
-    (torch.compile could not go on; `calls` is how often that was told while it compiled); `file` is a path below where
-    the run was started, or of a library's file its package and name; `code` is what stands on that line.
+    `kind` is "cast", "copy" (into memory that is laid out anew), "read" (a value becomes a number of Python), "call" (of
+    any other `operator`) or "break" (torch.compile could not go on; `calls` is how often that was told while it
+    compiled); `file` is a path below where the run was started, or of a library's file its package and name; `code` is
+    what stands on that line.
     """
 
     kind: str
@@ -59,6 +63,7 @@ class Place:
     file: str
     line: int
     code: str
+    operator: str = ""
 
     @property
     def told(self) -> str:

@@ -260,10 +260,11 @@ def _regions(side: Uses) -> dict[str, float]:
 
 
 def _where(names: Sequence[str], then: Uses, places: Sequence[Place]) -> str:
-    """The lines that call these operators, where all lines of their kind must be new."""
-    kinds = {_PLACED[name] for name in names if name in _PLACED}
-    known = {_PLACED[name] for name, use in then.operators.items() if name in _PLACED and use.calls}
-    return _told([one for one in places if one.kind in kinds - known])
+    """The lines that call these operators, where all that call them, or do as they do, must be new."""
+    known = {name for name, use in then.operators.items() if use.calls}
+    kinds = {_PLACED[name] for name in names if name in _PLACED} - {_PLACED[name] for name in known if name in _PLACED}
+    new = {*names} - known
+    return _told([one for one in places if one.kind in kinds or one.operator in new])
 
 
 def _told(places: Sequence[Place]) -> str:

@@ -1,7 +1,7 @@
-"""Where the user's code casts, copies and reads values of tensors: one call of the model, looked on by torch itself.
+"""Where the user's code calls operators: one call of the model, looked on by torch itself.
 
-A TorchDispatchMode sees every operator while the Python that has called it stands on the stack. It costs one call, and
-a stack for each of a few operators; torch.profiler's `with_stack` would record all functions of all calls.
+A TorchDispatchMode sees every operator while the Python that has called it stands on the stack. It costs one call;
+torch.profiler's `with_stack` would record all functions of all calls.
 """
 
 from __future__ import annotations
@@ -25,14 +25,20 @@ _KINDS = {
     **dict.fromkeys(("clone", "contiguous", "reshape", "constant_pad_nd", "pad"), "copy"),
     **dict.fromkeys(("_local_scalar_dense", "item", "is_nonzero"), "read"),
 }
-MOST_PLACES = 20
+# Any other operator, which is told by its name.
+_CALL = "call"
+# Places that are told: of what is worth a look, and of what else is called.
+MOST_PLACES, MOST_CALLED = 20, 100
 _LIBRARIES = ("torch", "pytest_modelperf")
 
-_Spot = tuple[str, str, int]
+_Spot = tuple[str, str, str, int]
 
 
 def places(call: Callable[[], Any]) -> tuple[Place, ...]:
-    """The places of one call, those that do it most often first; none where the model cannot be looked on."""
+    """The places of one call; none where the model cannot be looked on.
+
+    What is worth a look comes first, and of that what is done most often.
+    """
     from torch.utils._python_dispatch import TorchDispatchMode
 
     found: Counter[_Spot] = Counter()
@@ -41,10 +47,12 @@ def places(call: Callable[[], Any]) -> tuple[Place, ...]:
     class Looking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             result = func(*args, **(kwargs or {}))
-            kind = _KINDS.get(func.overloadpacket.__name__)
-            frame = _of_the_user(sys._getframe(1), own) if kind and _is_done(kind, args, result) else None
-            if kind and frame is not None:
-                found[kind, frame.f_code.co_filename, frame.f_lineno] += 1
+            name = func.overloadpacket.__name__
+            kind = _KINDS.get(name, _CALL)
+            frame = _of_the_user(sys._getframe(1), own) if _is_done(kind, args, result) else None
+            if frame is not None:
+                operator = f"{func.namespace}::{name}" if kind == _CALL else ""
+                found[kind, operator, frame.f_code.co_filename, frame.f_lineno] += 1
             return result
 
     try:
@@ -52,12 +60,15 @@ def places(call: Callable[[], Any]) -> tuple[Place, ...]:
             call()
     except Exception:  # noqa: BLE001 - what a mode breaks (tensors of other classes) has a profile all the same
         return ()
-    return tuple(_place(*spot, calls) for spot, calls in found.most_common(MOST_PLACES))
+    spots = found.most_common()
+    worth = [one for one in spots if one[0][0] != _CALL][:MOST_PLACES]
+    called = [one for one in spots if one[0][0] == _CALL][:MOST_CALLED]
+    return tuple(_place(*spot, calls) for spot, calls in (*worth, *called))
 
 
 def _is_done(kind: str, args: Any, result: Any) -> bool:
     """Whether it has done what it may do: `to` and `contiguous` may give what they were given."""
-    if kind == "read":
+    if kind in ("read", _CALL):
         return True
     if kind == "cast":
         return bool(result.dtype != args[0].dtype)
@@ -96,5 +107,5 @@ def told_path(file: str) -> str:
     return Path(file).relative_to(here).as_posix() if Path(file).is_relative_to(here) else Path(file).name
 
 
-def _place(kind: str, path: str, line: int, calls: int) -> Place:
-    return Place(kind, calls, told_path(path), line, linecache.getline(path, line).strip())
+def _place(kind: str, operator: str, path: str, line: int, calls: int) -> Place:
+    return Place(kind, calls, told_path(path), line, linecache.getline(path, line).strip(), operator)

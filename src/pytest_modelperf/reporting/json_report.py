@@ -54,7 +54,8 @@ and of the nouns below it:
                      "form": "float", "shapes": "[768], [8, 768], [768, 768]"}, …],          the longest first
       "kernels": [{"name": …, "calls": 12, "seconds": 0.0104, "bytes": null}, …], "copies": […], "api_calls": […],
       "settings": {"threads": "2"}, "trace": "PATH",                        its timeline, a Chrome trace
-      "places": [{"kind": "read", "calls": 3, "file": "net.py", "line": 41, "code": "return x * float(x[0])"}, …]
+      "places": [{"kind": "read", "calls": 3, "file": "net.py", "line": 41, "code": "return x * float(x[0])",
+                  "operator": ""}, …]
     }}, "profiles_then": {…},                                               of the commit that was compared with
     "advice": [{"rule": "casts", "case": "cpu batch=8", "evidence": …, "expected": "at most 2.1 ms of 6.3 ms",
                 "do": …, "gain": 0.33}, …], "advised": false,                whether the user asked for profiles
@@ -66,6 +67,7 @@ and of the nouns below it:
                        "variant": {"name": …, "what": …, "device": …, "steps": […], "precision": "bfloat16",
                                    "description": …, "build_seconds": 3.1, "load_seconds": 0.2,
                                    "fixed": {"batch": 1} | null, "counts": {…}, "notes": […],
+                                   "options": {of its runtime}, "settings": ["1 thread"],
                                    "quality": {"original": …, "variant": …, "drop": …} | null,
                                    "parity": [{"output": "logits", "dtype": "float32", "largest": 0.01, "mean": 0.001,
                                                "relative": 0.013 | null, "cosine": 0.999 | null, "top1": 1.0 | null,
