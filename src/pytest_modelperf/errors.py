@@ -79,3 +79,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = get_close_matches(word, names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(names)}"
+
+
+def in_words(error: BaseException) -> str:
+    """An error's class and message: `"ValueError: no such thing"`."""
+    return f"{type(error).__name__}: {error}"

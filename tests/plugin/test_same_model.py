@@ -18,7 +18,8 @@ from pytest_modelperf.errors import ModelError, PeerLost
 from pytest_modelperf.measuring.bench import LocalBench
 from pytest_modelperf.measuring.orders import TakeWeights, Unable, WriteWeights
 from pytest_modelperf.plugin.messages import OpenInstead, Refused
-from pytest_modelperf.plugin.remote import BodyLeft, RemoteBench, Runner, RunnerBroken
+from pytest_modelperf.plugin.remote import Runner, RunnerBroken
+from pytest_modelperf.plugin.remote_bench import BodyLeft, RemoteBench
 from pytest_modelperf.plugin.same_model import Original, note_on_weights, refusal
 from pytest_modelperf.runtimes.weights import array_weight, check_same
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import sys
@@ -26,6 +27,11 @@ _LIMITS = (
 # Where a group counts what the out-of-memory killer did in it, cgroup v2 and v1, and where the machine does.
 _GROUP_KILLS = (("", "memory.events"), ("memory", "memory.oom_control"))
 _MACHINE_KILLS = Path("/proc/vmstat")
+_KILLED_FIRST = Path("/proc/self/oom_score_adj")
+# Of all processes the runner is the one the out-of-memory killer should take: it holds the model.
+RUNNER_SCORE = 500
+# Before all others one in which a converter works: what it takes nobody has measured.
+CONVERTING_SCORE = 1000
 
 
 def reset_peak() -> None:
@@ -54,6 +60,12 @@ def resident_bytes() -> int:
     """The resident set of this process, without what it could give back."""
     give_back()
     return int(psutil.Process().memory_info().rss)
+
+
+def volunteer(score: int) -> None:
+    """Have the out-of-memory killer take this process before those of a lower score, where there is such a one."""
+    with contextlib.suppress(OSError):
+        _KILLED_FIRST.write_text(str(score))
 
 
 def available_bytes() -> int:

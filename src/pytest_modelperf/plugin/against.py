@@ -10,7 +10,7 @@ from . import interpreter
 from .bureau import Bureau
 from .marker import is_marked
 from .tree import Tree, below
-from .twins import outside
+from .twin import outside
 from .worktree import Worktree
 
 # What a worker of xdist is told the other side's tree by.

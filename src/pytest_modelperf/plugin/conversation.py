@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from ..domain.results import Sweep
-from ..errors import BaselineError, PeerLost
+from ..errors import BaselineError
 from ..measuring.conduct import CaseLost
 from .examination import Examination
 from .marker import name_in_file
@@ -32,27 +30,27 @@ from .messages import (
     Warned,
 )
 from .pairs import Absent
-from .remote import BodyLeft, RemoteBench, Runner, RunnerBroken
+from .relay import end_run, report_of, stop, warn
+from .remote import Runner, RunnerBroken
+from .remote_bench import BodyLeft, RemoteBench
 from .runners import Runners
-from .same_model import Original, note_on_weights, refusal
-from .tree import Tree
-from .twins import Twin, here, lost_there, side_by_side, there
+from .same_model import Original
+from .twin import lost_there
+from .twins import Other, Twins
 from .workshop import Workshop
-
-# What is done with the benches of fresh runners: this tree's, and the other's.
-Use = Callable[[Sequence[RemoteBench], Sequence[RemoteBench]], None]
 
 
 class Conversation:
     """Runs `item` where `runner()` is, and gives its reports.
 
-    `hold(devices)` locks devices. Raises what the runners' peers raise, and what ends the whole run; `reports` has
-    those that came before.
+    `following` is the next test of the same runner, `hold(devices)` locks devices. Raises what the runners' peers
+    raise, and what ends the whole run; `reports` has those that came before.
     """
 
     def __init__(
         self,
         item: pytest.Item,
+        following: pytest.Item | None,
         examination: Examination,
         runners: Runners,
         hold: Callable[[tuple[str, ...]], None],
@@ -60,23 +58,19 @@ class Conversation:
         self._item, self._examination = item, examination
         self._runners, self._hold = runners, hold
         self.reports: list[pytest.TestReport] = []
-        self._twins: list[Twin] = []
-        self._original: Original | None = None
         self._test = name_in_file(item)
-
-    def run(self, following: pytest.Item | None) -> list[pytest.TestReport]:
-        """Run the test to its end. `following` is the next test of the same runner."""
-        try:
-            return self._run(following)
-        finally:
-            if self._original is not None:
-                self._original.close()
-
-    def _run(self, following: pytest.Item | None) -> list[pytest.TestReport]:
-        runner = self._runners.of(self._item.path)
-        runner.check(self._test)
         self._then = name_in_file(following) if following is not None else ""
         self._examination.last = following is None
+        self._twins = Twins(runners, item.path, self._test, self._then, examination.tree, examination.note)
+
+    def run(self) -> list[pytest.TestReport]:
+        """Run the test to its end."""
+        with contextlib.closing(self._twins):
+            return self._run()
+
+    def _run(self) -> list[pytest.TestReport]:
+        runner = self._runners.of(self._item.path)
+        runner.check(self._test)
         # With `-s` the test writes where this process does, and after what it has said so far.
         sys.stdout.flush()
         runner.peer.resume()
@@ -84,15 +78,15 @@ class Conversation:
         while True:
             said = runner.peer.receive()
             if isinstance(said, TestDone):
-                _end_run(self._item.session, said)
+                end_run(self._item.session, said)
                 return self.reports
             self._answer(runner, said)
 
     def _answer(self, runner: Runner, said: Any) -> None:
         if isinstance(said, Reported):
-            self.reports.append(_report(self._item, said))
+            self.reports.append(report_of(self._item, said))
         elif isinstance(said, Warned):
-            _warn(self._item.config, self._item.nodeid, said)
+            warn(self._item, said)
         elif isinstance(said, Terms):
             self._measure(runner, said)
         elif isinstance(said, BodyDone):
@@ -102,9 +96,9 @@ class Conversation:
             self._search(runner, said.passed)
             runner.peer.send(self._examination.judge(said.passed))
         elif isinstance(said, Stopped):
-            raise pytest.exit.Exception(said.reason, said.returncode) if said.exits else KeyboardInterrupt
+            raise stop(said)
         elif isinstance(said, Broken):
-            raise _failed(runner, said)
+            raise runner.failed(said)
         elif not isinstance(said, Refused):
             raise RunnerBroken(f"{runner.name} said {type(said).__name__} out of turn")
         # Refused: a time limit has ended the body while its sweep was on its way.
@@ -121,9 +115,7 @@ class Conversation:
         refused: dict[str, str] = {}
         benches: list[RemoteBench] = []
         for device in terms.devices:
-            bench = RemoteBench.open(runner, device, terms.runtime) if self._original is None else self._opened(device)
-            if isinstance(bench, RemoteBench) and self._original is None:
-                self._original = Original(runner, bench.opened)
+            bench = self._opened(runner, device, terms.runtime)
             if isinstance(bench, Missing):
                 skipped[device] = bench.reason
             elif isinstance(bench, Refused):
@@ -141,16 +133,24 @@ class Conversation:
         try:
             sweep = self._swept(terms, benches, others, skipped, refused)
         except BodyLeft as left:
-            if self._twins:
-                raise RunnerBroken(_left(left)) from left
-            self._part(others)
+            if self._twins.are_waiting:
+                raise RunnerBroken(f"{left.runner.name} left the test in the middle: {left}") from left
+            _part(others)
             runner.peer.resume()
             return
-        for twin in self._twins:
-            twin.dismiss()
-        self._part(others)
+        self._twins.dismiss()
+        _part(others)
         runner.peer.resume()
         runner.peer.send(Swept(sweep))
+
+    def _opened(self, runner: Runner, device: str, runtime: str) -> RemoteBench | Missing | Refused:
+        """The model on a device: on the first that is there in the test's own runner, on others in twins."""
+        if self._twins.original is not None:
+            return self._twins.further(device)
+        bench = RemoteBench.open(runner, device, runtime)
+        if isinstance(bench, RemoteBench):
+            self._twins.original = Original(runner, bench.opened)
+        return bench
 
     def _swept(
         self,
@@ -181,34 +181,24 @@ class Conversation:
         tree = self._examination.tree
         if tree is None:
             return {}
-        twins = [self._twin(bench.opened.device, "", tree) for bench in benches]
-        others: dict[str, Other] = {}
-        for twin, mine, theirs in zip(twins, benches, side_by_side([there(twin, tree) for twin in twins]), strict=True):
-            if isinstance(theirs, Absent):
-                self._examination.lack(twin.device, theirs)
+        mine = {bench.opened.device: bench for bench in benches}
+        same: dict[str, Other] = {}
+        for device, other in self._twins.others(list(mine), tree).items():
+            if isinstance(other, Absent):
+                self._examination.lack(device, other)
+            elif self._examination.same_work(mine[device].opened, other.bench.opened):
+                self._twins.share_weights(other.bench)
+                same[device] = other
             else:
-                others[twin.device] = Other(twin, theirs)
-                if self._examination.same_work(mine.opened, theirs.opened):
-                    self._share_weights([theirs])
-                else:
-                    self._part({twin.device: others.pop(twin.device)})
-        return others
-
-    def _part(self, others: Mapping[str, Other]) -> None:
-        """Have the other side leave its test. What goes wrong there now is nobody's concern."""
-        for other in others.values():
-            try:
-                other.bench.release()
-                other.twin.dismiss()
-            except (PeerLost, RunnerBroken, BodyLeft):
-                other.twin.kill()
+                other.part()
+        return same
 
     def _repeat(self, runner: Runner) -> None:
         """Measure in fresh runners what was to be measured more than once, and suspected slowdowns again."""
+        again, both = self._examination.measure_again, self._examination.tree
         while (attempt := self._examination.next_attempt()) is not None:
-            problem = self._afresh(
-                runner, attempt.devices, attempt.name, self._examination.measure_again, self._examination.tree
-            )
+            with _idle(runner):
+                problem = self._twins.use(attempt.devices, attempt.name, again, both)
             if problem:
                 # What was measured is judged as it is: a second process that is lost says nothing of the first.
                 self._examination.gave_up(problem)
@@ -217,9 +207,12 @@ class Conversation:
     def _look_in(self, runner: Runner, passed: bool) -> None:
         """Have fresh runners make the profiles: what is timed after one in its process may be slower."""
         devices = self._examination.to_profile(passed)
+        if not devices:
+            return
         # A test that is new has no other side.
         tree = self._examination.tree if self._examination.is_paired else None
-        problem = self._afresh(runner, devices, "profiled", self._examination.profile, tree) if devices else ""
+        with _idle(runner):
+            problem = self._twins.use(devices, "profiled", self._examination.profile, tree)
         if problem:
             self._examination.profiles.give_up(problem)
 
@@ -231,157 +224,21 @@ class Conversation:
         devices = self._examination.to_convert(passed)
         if not devices:
             return
-        runner.peer.pause()
-        try:
-            self._examination.convert(devices, self._fresh, Workshop(self._item, self._examination.traces))
-        finally:
-            runner.peer.resume()
-
-    @contextlib.contextmanager
-    def _fresh(self, device: str, name: str) -> Iterator[RemoteBench]:
-        """A fresh process that holds the test's model on a device. Raises what runners raise."""
-        twin = self._twin(device, name)
-        try:
-            (bench,) = side_by_side([here(twin)])
-            if not isinstance(bench, RemoteBench):
-                raise RunnerBroken(bench.reason)
-            self._check_model(bench)
-            yield bench
-            # What goes wrong there now is nobody's concern.
-            with contextlib.suppress(PeerLost, RunnerBroken, BodyLeft):
-                twin.dismiss()
-                twin.end()
-        finally:
-            twin.kill()
-
-    def _afresh(self, runner: Runner, devices: Sequence[str], name: str, use: Use, tree: Tree | None) -> str:
-        """Do something with fresh runners for these devices, and in the other tree where there is one.
-
-        Gives why it could not be done, "" where it was.
-        """
-        runner.peer.pause()
-        mine = [self._twin(device, name) for device in devices]
-        theirs = [self._twin(device, name, tree) for device in devices] if tree is not None else []
-        try:
-            self._use(mine, theirs, use)
-        except (PeerLost, RunnerBroken, BodyLeft) as error:
-            return str(error)
-        finally:
-            for twin in (*mine, *theirs):
-                twin.kill()
-            runner.peer.resume()
-        return ""
-
-    def _use(self, mine: Sequence[Twin], theirs: Sequence[Twin], use: Use) -> None:
-        """Open these twins, do it with them, and let them tear down."""
-        tree = self._examination.tree
-        opened = side_by_side(
-            [*(here(twin) for twin in mine), *(there(twin, tree) for twin in theirs if tree is not None)]
-        )
-        for one in opened:
-            if isinstance(one, Absent):
-                raise RunnerBroken(one.reason)
-        benches = [bench for bench in opened if isinstance(bench, RemoteBench)]
-        now = [bench for bench in benches if bench.runner.tree is None]
-        then = [bench for bench in benches if bench not in now]
-        for bench in now:
-            self._check_model(bench)
-        self._share_weights(then)
-        use(now, then)
-        for twin in (*mine, *theirs):
-            twin.dismiss()
-            twin.end()
-
-    def _opened(self, device: str) -> RemoteBench | Missing | Refused:
-        """The test's model on a further device, in a twin."""
-        twin = self._twin(device)
-        (bench,) = side_by_side([here(twin)])
-        if not isinstance(bench, RemoteBench):
-            return bench
-        assert self._original is not None
-        reason = refusal(self._original, bench)
-        if reason:
-            bench.release()
-            twin.dismiss()
-            return Refused(reason)
-        self._twins.append(twin)
-        return bench
-
-    def _check_model(self, bench: RemoteBench) -> None:
-        """Raises RunnerBroken where a process of this tree does not hold the model of the test's own."""
-        assert self._original is not None
-        reason = refusal(self._original, bench)
-        if reason:
-            raise RunnerBroken(reason)
-
-    def _share_weights(self, others: Sequence[RemoteBench]) -> None:
-        """Have the other side compute with this side's weights, where it can."""
-        tree = self._examination.tree
-        for bench in others if tree is not None else ():
-            assert self._original is not None
-            assert tree is not None
-            self._examination.note(note_on_weights(self._original, bench, tree.name))
-
-    def _twin(self, device: str, attempt: str = "", tree: Tree | None = None) -> Twin:
-        where = f"at {tree.name} on {device}" if tree is not None else f"on {device}"
-        label = ", ".join(filter(None, [where, attempt]))
-        return Twin(self._runners, self._item.path, self._test, self._then, device, label, tree)
+        with _idle(runner):
+            workshop = Workshop(self._item, self._examination.traces)
+            self._examination.convert(devices, self._twins.fresh, workshop)
 
 
-@dataclass(frozen=True)
-class Other:
-    """The other side of a test on one device: its twin, and its bench."""
-
-    twin: Twin
-    bench: RemoteBench
-
-
-def _left(left: BodyLeft) -> str:
-    return f"{left.runner.name} left the test in the middle: {left}"
+@contextlib.contextmanager
+def _idle(runner: Runner) -> Iterator[None]:
+    """The test's own runner is stopped while its twins are at work."""
+    runner.peer.pause()
+    try:
+        yield
+    finally:
+        runner.peer.resume()
 
 
-def _end_run(session: pytest.Session, said: TestDone) -> None:
-    """End the run here where the test has ended its runner's."""
-    if said.shouldstop:
-        session.shouldstop = said.shouldstop
-    if said.shouldfail:
-        session.shouldfail = said.shouldfail
-
-
-def _failed(runner: Runner, said: Broken) -> RunnerBroken:
-    return RunnerBroken(f"{runner.name} failed by itself: {said.text}", said.details)
-
-
-def _report(item: pytest.Item, said: Reported) -> pytest.TestReport:
-    """The report as pytest knows it: tuples became lists on the way."""
-    data = dict(said.data)
-    data["nodeid"] = item.nodeid
-    data["location"] = tuple(data["location"])
-    data["user_properties"] = [tuple(pair) for pair in data["user_properties"]]
-    data["sections"] = [tuple(pair) for pair in data["sections"]]
-    if isinstance(data["longrepr"], list):
-        data["longrepr"] = tuple(data["longrepr"])
-    report: pytest.TestReport = item.config.hook.pytest_report_from_serializable(config=item.config, data=data)
-    return report
-
-
-def _warn(config: pytest.Config, nodeid: str, said: Warned) -> None:
-    """Record a runner's warning here."""
-    category, text = _category(said), said.text
-    if category is None:
-        # A class that only the runner has imported: an xdist controller could not import it either.
-        category, text = UserWarning, f"{said.category}: {text}"
-    message = warnings.WarningMessage(text, category, said.filename, said.line)
-    config.hook.pytest_warning_recorded.call_historic(
-        kwargs={
-            "warning_message": message,
-            "when": said.when,
-            "nodeid": nodeid if said.nodeid else "",
-            "location": said.location,
-        }
-    )
-
-
-def _category(said: Warned) -> type[Warning] | None:
-    found = getattr(sys.modules.get(said.module), said.category, None)
-    return found if isinstance(found, type) and issubclass(found, Warning) else None
+def _part(others: Mapping[str, Other]) -> None:
+    for other in others.values():
+        other.part()

@@ -68,10 +68,10 @@ class Coordinator:
         unfit: dict[str, str] = {}
         while True:
             examination = Examination(own_id(item), self._bureau, unfit)
-            conversation = Conversation(item, examination, self._runners, self._hold)
+            conversation = Conversation(item, following, examination, self._runners, self._hold)
             try:
                 with self._held(item) if _may_measure(item) else contextlib.nullcontext():
-                    return conversation.run(following)
+                    return conversation.run()
             except (PeerLost, RunnerBroken) as lost:
                 reports = self._unmeasured(item, examination, conversation.reports, lost)
                 self._runners.kill()

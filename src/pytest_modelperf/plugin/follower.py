@@ -16,7 +16,6 @@ from ..measuring.locks import DeviceLocks
 from ..measuring.orders import TakeWeights, WriteWeights
 from ..measuring.peer import Channel, Lost, Peer
 from .bureau import Bureau
-from .conversation import _end_run, _report
 from .coordinator import Coordinator
 from .examination import Examination
 from .marker import is_marked, own_id
@@ -42,6 +41,7 @@ from .ranks import (
     Wake,
     join,
 )
+from .relay import end_run, report_of
 from .remote import Runner, RunnerBroken
 
 
@@ -140,9 +140,9 @@ class Follower(Coordinator):
         # Before pytest reads it, who builds the report out of its very parts.
         self._say(Said(number, said))
         if held.main and isinstance(said, Reported):
-            self._got.append(_report(self._item, said))
+            self._got.append(report_of(self._item, said))
         if held.main and isinstance(said, TestDone):
-            _end_run(self._item.session, said)
+            end_run(self._item.session, said)
 
     def _launch(self, order: Launch) -> None:
         label = f"{order.label} on rank {self._place.rank}".strip()

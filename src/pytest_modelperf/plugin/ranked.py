@@ -32,7 +32,7 @@ from .messages import (
 )
 from .ranks import Close, Done, Gone, Halt, Hung, Kill, Said, Tell, Wake
 from .remote import SILENT_REMEDY, Runner, RunnerBroken, RunnerPeer
-from .twins import how_ended
+from .twin import how_ended
 
 if TYPE_CHECKING:
     from .leader import Leader

@@ -10,54 +10,24 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, ClassVar, Protocol, TypeVar
+from typing import IO, Any, ClassVar, Protocol
 
 import pytest
 
 from .. import launch
 from ..domain.device import Device
-from ..domain.variant import Candidate, Variant
-from ..errors import NotMeasured, PeerLost
-from ..measuring.limits import Limits, wait_within
-from ..measuring.orders import (
-    Block,
-    Count,
-    Message,
-    Opened,
-    Prepare,
-    Prepared,
-    Profiled,
-    Release,
-    Released,
-    Samples,
-    Soak,
-    Soaked,
-    TakeProfile,
-    TakeWeights,
-    Tallied,
-    Unable,
-)
+from ..errors import NotMeasured
 from ..measuring.peer import ENDING_SECONDS, Lost, Peer
-from ..measuring.ranks import prepare_in_step
 from .messages import (
     Broken,
-    Candidates,
     Collected,
-    Convert,
     Finish,
     FromRunner,
-    ListCandidates,
-    Made,
-    Missing,
-    Open,
-    OpenInstead,
-    Refused,
     Stopped,
 )
+from .relay import stop
 from .start import start
 from .tree import Tree
-
-Answer = TypeVar("Answer", bound=Message)
 
 # What helps a runner that needs longer than it is given.
 SILENT_REMEDY = "raise --modelperf-timeout if it needs longer"
@@ -83,21 +53,6 @@ class TestMissing(Exception):
     """Another tree has no such test."""
 
     __test__ = False
-
-
-class ModelLost(PeerLost):
-    """A runner that was lost while it opened the model of its test."""
-
-    def __init__(self, lost: Lost, device: str, runtime: str) -> None:
-        super().__init__(lost.told(f"while opening the model on {device} with {runtime}"))
-
-
-class BodyLeft(Exception):
-    """The body of a test was left while its model was measured: a time limit, or an exception that no model raises."""
-
-    def __init__(self, runner: Runner, reason: str) -> None:
-        super().__init__(reason)
-        self.runner = runner
 
 
 class RunnerPeer(Protocol):
@@ -155,7 +110,7 @@ class Runner:
         with self._becoming_ready():
             said = self.peer.receive()
             if isinstance(said, Stopped) and self.tree is None:
-                raise pytest.exit.Exception(said.reason, said.returncode) if said.exits else KeyboardInterrupt
+                raise stop(said)
             if isinstance(said, Stopped):
                 raise RunnerBroken(f"{self.name} was told to exit: {said.reason}")
             if isinstance(said, Broken):
@@ -212,6 +167,10 @@ class Runner:
             "\n".join(["it found:", *self._collected.tests]),
         )
 
+    def failed(self, said: Broken) -> RunnerBroken:
+        """What to raise where its pytest has failed by itself."""
+        return RunnerBroken(f"{self.name} failed by itself: {said.text}", said.details)
+
     def last_words(self) -> str:
         """The end of what the process wrote to its standard output and error."""
         if self._log is None or self._log.closed:
@@ -233,115 +192,6 @@ class Runner:
     def _close_log(self) -> None:
         if self._log is not None:
             self._log.close()
-
-
-class RemoteBench:
-    """The bench that a runner holds. It is stopped whenever it has no turn."""
-
-    def __init__(self, runner: Runner, opened: Opened) -> None:
-        self.runner, self._peer, self.opened = runner, runner.peer, opened
-        # Those of a process that a converter works in.
-        self._limits: Limits | None = None
-
-    @classmethod
-    def open(cls, runner: Runner, device: str, runtime: str) -> RemoteBench | Missing | Refused:
-        """Have the runner open its test's model, which `runtime` executes, on the device. Raises ModelLost."""
-        runner.peer.resume()
-        try:
-            answer = runner.peer.ask(Open(device))
-        except Lost as lost:
-            raise ModelLost(lost, device, runtime) from lost
-        if isinstance(answer, Missing | Refused):
-            return answer
-        assert isinstance(answer, Opened)
-        runner.peer.pause()
-        return cls(runner, answer)
-
-    def change(self, order: TakeWeights | OpenInstead) -> str:
-        """Have it take over weights, or open another file; why it could not, "" where it did.
-
-        Raises BodyLeft.
-        """
-        self.resume()
-        answer = self._asked(order, Opened, Unable)
-        self.pause()
-        if isinstance(answer, Unable):
-            return answer.reason
-        assert isinstance(answer, Opened)
-        self.opened = answer
-        return ""
-
-    def candidates(self) -> tuple[Candidate, ...]:
-        """The variants that could be made of its model. Raises RunnerBroken where that cannot be told."""
-        self.resume()
-        answer = self._asked(ListCandidates(), Candidates, Unable)
-        self.pause()
-        if isinstance(answer, Unable):
-            raise RunnerBroken(answer.reason)
-        assert isinstance(answer, Candidates)
-        return answer.candidates
-
-    def convert(self, order: Convert, limits: Limits) -> Variant | str:
-        """Have it make a variant, which is its model from now on; why it could not.
-
-        Raises Lost when its process died or took more than its `limits`, which hold from now on, and BodyLeft.
-        """
-        self.resume()
-        self._limits = limits
-        answer = self._asked(order, Made, Unable)
-        self.pause()
-        if isinstance(answer, Unable):
-            return answer.reason
-        assert isinstance(answer, Made)
-        self.opened = answer.opened
-        return answer.variant
-
-    def prepare(self, order: Prepare) -> Prepared:
-        if self.runner.in_step:
-            return prepare_in_step(lambda step: self._asked(step, Prepared), self.block, order)
-        return self._asked(order, Prepared)
-
-    def block(self, order: Block) -> Samples:
-        return self._asked(order, Samples)
-
-    def count(self, order: Count) -> Tallied:
-        return self._asked(order, Tallied)
-
-    def soak(self, order: Soak) -> Soaked:
-        return self._asked(order, Soaked)
-
-    def profile(self, order: TakeProfile) -> Profiled:
-        """Have it look into a case: the last that its process does. Raises BodyLeft."""
-        self.resume()
-        profiled = self._asked(order, Profiled)
-        self.pause()
-        return profiled
-
-    def resume(self) -> None:
-        self._peer.resume()
-
-    def pause(self) -> None:
-        self._peer.pause()
-
-    def release(self) -> None:
-        self._peer.resume()
-        self._asked(Release(), Released)
-
-    def _asked(self, order: Message, *kinds: type[Answer]) -> Answer:
-        """The answer to an order. Raises BodyLeft when the test has ended instead."""
-        answer = self._peer.ask(order) if self._limits is None else self._asked_within(order, self._limits)
-        if isinstance(answer, Refused):
-            raise BodyLeft(self.runner, answer.reason)
-        if not isinstance(answer, kinds):
-            raise RunnerBroken(f"{self.runner.name} answered {type(order).__name__} with {type(answer).__name__}")
-        return answer
-
-    def _asked_within(self, order: Message, limits: Limits) -> FromRunner:
-        assert isinstance(self._peer, Peer)
-        self._peer.send(order)
-        wait_within(self._peer, limits)
-        answer: FromRunner = self._peer.receive()
-        return answer
 
 
 def physical(devices: tuple[str, ...]) -> set[str]:

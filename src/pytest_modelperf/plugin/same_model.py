@@ -8,7 +8,8 @@ import tempfile
 from ..errors import PeerLost
 from ..measuring.orders import Opened, TakeWeights, Unable, WriteWeights, Written
 from .messages import OpenInstead, Refused
-from .remote import BodyLeft, RemoteBench, Runner, RunnerBroken
+from .remote import Runner, RunnerBroken
+from .remote_bench import BodyLeft, RemoteBench
 
 
 class Original:

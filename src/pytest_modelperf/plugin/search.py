@@ -28,7 +28,8 @@ from ..measuring.processes import descendants, kill_all
 from ..measuring.state import Observer
 from .messages import Convert, Terms
 from .points import point
-from .remote import BodyLeft, RemoteBench, RunnerBroken
+from .remote import RunnerBroken
+from .remote_bench import BodyLeft, RemoteBench
 from .workshop import Workplace, Workshop
 
 # Seconds of measuring for a case on either side: at first, when most of what cannot win is told apart, and for what

@@ -1,205 +1,169 @@
-"""Twins: the same test in further runners, each up to the call of the fixture, where its model is opened."""
+"""The twins of one test: further runners that hold the very model of its own, on other devices, afresh, elsewhere."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 from ..errors import PeerLost
-from ..measuring.conduct import CaseLost
-from .messages import BodyDone, Broken, Dismiss, Judged, Missing, Refused, Reported, RunTest, Terms, TestDone
+from .messages import Missing, Refused
 from .pairs import Absent
-from .remote import BodyLeft, RemoteBench, Runner, RunnerBroken, TestMissing
+from .remote import RunnerBroken
+from .remote_bench import BodyLeft, RemoteBench
 from .runners import Runners
-from .tree import Tree, below
+from .same_model import Original, note_on_weights, refusal
+from .tree import Tree
+from .twin import Twin, here, side_by_side, there
 
-Given = TypeVar("Given")
-# What is done until a process must be waited for, step by step, and what it gives in the end.
-Steps = Generator[None, None, Given]
-
-
-class Ended(Exception):
-    """The test ended in a twin before it called modelperf; `passed` where nothing went wrong."""
-
-    def __init__(self, how: str, passed: bool) -> None:
-        super().__init__(how)
-        self.passed = passed
+# What is done with the benches of fresh runners: this tree's, and the other's.
+Use = Callable[[Sequence[RemoteBench], Sequence[RemoteBench]], None]
 
 
-class Twin:
-    """One test in a runner of its own: on `device`, where it is `label`ed to be, and in `tree` where there is one."""
+@dataclass(frozen=True)
+class Other:
+    """The other side of a test on one device: its twin, and its bench."""
+
+    twin: Twin
+    bench: RemoteBench
+
+    def part(self) -> None:
+        """Have it leave its test. What goes wrong there now is nobody's concern."""
+        try:
+            self.bench.release()
+            self.twin.dismiss()
+        except (PeerLost, RunnerBroken, BodyLeft):
+            self.twin.kill()
+
+
+class Twins:
+    """Starts and ends the twins of one test of the file at `path`, whose `original` is open before any of them."""
 
     def __init__(
-        self, runners: Runners, path: Path, test: str, then: str, device: str, label: str, tree: Tree | None = None
+        self, runners: Runners, path: Path, test: str, then: str, tree: Tree | None, note: Callable[[str], None]
     ) -> None:
-        self._runners, self._path, self._label, self._tree = runners, path, label, tree
-        self._test, self._then = test, then
-        self.device = device
-        self._runner: Runner | None = None
-        # Whether its test waits for orders, in the call of the fixture.
-        self.waits = False
+        """`then` is the next test of the runner, "" for none; `tree` the other side, None where there is none.
 
-    def opened(self) -> Steps[RemoteBench | Missing | Refused]:
-        """Start the runner and the test, and open the model.
-
-        Raises Ended, and what the runner raises.
+        `note` is told what a reader should know of the sweep.
         """
-        if self._tree is not None:
-            _check_file(self._path, self._tree)
-        self._runners.begin(self._path, self._label, self._tree)
-        yield
-        runner = self._runner = self._runners.of(self._path, self._label, self._tree)
-        runner.check(self._test)
-        runner.peer.resume()
-        # Another tree may lack the test that comes next here; and its fixtures give their models back before the pairs
-        # that follow have theirs: memory would have to hold four.
-        then = self._then if self._tree is None else ""
-        runner.peer.send(RunTest(self._test, then, twin=True, device=self.device))
-        yield
-        terms = self._awaited_call(runner)
-        runner.peer.pause()
-        yield
-        bench = RemoteBench.open(runner, self.device, terms.runtime)
-        self.waits = isinstance(bench, RemoteBench)
-        if not self.waits:
-            self._drain(runner, dismiss=isinstance(bench, Missing))
-        return bench
+        self._runners, self._path, self._test, self._then = runners, path, test, then
+        self._tree, self._note = tree, note
+        self._further: list[Twin] = []
+        # The model of the test's own runner, once that has opened it.
+        self.original: Original | None = None
 
-    def is_behind(self, error: CaseLost | BodyLeft) -> bool:
-        """Whether it is this twin that was lost, or has left its test."""
-        if self._runner is None:
-            return False
-        return self._runner is error.runner if isinstance(error, BodyLeft) else self._runner.name == error.lost.name
+    @property
+    def are_waiting(self) -> bool:
+        """Whether any on a further device is in the call of its fixture."""
+        return bool(self._further)
+
+    def further(self, device: str) -> RemoteBench | Missing | Refused:
+        """The test's model on a further device."""
+        twin = self._twin(device)
+        (bench,) = side_by_side([here(twin)])
+        if not isinstance(bench, RemoteBench):
+            return bench
+        reason = self._refusal(bench)
+        if reason:
+            bench.release()
+            twin.dismiss()
+            return Refused(reason)
+        self._further.append(twin)
+        return bench
 
     def dismiss(self) -> None:
-        """Have it leave its test's body and tear down."""
-        if self.waits and self._runner is not None:
-            self._drain(self._runner, dismiss=True)
+        """Have those on further devices leave their tests."""
+        for twin in self._further:
+            twin.dismiss()
 
-    def end(self) -> None:
-        """Let its runner tear down, and end it."""
-        self._runners.end(self._path, self._label)
+    def others(self, devices: Sequence[str], tree: Tree) -> dict[str, Other | Absent]:
+        """By device, the other side of the test, or why there is none."""
+        twins = [self._twin(device, "", tree) for device in devices]
+        opened = side_by_side([there(twin, tree) for twin in twins])
+        return {
+            twin.device: one if isinstance(one, Absent) else Other(twin, one)
+            for twin, one in zip(twins, opened, strict=True)
+        }
 
-    def kill(self) -> None:
-        """End its runner at once, if it is there."""
-        self.waits = False
-        self._runners.kill_one(self._path, self._label)
+    def share_weights(self, bench: RemoteBench) -> None:
+        """Have the other side compute with this side's weights, where it can."""
+        assert self.original is not None
+        assert self._tree is not None
+        self._note(note_on_weights(self.original, bench, self._tree.name))
 
-    def _awaited_call(self, runner: Runner) -> Terms:
-        reports: list[Mapping[str, Any]] = []
-        while True:
-            said = runner.peer.receive()
-            if isinstance(said, Terms):
-                return said
-            if isinstance(said, Reported):
-                reports.append(said.data)
-            elif isinstance(said, TestDone):
-                runner.peer.pause()
-                raise how_ended(reports)
-            elif isinstance(said, Broken):
-                raise RunnerBroken(f"{runner.name} failed by itself: {said.text}", said.details)
+    @contextlib.contextmanager
+    def fresh(self, device: str, name: str) -> Iterator[RemoteBench]:
+        """A fresh process that holds the test's model on a device. Raises what runners raise."""
+        twin = self._twin(device, name)
+        try:
+            (bench,) = side_by_side([here(twin)])
+            if not isinstance(bench, RemoteBench):
+                raise RunnerBroken(bench.reason)
+            self._check_model(bench)
+            yield bench
+            # What goes wrong there now is nobody's concern.
+            with contextlib.suppress(PeerLost, RunnerBroken, BodyLeft):
+                twin.dismiss()
+                twin.end()
+        finally:
+            twin.kill()
 
-    def _drain(self, runner: Runner, *, dismiss: bool) -> None:
-        """Wait for the end of the test; what it reports is not the test's."""
-        self.waits = False
-        if dismiss:
-            runner.peer.resume()
-            runner.peer.send(Dismiss())
-        while True:
-            said = runner.peer.receive()
-            if isinstance(said, BodyDone):
-                runner.peer.send(Judged("", "", {}))
-            elif isinstance(said, TestDone):
-                runner.peer.pause()
-                return
+    def use(self, devices: Sequence[str], name: str, use: Use, tree: Tree | None) -> str:
+        """Do something with fresh processes for these devices, and in the other tree where there is one.
 
+        Gives why it could not be done, "" where it was.
+        """
+        mine = [self._twin(device, name) for device in devices]
+        theirs = [self._twin(device, name, tree) for device in devices] if tree is not None else []
+        try:
+            self._use(mine, theirs, use)
+        except (PeerLost, RunnerBroken, BodyLeft) as error:
+            return str(error)
+        finally:
+            for twin in (*mine, *theirs):
+                twin.kill()
+        return ""
 
-def here(twin: Twin) -> Steps[RemoteBench | Missing | Refused]:
-    """Open a twin of this tree."""
-    try:
-        return (yield from twin.opened())
-    except Ended as ended:
-        return Refused(f"in its twin the test {ended} before it called modelperf")
+    def close(self) -> None:
+        """Remove what was written down of the original for them."""
+        if self.original is not None:
+            self.original.close()
 
+    def _use(self, mine: Sequence[Twin], theirs: Sequence[Twin], use: Use) -> None:
+        """Open these twins, do it with them, and let them tear down."""
+        opened = side_by_side(
+            [
+                *(here(twin) for twin in mine),
+                *(there(twin, self._tree) for twin in theirs if self._tree is not None),
+            ]
+        )
+        for one in opened:
+            if isinstance(one, Absent):
+                raise RunnerBroken(one.reason)
+        benches = [bench for bench in opened if isinstance(bench, RemoteBench)]
+        now = [bench for bench in benches if bench.runner.tree is None]
+        then = [bench for bench in benches if bench not in now]
+        for bench in now:
+            self._check_model(bench)
+        for bench in then:
+            self.share_weights(bench)
+        use(now, then)
+        for twin in (*mine, *theirs):
+            twin.dismiss()
+            twin.end()
 
-def there(twin: Twin, tree: Tree) -> Steps[RemoteBench | Absent]:
-    """Open a twin of another tree: whatever goes wrong there is no fault of the test's."""
-    try:
-        bench = yield from twin.opened()
-    except TestMissing as missing:
-        return Absent("new", f"{missing} at {tree.name}")
-    except Ended as ended:
-        how = f"the test {ended}" + (" and did not call modelperf" if ended.passed else "")
-        return Absent("new" if ended.passed else "not measured", f"at {tree.name} {how}")
-    except (PeerLost, RunnerBroken) as error:
-        twin.kill()
-        return Absent("not measured", str(error))
-    if isinstance(bench, RemoteBench):
-        return bench
-    return _refused(tree, bench.reason)
+    def _check_model(self, bench: RemoteBench) -> None:
+        """Raises RunnerBroken where a process of this tree does not hold the model of the test's own."""
+        reason = self._refusal(bench)
+        if reason:
+            raise RunnerBroken(reason)
 
+    def _refusal(self, bench: RemoteBench) -> str:
+        assert self.original is not None
+        return refusal(self.original, bench)
 
-def lost_there(error: CaseLost | BodyLeft) -> Absent:
-    """What there is to say of a twin of another tree that was lost, or left its test, while it was measured."""
-    if isinstance(error, BodyLeft) and error.runner.tree is not None:
-        return _refused(error.runner.tree, str(error))
-    return Absent("not measured", str(error))
-
-
-def _refused(tree: Tree, reason: str) -> Absent:
-    # What is wrong with an import or an argument is told in whole sentences of ours.
-    return Absent("not measured", f"at {tree.name}: {reason.removeprefix('UsageError: ')}")
-
-
-def side_by_side(openings: Sequence[Steps[Given]]) -> list[Given]:
-    """What each gives in the end; while one process is waited for, the others are already at work."""
-    given: dict[int, Given] = {}
-    while len(given) < len(openings):
-        for number, steps in enumerate(openings):
-            if number not in given:
-                try:
-                    next(steps)
-                except StopIteration as done:
-                    given[number] = done.value
-    return [given[number] for number in range(len(openings))]
-
-
-def outside(path: Path, tree: Tree) -> str:
-    """What there is to say of a file that the other tree cannot have."""
-    return (
-        f"--modelperf-against: {path} lies outside of the repository {tree.here}, so that it is the same at "
-        f"{tree.name}; run it without the option"
-    )
-
-
-def _check_file(path: Path, tree: Tree) -> None:
-    inside = below(str(path), tree.here)
-    if inside is None:
-        raise RunnerBroken(outside(path, tree))
-    if not os.path.exists(tree.path(str(path))):
-        raise TestMissing(f"there is no {inside}")
-
-
-def how_ended(reports: Sequence[Mapping[str, Any]]) -> Ended:
-    """How a test ended that has these reports of its phases, as pytest serialises them."""
-    for report in reports:
-        if report["outcome"] != "passed":
-            how = "was skipped" if report["outcome"] == "skipped" else "failed"
-            where = " in its set-up" if how == "failed" and report["when"] == "setup" else ""
-            why = _why(report["longrepr"])
-            return Ended(f"{how}{where}{f': {why}' if why else ''}", passed=False)
-    return Ended("passed", passed=True)
-
-
-def _why(told: object) -> str:
-    """The line of a failure, or of the reason of a skip, that says what it was."""
-    if isinstance(told, Mapping):
-        told = (told.get("reprcrash") or {}).get("message", "")
-        lines = str(told).strip().splitlines()
-        return lines[0] if lines else ""
-    if isinstance(told, (list, tuple)):
-        told = told[-1]
-    lines = str(told or "").strip().splitlines()
-    return lines[-1].removeprefix("Skipped: ") if lines else ""
+    def _twin(self, device: str, attempt: str = "", tree: Tree | None = None) -> Twin:
+        where = f"at {tree.name} on {device}" if tree is not None else f"on {device}"
+        label = ", ".join(filter(None, [where, attempt]))
+        return Twin(self._runners, self._path, self._test, self._then, device, label, tree)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pytest_modelperf.plugin.twins import how_ended, side_by_side
+from pytest_modelperf.plugin.twin import how_ended, side_by_side
 
 
 def report(when: str, outcome: str, longrepr: Any = None) -> dict[str, Any]:

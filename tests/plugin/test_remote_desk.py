@@ -8,7 +8,7 @@ import pytest
 
 from pytest_modelperf.measuring.orders import Message
 from pytest_modelperf.plugin.messages import BodyDone, Judged
-from pytest_modelperf.plugin.runner import RemoteDesk
+from pytest_modelperf.plugin.remote_desk import RemoteDesk
 
 if not hasattr(signal, "setitimer"):
     pytest.skip("limits that a signal keeps are POSIX", allow_module_level=True)
