@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pytest
 from integration.folders import AT_ONCE, ROUNDS, SLOWER, Folder, flat, output, said
 
+from pytest_modelperf.domain.profile import CALL
 from pytest_modelperf.profiling.timeline import events
-from pytest_modelperf.profiling.torch import CALL
 
 pytest.importorskip("torch")
 

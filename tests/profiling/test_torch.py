@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from pytest_modelperf.domain.device import Device
-from pytest_modelperf.domain.profile import Taken
+from pytest_modelperf.domain.profile import CALL, Taken
 from pytest_modelperf.domain.tensor import Value
 from pytest_modelperf.errors import MetricUnavailable
+from pytest_modelperf.profiling.recording import profile_of
 from pytest_modelperf.profiling.timeline import events
-from pytest_modelperf.profiling.torch import CALL, TorchSource, read
+from pytest_modelperf.profiling.torch import TorchSource
 from pytest_modelperf.runtimes.callable import CallableRuntime
 from pytest_modelperf.runtimes.torch import TorchRuntime
 
@@ -105,7 +106,7 @@ def cuda_trace() -> bytes:
 
 
 def test_operators_on_a_gpu_have_the_time_of_what_they_launched() -> None:
-    profile = read(cuda_trace(), "torch 2", {})
+    profile = profile_of(cuda_trace(), "torch 2", {})
     assert {operator.name: operator.share for operator in profile.operators} == pytest.approx(
         {"aten::mm": 0.4, "aten::copy_": 0.1, "replayed": 0.1}
     )
@@ -132,7 +133,7 @@ def test_copies_of_the_cpu_are_told_of_the_operator_that_asked_for_them() -> Non
         row("cpu_op", "aten::addmm", 70, 20),
         row("cpu_op", "aten::copy_", 72, 5),
     ]
-    found = {one.name: one for one in read(json.dumps({"traceEvents": rows}).encode(), "torch 2", {}).operators}
+    found = {one.name: one for one in profile_of(json.dumps({"traceEvents": rows}).encode(), "torch 2", {}).operators}
     assert {name: round(one.share, 3) for name, one in found.items()} == {
         "aten::to": 0.02,
         "aten::_to_copy": 0.18,

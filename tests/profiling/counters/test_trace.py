@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from pytest_modelperf.domain.counting import Tally
+from pytest_modelperf.domain.profile import CALL
 from pytest_modelperf.profiling.counters import trace
-from pytest_modelperf.profiling.counters.trace import MARK
 
 Event = dict[str, Any]
 
@@ -21,7 +21,7 @@ def event(name: str, cat: str, start: float, seconds: float = 1.0, *, thread: in
 
 
 def marked(start: float, seconds: float) -> Event:
-    return event(MARK, "user_annotation", start, seconds)
+    return event(CALL, "user_annotation", start, seconds)
 
 
 def op(name: str, start: float, seconds: float = 1.0, **args: Any) -> Event:
@@ -102,7 +102,7 @@ class TestOnAGpu:
         return [
             marked(0, 10),
             # The same call as the GPU sees it, longer than it takes on the host.
-            event(MARK, "gpu_user_annotation", 5, 90, thread=7),
+            event(CALL, "gpu_user_annotation", 5, 90, thread=7),
             product(1),
             api("cudaLaunchKernel", 1.1, 1),
             api("cuLaunchKernelEx", 2, 2),

@@ -1,8 +1,7 @@
-"""From a Chrome trace that torch.profiler wrote to what each marked call did.
+"""From a recording of torch's profiler to what each call did.
 
-Its categories are those of Kineto: cpu_op, cpu_instant_event (memory), cuda_runtime and cuda_driver (calls of CUDA's
-API), kernel, gpu_memcpy. What runs on a GPU is matched with the call of the API that asked for it, by its correlation:
-it may run after the marked call has returned.
+What runs on a GPU is matched with the call of the API that asked for it, by its correlation: it may run after the
+marked call has returned.
 """
 
 from __future__ import annotations
@@ -12,27 +11,28 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ...domain.counting import Tally
-from ..timeline import INSTANT, LASTING, Event, events, parents, within
+from ..recording import API, KERNELS, OPERATORS, Recording, of
+from ..timeline import Event, parents
 from .flops import NAME, Call, flops
 
-# What a marked call is called in the trace.
-MARK = "pytest_modelperf.call"
+# What CUPTI tells. Calls have been seen to take 10-20% longer after it has been asked.
+ON_GPU = ("kernels", "cuda_api_calls", "synchronisations", "host_device_copies", "host_device_bytes")
+NOT_LAST = "CUPTI tells it, after which calls take longer: it is counted for the last marked test of a file alone"
 # A region that torch.compile has compiled, whatever its category.
 _COMPILED = "Torch-Compiled Region"
 
 
 def tallies(trace: bytes, *, on_gpu: bool) -> list[Tally]:
-    """What each marked call did, in their order; `on_gpu`: what the GPU did was recorded too."""
-    everything = events(trace, LASTING + INSTANT)
-    marks = [one for one in everything if one.name == MARK and one.category == "user_annotation"]
-    return [_tally(list(within(everything, [mark])), everything, on_gpu) for mark in marks]
+    """What each call did, in their order; `on_gpu`: what the GPU did was recorded too."""
+    recording = Recording.read(trace)
+    return [_tally(recording, recording.inside(call), on_gpu) for call in recording.calls]
 
 
-def _tally(inside: Sequence[Event], everything: Sequence[Event], on_gpu: bool) -> Tally:
-    calls = _calls([one for one in inside if one.category == "cpu_op" and not _is_region(one)])
+def _tally(recording: Recording, inside: Sequence[Event], on_gpu: bool) -> Tally:
+    calls = _calls([one for one in of(inside, *OPERATORS) if not _is_region(one)])
     regions = [parent is not None for parent in parents([one for one in inside if _is_region(one)])]
     operators = Counter(call.name for call in calls)
-    counts = {"operator_calls": float(len(calls)), **_memory(inside)}
+    counts = {"operator_calls": float(len(calls)), **memory(inside)}
     missing = {}
     operations, reason = (0.0, _HIDDEN) if regions else flops(calls)
     if reason:
@@ -42,7 +42,7 @@ def _tally(inside: Sequence[Event], everything: Sequence[Event], on_gpu: bool) -
     if regions:
         counts |= {"compiled_regions": float(len(regions)), "graph_breaks": float(sum(regions))}
     if on_gpu:
-        counts |= _on_gpu(inside, everything)
+        counts |= done_on_gpu(recording, inside)
     return Tally(counts, operators, missing, {"flops": NAME})
 
 
@@ -61,7 +61,8 @@ def _calls(found: Sequence[Event]) -> list[Call]:
     ]
 
 
-def _memory(found: Iterable[Event]) -> dict[str, float]:
+def memory(found: Iterable[Event]) -> dict[str, float]:
+    """The blocks of memory that were taken meanwhile."""
     sizes = [float(one.facts["Bytes"]) for one in found if one.name == "[memory]"]
     taken = [size for size in sizes if size > 0]
     return {"allocations": float(len(taken)), "allocated_bytes": sum(taken)}
@@ -73,12 +74,13 @@ class _Copies:
     size_bytes: float
 
 
-def _on_gpu(inside: Sequence[Event], everything: Sequence[Event]) -> dict[str, float]:
-    asked = [one for one in inside if one.category in ("cuda_runtime", "cuda_driver")]
-    done = _done({_correlation(one) for one in asked}, everything)
-    copies = _copies(one for one in done if one.category == "gpu_memcpy")
+def done_on_gpu(recording: Recording, inside: Sequence[Event]) -> dict[str, float]:
+    """The counters of ON_GPU, of a call in which these events lie."""
+    asked = of(inside, *API)
+    done = recording.asked_for(asked)
+    copies = _copies(of(done, "gpu_memcpy"))
     return {
-        "kernels": float(sum(one.category == "kernel" for one in done)),
+        "kernels": float(len(of(done, *KERNELS))),
         "cuda_api_calls": float(len(asked)),
         "synchronisations": float(sum("Synchronize" in one.name for one in asked)),
         "host_device_copies": float(copies.number),
@@ -86,16 +88,7 @@ def _on_gpu(inside: Sequence[Event], everything: Sequence[Event]) -> dict[str, f
     }
 
 
-def _done(asked: set[object], everything: Iterable[Event]) -> list[Event]:
-    """What the GPU did for these calls of the API."""
-    return [one for one in everything if one.category in ("kernel", "gpu_memcpy") and _correlation(one) in asked]
-
-
 def _copies(found: Iterable[Event]) -> _Copies:
     between: list[Callable[[str], bool]] = [lambda name: "HtoD" in name, lambda name: "DtoH" in name]
     sizes = [float(one.facts.get("bytes", 0)) for one in found if any(test(one.name) for test in between)]
     return _Copies(len(sizes), sum(sizes))
-
-
-def _correlation(event: Event) -> object:
-    return event.facts.get("correlation")

@@ -1,0 +1,133 @@
+"""A recording: calls of a model in a Chrome trace, with what ran in each of them.
+
+Its categories are those of torch's profiler (Kineto), in which what TensorFlow and CUPTI tell is written as well:
+`user_annotation` for the calls, `cpu_op` for operators, `kernel`, `gpu_memcpy` and `gpu_memset` for what a GPU does,
+`cuda_runtime` and `cuda_driver` for calls of the API, `cpu_instant_event` for memory. `overhead` and
+`gpu_user_annotation` are the profiler's own and repeat others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..domain.profile import CALL, Profile
+from ..errors import MetricUnavailable
+from .timeline import (
+    INSTANT,
+    LASTING,
+    Event,
+    Share,
+    activities,
+    events,
+    fastest,
+    operators,
+    own_seconds,
+    parents,
+    within,
+)
+
+OPERATORS = ("cpu_op",)
+KERNELS = ("kernel",)
+COPIES = ("gpu_memcpy", "gpu_memset")
+API = ("cuda_runtime", "cuda_driver")
+# Operators that work for others on the CPU: what they take is told of the one that has asked for it.
+_HELPERS = ("aten::copy_", "aten::fill_")
+_HELPED = ("aten::_to_copy", "aten::clone", "aten::constant_pad_nd")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """All events of a trace in the order of their start, and of these the calls of the model."""
+
+    everything: Sequence[Event]
+    calls: Sequence[Event]
+
+    @classmethod
+    def read(cls, trace: bytes) -> Recording:
+        found = events(trace, LASTING + INSTANT)
+        return cls(found, [one for one in found if one.category == "user_annotation" and one.name == CALL])
+
+    def inside(self, *calls: Event) -> list[Event]:
+        """What started within these calls, which are in their order."""
+        return list(within(self.everything, calls))
+
+    def asked_for(self, api: Iterable[Event]) -> list[Event]:
+        """What the GPU did for these calls of the API: it may run after the call of the model has returned."""
+        asked = {correlation(one) for one in api} - {None}
+        return [one for one in of(self.everything, *KERNELS, *COPIES) if correlation(one) in asked]
+
+
+def of(found: Iterable[Event], *categories: str) -> list[Event]:
+    """Those of these categories."""
+    return [event for event in found if event.category in categories]
+
+
+def correlation(event: Event) -> object:
+    """What an activity of the GPU and the call of the API that asked for it have in common."""
+    return event.facts.get("correlation")
+
+
+def profile_of(trace: bytes, source: str, settings: Mapping[str, str], *, calls: int | None = None) -> Profile:
+    """The profile of the last `calls` calls (None: of all). Raises MetricUnavailable without operators and kernels."""
+    recording = Recording.read(trace)
+    every = recording.calls[-calls:] if calls else recording.calls
+    counted = fastest(every, lambda call: call.seconds)
+    # A call ends when the device has done its work: what it launched runs within it, too.
+    inside = recording.inside(*counted)
+    ops, kernels, copies, api = (of(inside, *some) for some in (OPERATORS, KERNELS, COPIES, API))
+    if not counted or not (ops or kernels):
+        name = source.partition(" ")[0]
+        raise MetricUnavailable(f"{name}'s profiler saw no operator: the model does not compute with {name}")
+    number, seconds = len(counted), sum(call.seconds for call in counted) / len(counted)
+    return Profile(
+        source=source,
+        calls=len(every),
+        seconds=seconds,
+        operators=operators(_on_device(ops, [*kernels, *copies]) if kernels else _on_host(ops), number, seconds),
+        kernels=activities(kernels, number),
+        copies=activities(copies, number),
+        api_calls=activities(api, number),
+        settings=settings,
+    )
+
+
+def _on_host(ops: Sequence[Event]) -> Iterator[Share]:
+    around = parents(ops)
+    for number, (event, seconds) in enumerate(zip(ops, own_seconds(ops), strict=True)):
+        helped = _helped(ops, around, number)
+        yield Share(event.name, 0.0 if helped else seconds, 1, _dtype(event), _shapes(event))
+        if helped:
+            yield Share(helped.name, seconds, 0, _dtype(helped), _shapes(helped))
+
+
+def _helped(ops: Sequence[Event], around: Sequence[int | None], number: int) -> Event | None:
+    """The operator that this one works for, where that is told as its own work."""
+    if ops[number].name not in _HELPERS:
+        return None
+    above = around[number]
+    while above is not None and ops[above].name not in _HELPED:
+        above = around[above]
+    return None if above is None else ops[above]
+
+
+def _on_device(ops: Sequence[Event], done: Sequence[Event]) -> Iterator[Share]:
+    """Operators by what they have launched; what none has launched (a replayed CUDA graph) stands for itself."""
+    by_id = {event.facts["External id"]: event for event in ops if "External id" in event.facts}
+    for event in ops:
+        yield Share(event.name, 0.0, 1, _dtype(event), _shapes(event))
+    for event in done:
+        op = by_id.get(event.facts.get("External id"))
+        if op is None:
+            yield Share(event.name, event.seconds)
+        else:
+            yield Share(op.name, event.seconds, 0, _dtype(op), _shapes(op))
+
+
+def _dtype(event: Event) -> str:
+    """The dtype of the first input that has one, as the framework names it: "float", "c10::BFloat16"."""
+    return next((str(kind) for kind in event.facts.get("Input type", ()) if kind), "")
+
+
+def _shapes(event: Event) -> str:
+    return ", ".join(str(shape) for shape in event.facts.get("Input Dims", ()) if shape)
