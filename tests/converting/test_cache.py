@@ -21,7 +21,7 @@ from runtimes import network
 from pytest_modelperf import Tensor
 from pytest_modelperf.converting.cache import FROM_CACHE, Cache, key
 from pytest_modelperf.converting.content import content
-from pytest_modelperf.converting.onnxruntime import OnnxSetting
+from pytest_modelperf.converting.openvino import OpenVinoSetting
 from pytest_modelperf.converting.protocol import Converted, Subject
 from pytest_modelperf.domain.spec import RuntimeChoice
 
@@ -156,8 +156,25 @@ def test_samples_count_by_their_values() -> None:
 
 
 def test_options_of_a_converter_make_another_key() -> None:
-    keys = {key("model", OnnxSetting("a", "b", options)) for options in ({}, {"x": 1}, {"x": 2})}
+    keys = {key("model", OpenVinoSetting("a", "b", "f32", options)) for options in ({}, {"x": 1}, {"x": 2})}
     assert len(keys) == 3
+
+
+def test_settings_are_kept_and_read_again(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    assert cache.find_settings("one") is None
+    cache.keep_settings("one", {"threads": 1})
+    cache.keep_settings("one", {"threads": 2, "arena": False})
+    assert cache.find_settings("one") == {"threads": 2, "arena": False}
+    (tmp_path / "cache" / "one" / "converted.json").write_text("{")
+    assert cache.find_settings("one") is None
+
+
+def test_settings_are_kept_beside_conversions(given: Subject, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache", limit_bytes=2000)
+    cache.keep_settings("one", {"threads": 1})
+    made(cache, "a", given, tmp_path / "own")
+    assert cache.find_settings("one") == {"threads": 1}
 
 
 def test_what_cannot_be_told_has_no_key() -> None:

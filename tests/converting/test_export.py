@@ -93,6 +93,51 @@ def test_threads_of_the_device_are_set(name: str, said: str, tmp_path: Path) -> 
     assert said in (folder / "run.py").read_text()
 
 
+def test_settings_of_the_variant_are_set(tmp_path: Path) -> None:
+    settings = chosen(["onnxruntime"], converters())[-1]
+    options = {"intra_op_num_threads": 1, "execution_mode": "ORT_PARALLEL", "enable_cpu_mem_arena": False}
+    text = script("onnx", "m.onnx", RuntimeChoice("onnxruntime", options), settings, checks.CPU, {})
+    for line in (
+        "intra_op_num_threads = 1",
+        "execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL",
+        "arena = False",
+    ):
+        assert line in text
+    text = script("torchscript", "m.pt", RuntimeChoice("torch", {"threads": 3}), settings, checks.CPU, {})
+    assert "torch.set_num_threads(3)" in text
+    compile(text, "run.py", "exec")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "options", "lines"),
+    [
+        (
+            "onnxruntime",
+            {"intra_op_num_threads": 1, "execution_mode": "ORT_PARALLEL", "enable_cpu_mem_arena": False},
+            {"intra_op_thread_count": "1", "execution_mode": "1", "enable_mem_arena": "0"},
+        ),
+        (
+            "openvino",
+            {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False},
+            {"NUM_STREAMS": "1"},
+        ),
+        ("openvino", {"INFERENCE_PRECISION_HINT": "bf16"}, {"HINT_BF16": "YES"}),
+        ("torch", {"threads": 2}, {"INTRA_OP_THREAD_COUNT": "2"}),
+    ],
+)
+def test_settings_are_parameters_of_triton_s_backends(runtime: str, options: Any, lines: dict[str, str]) -> None:
+    ports = [Port("x", "float32", (-1, 4))]
+    text = config("m", "onnx", RuntimeChoice(runtime, options), ports, ports, 8)
+    found = dict(re.findall(r'^parameters { key: "(\w+)" value: { string_value: "(\w+)" } }$', text, re.MULTILINE))
+    assert found == lines
+
+
+def test_a_graph_level_is_an_optimization_of_triton_s() -> None:
+    choice = RuntimeChoice("onnxruntime", {"graph_optimization_level": "ORT_ENABLE_EXTENDED"})
+    ports = [Port("x", "float32", (-1, 4))]
+    assert "optimization { graph { level: 1 } }" in config("m", "onnx", choice, ports, ports, 8)
+
+
 def test_inputs_and_answers_in_bfloat16_are_given_and_compared(tmp_path: Path) -> None:
     written("torchscript", small.mlp().bfloat16(), [Tensor(("batch", 64), "bfloat16")], tmp_path)
 

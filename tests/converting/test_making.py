@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 
 from pytest_modelperf import Tensor
+from pytest_modelperf.converting import making, tuning
+from pytest_modelperf.converting.cache import Cache
 from pytest_modelperf.converting.making import DRAWS, Maker
 from pytest_modelperf.converting.parity import Wrong
 from pytest_modelperf.converting.protocol import CALLABLE, Converted, Subject
+from pytest_modelperf.converting.routes import Route
+from pytest_modelperf.converting.settings import Knob
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.spec import RuntimeChoice
 from pytest_modelperf.domain.variant import Permitted, QualityCheck, Variant
@@ -227,6 +231,51 @@ def test_a_variant_has_the_options_of_the_test_where_the_same_runtime_runs_it(tm
     bench, variant = made(asked, tmp_path)
     assert "factor=3.0 threads=2" in bench.opened.runtime
     assert variant.notes == ()
+
+
+def tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Converted, knobs: Sequence[Knob]) -> Maker:
+    """A maker whose runtime has these knobs: more `factor`, and what it gives takes less time."""
+    monkeypatch.setattr(making, "knobs", lambda name, device, given: [one for one in knobs if one.option not in given])
+    monkeypatch.setattr(making, "shown", lambda settings: tuple(settings))
+    monkeypatch.setattr(tuning, "is_faster", lambda new, old, cases, has_time: True)
+    monkeypatch.setattr(Route, "key", lambda route, source: "the variant")
+    cache = Cache(tmp_path / "cache")
+    return Maker(double, INPUTS, CASES, [Optional()], [Becomes(made)], cache=cache, permitted=Permitted(atol=1e9))
+
+
+def test_settings_that_were_found_are_a_part_of_the_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by = tuned(tmp_path, monkeypatch, Converted(double), [Knob("factor", (2.0,))])
+    bench, variant = made(by, tmp_path)
+    assert (variant.options, variant.settings, variant.title) == ({"factor": 2.0}, ("factor",), "other, factor")
+    assert "factor=2.0" in bench.opened.runtime
+    (parity,) = variant.parity
+    assert parity.largest > 0
+
+
+def test_settings_with_which_it_is_wrong_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by = replace(tuned(tmp_path, monkeypatch, Converted(double), [Knob("factor", (2.0,))]), permitted=None)
+    _, variant = made(by, tmp_path)
+    assert (variant.options, variant.settings, variant.parity[0].largest) == ({}, (), 0.0)
+
+
+def test_settings_that_the_converter_chose_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = RuntimeChoice(CallableRuntime().name, {"factor": 1.0})
+    by = tuned(tmp_path, monkeypatch, Converted(double, chosen), [Knob("factor", (2.0,))])
+    assert made(by, tmp_path)[1].options == {"factor": 1.0}
+
+
+def test_the_model_itself_is_a_variant_with_other_settings_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    itself = Converted(double, unchanged=True)
+    assert made(tuned(tmp_path, monkeypatch, itself, [Knob("factor", (2.0,))]), tmp_path)[1].settings == ("factor",)
+    with pytest.raises(ConversionError, match=r"no setting that was tried makes it 1\.05 times as fast"):
+        made(tuned(tmp_path / "other", monkeypatch, itself, []), tmp_path / "other")
+
+
+def test_what_would_have_to_be_made_anew_is_not_tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by = tuned(tmp_path, monkeypatch, Converted(double, tunable=False), [Knob("factor", (2.0,))])
+    assert made(by, tmp_path)[1].settings == ()
 
 
 def test_a_variant_in_another_runtime_says_that_it_has_not_the_options_of_the_test(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_axes_have_the_names_of_the_test(exported: Any) -> None:
     assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
 
 
-@pytest.mark.parametrize("name", ["onnxruntime-extended", "onnxruntime-fp16", "onnxruntime-int8"])
+@pytest.mark.parametrize("name", ["onnxruntime-settings", "onnxruntime-fp16", "onnxruntime-int8"])
 def test_variants_of_an_onnx_model_answer_the_same(exported: Any, name: str, tmp_path: Path) -> None:
     made, inputs = exported
     checks.variant(name, made.model, inputs, tmp_path)

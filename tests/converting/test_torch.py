@@ -57,7 +57,7 @@ def test_what_is_compiled_is_compiled_for_every_case(name: str, tmp_path: Path) 
 
 @pytest.fixture
 def _limits() -> Iterator[None]:
-    """Those of compilations, put back by torch itself: its settings are not in their module, and monkeypatch deletes."""
+    """Those of compilations, put back by torch itself: monkeypatch would delete what is not in its module."""
     torch._dynamo.reset()
     with torch._dynamo.config.patch(recompile_limit=1):
         yield

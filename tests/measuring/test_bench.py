@@ -543,6 +543,12 @@ class TestBlocks:
         assert samples.samples_ns == (3_000_000,) * 2
         assert (samples.pipelined_ns, samples.error, samples.out_of_memory) == (0, "", False)
 
+    def test_calls_of_a_case_that_is_not_ready_are_timed_for_a_choice(self, clock: Clock) -> None:
+        session = FakeSession(clock, lambda batch: 0.001 * batch, asynchronous=True)
+        with bench(session, 2, 3).probing() as timed:
+            assert timed(1, 2, 1) == (3_000_000,) * 2
+            assert timed(0, 1, 0) == (2_000_000,)
+
     def test_on_an_asynchronous_device_each_is_waited_for(self, clock: Clock) -> None:
         made = bench(FakeSession(clock, lambda batch: 0.001 * batch, asynchronous=True))
         made.prepare(Prepare(0, 3.0))

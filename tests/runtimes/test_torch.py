@@ -14,7 +14,7 @@ import torch
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.session import Session
 from pytest_modelperf.domain.tensor import Value
-from pytest_modelperf.errors import DeviceMissing, ModelError, OutOfMemory
+from pytest_modelperf.errors import DeviceMissing, ModelError, OutOfMemory, UsageError
 from pytest_modelperf.runtimes.torch import TorchRuntime
 
 RUNTIME = TorchRuntime()
@@ -213,6 +213,27 @@ def test_threads_and_inference_mode_are_in_force_and_put_back(net: Any) -> None:
     with pytest.raises(KeyError), opened.running():
         raise KeyError
     assert torch.get_num_threads() == before
+
+
+def test_threads_may_be_an_option(net: Any) -> None:
+    before = torch.get_num_threads()
+    with RUNTIME.configured({"threads": before + 1}).open(net, CPU).running():
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+    with pytest.raises(UsageError, match="both set the threads"):
+        RUNTIME.configured({"threads": 1}).open(net, Device("cpu", threads=1))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"thread": 1}, "has no option 'thread'; did you mean 'threads'"),
+        ({"threads": 0}, "is 0; write a number from 1"),
+    ],
+)
+def test_other_options_are_refused(options: dict[str, object], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        RUNTIME.configured(options)
 
 
 def test_without_threads_the_number_is_left_alone(net: Any) -> None:

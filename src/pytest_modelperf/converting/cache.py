@@ -8,6 +8,7 @@ What is removed is renamed first: a process that is killed meanwhile leaves noth
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -47,6 +48,10 @@ class _Kept(msgspec.Struct, frozen=True):
     settled: tuple[str, ...]
     counts: Mapping[str, float]
     notes: tuple[str, ...]
+
+
+class _KeptSettings(msgspec.Struct, frozen=True):
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,27 @@ class Cache:
                 self._trim(key)
         finally:
             shutil.rmtree(new, ignore_errors=True)
+
+    def find_settings(self, key: str) -> Mapping[str, object] | None:
+        """Options of a runtime that are kept under the key; None where there are none to read."""
+        file = self.folder / key / _ENTRY
+        try:
+            found = from_json(file.read_bytes(), _KeptSettings)
+            os.utime(file)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        return found.options
+
+    def keep_settings(self, key: str, options: Mapping[str, object]) -> None:
+        """Keep options of a runtime, in place of what there is; where that cannot be they are found anew."""
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            new = self._passing()
+            new.mkdir()
+            (new / _ENTRY).write_text(to_json(_KeptSettings(options)), "utf-8")
+            with self._locked():
+                self._remove(self.folder / key)
+                new.rename(self.folder / key)
 
     def _trim(self, newest: str) -> None:
         """Remove what processes left behind, and what was used longest ago until the rest is within the limit."""

@@ -9,6 +9,7 @@ from ..domain.spec import RuntimeChoice
 from ..errors import ConversionError
 from ..runtimes.onnxruntime_options import CPU, PROVIDERS
 from .protocol import LITERT, ONNX, OPENVINO, SAVED_MODEL, TENSORRT, TORCH, TORCHSCRIPT, Converter
+from .settings import TORCH_THREADS
 from .torch_compile import TorchCompile
 
 _HEAD = """\
@@ -100,7 +101,7 @@ def script(
         file=file,
         place=place,
         dtypes="{" + ", ".join(f"{name!r}: {dtype}" for name, dtype in halves.items()) + "}",
-        settings=_torch_settings(converter, device),
+        settings=_torch_settings(converter, device.threads or options.get(TORCH_THREADS)),
         options="".join(map(_onnx_option, _threads(options, "intra_op_num_threads", device).items())),
         providers=repr(_providers(options, device)),
         openvino=device.kind.upper(),
@@ -122,20 +123,21 @@ def _providers(options: Mapping[str, object], device: Device) -> object:
     return [("CUDAExecutionProvider", {"device_id": device.index})] if device.kind == "cuda" else [CPU]
 
 
-def _torch_settings(converter: Converter, device: Device) -> str:
+def _torch_settings(converter: Converter, number: object) -> str:
     """What is set in the process, not in the module."""
-    threads = f"torch.set_num_threads({device.threads})\n" if device.threads else ""
+    threads = f"torch.set_num_threads({number})\n" if number else ""
     return threads + (_TF32 if converter.name == "tf32" else "")
 
 
+_ONNX_ENUMS = {"graph_optimization_level": "GraphOptimizationLevel", "execution_mode": "ExecutionMode"}
 _TF32 = "torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True\n"
 _OPTIMISED = "model = torch.jit.optimize_for_inference(model.eval())\n"
 
 
 def _onnx_option(option: tuple[str, object]) -> str:
     name, value = option
-    if name == "graph_optimization_level":
-        return f"options.{name} = onnxruntime.GraphOptimizationLevel.{value}\n"
+    if name in _ONNX_ENUMS:
+        return f"options.{name} = onnxruntime.{_ONNX_ENUMS[name]}.{value}\n"
     if "." in name:
         return f"options.add_session_config_entry({name!r}, {str(value)!r})\n"
     return f"options.{name} = {value!r}\n"

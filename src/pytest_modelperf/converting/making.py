@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -21,21 +21,38 @@ from ..domain.variant import EXPORT, NOT_WRITTEN, Candidate, Parity, Permitted, 
 from ..errors import ConversionError
 from ..measuring.bench import Asked, LocalBench
 from ..measuring.inputs import draw
+from ..measuring.memory import available_bytes
 from ..measuring.orders import Opened
 from ..runtimes.kinds import last_line
 from ..runtimes.protocol import Runtime
 from ..runtimes.registry import find
 from .cache import FROM_CACHE, Cache
+from .choosing import Shelf
+from .choosing import settings as settings_for
 from .content import content
 from .export import Answer, describe, export
 from .forms import form_of
 from .parity import FINEST, Wrong, check_kind, coarser, parities, repeats
 from .protocol import Converted, Converter, Subject
 from .routes import Route, routes, unreachable
+from .settings import Settings, knobs, shown
+from .tuning import MARGIN
+from .tuning import SECONDS as TUNING_SECONDS
 
 # Draws of inputs at the smallest case; all others are asked once. A model that is frozen to one shape differs at
 # another, one that is wrong for some values with other values.
 DRAWS = 3
+
+
+@dataclass(frozen=True)
+class _Proven:
+    """What a converter made, open with these settings, how far its answers are off, and its names of the outputs."""
+
+    made: Converted
+    bench: LocalBench
+    parity: tuple[Parity, ...]
+    names: Mapping[str, str]
+    settings: Settings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,11 +99,15 @@ class Maker:
         if not repeats(original.ask(smallest), original.ask(smallest), original.opened.precision or FINEST):
             raise ConversionError("the original answers equal inputs differently: nothing can be compared with it")
 
-    def make(self, name: str, original: LocalBench, device: Device, folder: Path) -> tuple[LocalBench, Variant]:
+    def make(
+        self, name: str, original: LocalBench, device: Device, folder: Path, seconds: float = math.inf
+    ) -> tuple[LocalBench, Variant]:
         """Close the original, which is the model on this device, and open the variant of this name in its place.
 
-        Raises ConversionError for one that does not answer as the original does, and whatever a framework raises.
+        It may take `seconds`; settings of its runtime are searched in the first half of them. Raises ConversionError
+        for one that does not answer as the original does, and whatever a framework raises.
         """
+        searched = perf_counter() + seconds / 2
         route = next(route for route in self.routes() if route.name == name)
         expected = self._expected(original)
         # A model that is kept in a half is no more exact than that, whatever computes it.
@@ -94,12 +115,14 @@ class Maker:
         before = self.quality.measure(self._caller(original, ())) if self.quality is not None else 0.0
         original.release()
         subject = self._subject(device)
-        source = content(subject) if self.exports else ""
+        # Now: converters change a live model.
+        source = content(subject) if self.exports or self.cache is not None else ""
+        check = partial(self._checked, device=device, expected=expected, precision=precision)
         start = perf_counter()
         made = self._configured(route.follow(subject, folder, self.cache))
         build_seconds = perf_counter() - start
         try:
-            bench, parity, names = self._checked(made, device, expected, precision)
+            proven = check(made)
         except Exception:
             if self.cache is None or not any(note.endswith(FROM_CACHE) for note in made.notes):
                 raise
@@ -107,14 +130,16 @@ class Maker:
             start = perf_counter()
             made = self._configured(route.follow(subject, folder / "anew", replace(self.cache, renews=True)))
             build_seconds = perf_counter() - start
-            bench, parity, names = self._checked(made, device, expected, precision)
+            proven = check(made)
+        proven = self._tuned(proven, device, check, route.key(source), source, searched)
+        made, bench = proven.made, proven.bench
         try:
             quality = self._quality(bench, made, before)
             exported: tuple[str, ...] = ()
             if self.exports:
-                answers = [answer.named(names) for answer in self._answers(expected, made.fixed)]
+                answers = [answer.named(proven.names) for answer in self._answers(expected, made.fixed)]
                 write = partial(_written, made, route, subject, answers, source)
-                exported = self._exported(write, device, expected, precision, folder / EXPORT)
+                exported = _exported(write, check, folder / EXPORT)
         except BaseException:
             bench.release()
             raise
@@ -123,9 +148,58 @@ class Maker:
             variant,
             build_seconds=build_seconds,
             notes=(*made.notes, *exported),
-            parity=parity,
+            parity=proven.parity,
             quality=quality,
+            settings=shown(proven.settings),
         )
+
+    def _tuned(
+        self,
+        proven: _Proven,
+        device: Device,
+        check: Callable[[Converted], _Proven],
+        variant: str,
+        source: str,
+        searched: float,
+    ) -> _Proven:
+        """With the settings of its runtime that suit it, opened and proven anew where these are not the defaults.
+
+        Raises ConversionError for what is no variant without any.
+        """
+        made, bench = proven.made, proven.bench
+        name, given = self._runs(made)
+        some = knobs(name, device, given) if made.tunable else []
+        # Both are in memory while they take turns.
+        fits = bench.opened.counts.get("size_bytes", 0.0) * 2 < available_bytes()
+        found: Settings = {}
+        if some and self.cache is not None and variant and fits:
+            until = min(searched, perf_counter() + TUNING_SECONDS)
+            found = settings_for(
+                bench,
+                some,
+                Shelf.of(self.cache, variant, source, name),
+                lambda settings: self._opened(self._set(made, settings), device),
+                lambda: perf_counter() < until,
+            )
+        if found:
+            bench.release()
+            try:
+                return replace(check(self._set(made, found)), settings=found)
+            except Exception:  # noqa: BLE001 - whatever a framework raises: it is right without them
+                found, proven = {}, check(made)
+        if made.unchanged:
+            proven.bench.release()
+            raise ConversionError(f"no setting that was tried makes it {MARGIN} times as fast")
+        return proven
+
+    def _runs(self, made: Converted) -> tuple[str, Mapping[str, object]]:
+        """The name of the runtime that runs it, and its options."""
+        name = find(made.model, self.runtimes, made.runtime)[0].name
+        return name, made.runtime.options if made.runtime is not None else {}
+
+    def _set(self, made: Converted, settings: Settings) -> Converted:
+        name, given = self._runs(made)
+        return replace(made, runtime=RuntimeChoice(name, {**given, **settings}))
 
     def _subject(self, device: Device) -> Subject:
         form = form_of(self.model)
@@ -137,11 +211,10 @@ class Maker:
         """With the options of the test where the same runtime runs it: with other threads nothing is compared."""
         if self.runtime is None or not self.runtime.options:
             return made
-        name = find(made.model, self.runtimes, made.runtime)[0].name
+        name, own = self._runs(made)
         if name != self.runtime.name:
             note = f"runs in {name}, without what the test asks of its runtime: {self.runtime}"
             return replace(made, notes=(*made.notes, note))
-        own = made.runtime.options if made.runtime is not None else {}
         return replace(made, runtime=RuntimeChoice(name, {**self.runtime.options, **own}))
 
     def _opened(self, made: Converted, device: Device) -> LocalBench:
@@ -162,11 +235,11 @@ class Maker:
 
     def _checked(
         self, made: Converted, device: Device, expected: Sequence[tuple[int, int, Asked]], precision: str
-    ) -> tuple[LocalBench, tuple[Parity, ...], Mapping[str, str]]:
+    ) -> _Proven:
         """The variant opened and proven. Raises Wrong, and what a framework raises."""
         bench = self._opened(made, device)
         try:
-            return bench, *self._proven(bench, made, expected, precision)
+            return _Proven(made, bench, *self._proven(bench, made, expected, precision))
         except BaseException:
             bench.release()
             raise
@@ -200,24 +273,6 @@ class Maker:
                 names = check_kind(before, now, _where(axes))
                 pairs.append((before, now))
         return parities(pairs, names, precision, self.permitted), names
-
-    def _exported(
-        self,
-        write: Callable[[Path], Converted],
-        device: Device,
-        expected: Sequence[tuple[int, int, Asked]],
-        precision: str,
-        folder: Path,
-    ) -> tuple[str, ...]:
-        """Write the variant into the folder, and prove what is there; gives notes, among them the reason why not."""
-        try:
-            written = write(folder)
-            self._checked(written, device, expected, precision)[0].release()
-        except Exception as error:  # noqa: BLE001 - whatever a framework raises; the variant is none the worse
-            shutil.rmtree(folder, ignore_errors=True)
-            what = "the file gives other answers: " if isinstance(error, Wrong) else f"{type(error).__name__}: "
-            return (f"{NOT_WRITTEN}: {what}{last_line(error)}",)
-        return written.notes
 
     def _quality(self, bench: LocalBench, made: Converted, before: float) -> Quality | None:
         if self.quality is None:
@@ -255,6 +310,7 @@ def _described(route: Route, made: Converted, opened: Opened) -> Variant:
         load_seconds=opened.load_seconds,
         fixed=made.fixed,
         counts=made.counts,
+        options=dict(made.runtime.options) if made.runtime is not None else {},
     )
 
 
@@ -272,6 +328,20 @@ def _written(
     written = export(made, route.steps[-1], subject, answers, folder)
     describe(made, subject.form, source, tuple(step.name for step in route.steps), folder)
     return written
+
+
+def _exported(
+    write: Callable[[Path], Converted], check: Callable[[Converted], _Proven], folder: Path
+) -> tuple[str, ...]:
+    """Write the variant into the folder, and prove what is there; gives notes, among them the reason why not."""
+    try:
+        written = write(folder)
+        check(written).bench.release()
+    except Exception as error:  # noqa: BLE001 - whatever a framework raises; the variant is none the worse
+        shutil.rmtree(folder, ignore_errors=True)
+        what = "the file gives other answers: " if isinstance(error, Wrong) else f"{type(error).__name__}: "
+        return (f"{NOT_WRITTEN}: {what}{last_line(error)}",)
+    return written.notes
 
 
 def _values(given: Any, declared: Any) -> Any:

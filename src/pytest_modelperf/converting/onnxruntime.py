@@ -1,10 +1,8 @@
-"""ONNX models executed by onnxruntime: as they are, at another level of its optimiser, made simpler, in half precision,
-or quantized."""
+"""ONNX models executed by onnxruntime: as they are, made simpler, in half precision, or quantized."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +20,11 @@ _QUANTIZED = ("MatMul", "Gemm", "LSTM", "Attention", "EmbedLayerNormalization")
 
 
 @dataclass(frozen=True)
-class OnnxSetting:
-    """The model as it is, in onnxruntime with these options."""
+class OnnxAsItIs:
+    """The model as it is, in onnxruntime."""
 
-    name: str
-    what: str
-    options: Mapping[str, object] = field(default_factory=dict)
+    name: str = "onnxruntime"
+    what: str = "ONNX Runtime"
     seconds: float = 1.0
 
     takes = gives = ONNX
@@ -35,12 +32,12 @@ class OnnxSetting:
     is_bridge = False
 
     def refuses(self, subject: Subject) -> str:
-        if subject.model is not None and not self.options:
+        if subject.model is not None:
             return "it is an ONNX model, which onnxruntime executes as it is"
         return lacks("onnx", _RUNTIME)
 
     def convert(self, subject: Subject, folder: Path) -> Converted:
-        return Converted(onnx_files.as_file(subject, folder), RuntimeChoice(_RUNTIME, self.options))
+        return Converted(onnx_files.as_file(subject, folder), RuntimeChoice(_RUNTIME))
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,9 @@ class Converted:
     values that it is made for, where it takes no others. `settled` are the names of inputs, none of them Tensors, that
     have become part of it (`use_cache=False` of an exported model): it is called without them. `counts` are figures of
     the conversion itself ("attention fused": 12), `notes` what a reader should know. `written` is a file of what a live
-    object was made from, where none can hold the object itself.
+    object was made from, where none can hold the object itself. Not `tunable` is what would have to be made anew for
+    other settings of its runtime (threads, graph level …); `unchanged` is the model itself, which is a variant by other
+    settings alone.
     """
 
     model: Any
@@ -63,6 +65,8 @@ class Converted:
     counts: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     written: Path | None = None
+    tunable: bool = True
+    unchanged: bool = False
 
 
 class Converter(Protocol):

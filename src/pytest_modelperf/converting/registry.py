@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import UsageError, nearest
+from .as_it_is import AsItIs
 from .keras import MixedPrecision
 from .litert import LiteRt
 from .onnx_bert import OnnxBert
 from .onnx_from_tensorflow import SavedModelToOnnx
 from .onnx_from_torch import TorchToOnnx, TracedOnnx
-from .onnxruntime import OnnxHalf, OnnxInt8, OnnxSetting, OnnxSlim
+from .onnxruntime import OnnxAsItIs, OnnxHalf, OnnxInt8, OnnxSlim
 from .openvino import OpenVinoSetting
 from .openvino import bridges as to_openvino
 from .openvino_int8 import OpenVinoInt8
-from .protocol import Converter
+from .protocol import ONNX, OPENVINO, TORCH, Converter
 from .tensorflow import KerasToSavedModel
 from .tensorflow import variants as of_saved_models
 from .tensorrt import variants as engines
@@ -26,7 +27,6 @@ from .torch_script import TorchScript
 from .torch_settings import TorchSetting
 
 _FREEZING = {"freezing": True}
-_EXTENDED = {"graph_optimization_level": "ORT_ENABLE_EXTENDED"}
 
 
 def builtin() -> list[Converter]:
@@ -46,14 +46,17 @@ def builtin() -> list[Converter]:
         TorchSetting("bf16", "bfloat16 weights and activations", "bfloat16"),
         TorchInt8(),
         OpenVinoSetting("openvino", "OpenVINO, float32", "f32"),
+        AsItIs("onnxruntime-settings", "ONNX Runtime, other settings than its own", ONNX, "onnxruntime"),
+        AsItIs("openvino-settings", "OpenVINO, other settings than its own", OPENVINO, "openvino"),
         *on_cuda(),
         *engines(),
         Attention(),
-        OnnxSetting("onnxruntime", "ONNX Runtime"),
+        OnnxAsItIs(),
         *of_saved_models(),
         OnnxInt8(),
         OnnxBert(),
         TracedOnnx(),
+        AsItIs("torch-threads", "another number of threads", TORCH, "torch"),
         TorchSetting("channels_last", "tensors of images with their channels last", channels_last=True),
         TorchScript("torchscript-inference", "TorchScript, frozen and optimised for inference", True),
         OpenVinoInt8(),
@@ -70,7 +73,6 @@ def builtin() -> list[Converter]:
         LiteRt("litert-int8", "LiteRT, 8-bit weights, activations quantized as they come", True),
         TorchScript("torchscript", "TorchScript, frozen"),
         OnnxSlim(),
-        OnnxSetting("onnxruntime-extended", "ONNX Runtime, its optimiser one level lower", _EXTENDED),
         OnnxHalf(),
         TorchSetting("fp16", "float16 weights and activations", "float16"),
         TorchSetting("fp16-channels_last", "float16 weights and activations, channels last", "float16", True),

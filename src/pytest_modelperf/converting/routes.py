@@ -48,6 +48,12 @@ class Route:
         reasons += [step.refuses(replace(subject, model=None, form=step.takes)) for step in others]
         return next(filter(None, reasons), "")
 
+    def key(self, source: str) -> str:
+        """The key of the variant of a model with this hash; "" where one cannot be told."""
+        for step in self.steps:
+            source = key(source, step) if source else ""
+        return source
+
     def follow(self, subject: Subject, folder: Path, cache: Cache | None = None) -> Converted:
         """The variant. Each step has a folder of its own in `folder`, and what it wrote before comes from the cache.
 

@@ -58,7 +58,9 @@ class TorchCompile:
         compiled = torch.compile(module, mode=self.mode or None, options=dict(self.options) or None, dynamic=False)
         with _given_up() as said:
             torch_models.run_all(subject, compiled)
-        return Converted(compiled, notes=("compiled for each shape by itself (dynamic=False)", *said))
+        notes = ("compiled for each shape by itself (dynamic=False)", *said)
+        # For another number of threads torch compiles it anew.
+        return Converted(compiled, notes=notes, tunable=False)
 
 
 @contextmanager

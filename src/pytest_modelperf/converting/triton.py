@@ -29,6 +29,29 @@ _DTYPES = {
 }
 
 
+# Options of a runtime → the parameter of Triton's backend, and its values where they are not the option's; what is not
+# among these it has none for (READMEs of triton-inference-server's onnxruntime_, openvino_ and pytorch_backend).
+_SWITCH = {"True": "1", "False": "0"}
+_PARAMETERS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
+    "onnxruntime": {
+        "intra_op_num_threads": ("intra_op_thread_count", {}),
+        "inter_op_num_threads": ("inter_op_thread_count", {}),
+        "execution_mode": ("execution_mode", {"ORT_SEQUENTIAL": "0", "ORT_PARALLEL": "1"}),
+        "enable_cpu_mem_arena": ("enable_mem_arena", _SWITCH),
+        "enable_mem_pattern": ("enable_mem_pattern", _SWITCH),
+    },
+    "openvino": {
+        "INFERENCE_NUM_THREADS": ("INFERENCE_NUM_THREADS", {}),
+        "NUM_STREAMS": ("NUM_STREAMS", {}),
+        "PERFORMANCE_HINT": ("PERFORMANCE_HINT", {}),
+        "INFERENCE_PRECISION_HINT": ("HINT_BF16", {"bf16": "YES"}),
+    },
+    "torch": {"threads": ("INTRA_OP_THREAD_COUNT", {})},
+}
+# Of onnxruntime; all is what it does anyway.
+_LEVELS = {"ORT_ENABLE_BASIC": "-1", "ORT_ENABLE_EXTENDED": "1", "ORT_DISABLE_ALL": "2"}
+
+
 @dataclass(frozen=True)
 class Port:
     """An input or output; a size of -1 may be any."""
@@ -68,7 +91,21 @@ def config(
         named = [f"{kind.upper()}__{place}" if numbered else port.name for place, port in enumerate(ports)]
         tensors = [_tensor(label, port, max_batch) for label, port in zip(named, ports, strict=True)]
         lines.append(f"{kind} [\n" + ",\n".join(tensors) + "\n]")
+    if runtime is not None:
+        lines += _settings(runtime)
     return "\n".join(lines) + "\n"
+
+
+def _settings(runtime: RuntimeChoice) -> list[str]:
+    """Options of the runtime as parameters of its backend; those that it has none for are left out."""
+    lines = []
+    for option, (name, values) in _PARAMETERS.get(runtime.name, {}).items():
+        given = str(runtime.options.get(option, ""))
+        value = values.get(given, "") if values else given
+        if value:
+            lines.append(f'parameters {{ key: "{name}" value: {{ string_value: "{value}" }} }}')
+    level = _LEVELS.get(str(runtime.options.get("graph_optimization_level", "")))
+    return [*lines, *([f"optimization {{ graph {{ level: {level} }} }}"] if level else [])]
 
 
 def _tensor(name: str, port: Port, max_batch: int) -> str:

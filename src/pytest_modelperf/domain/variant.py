@@ -87,7 +87,8 @@ class Variant:
 
     `steps` are the converters in turn, `precision` the coarsest dtype that they compute in; `description` is that of
     what runs. Making it took `build_seconds`. `fixed` are the axis values that it takes, where it takes no others.
-    `counts` are figures of the conversion, `notes` what a reader should know.
+    `counts` are figures of the conversion, `notes` what a reader should know. It runs with these `options` of its
+    runtime; `settings` tells, for people, those of them that were found to be faster than the defaults.
     """
 
     name: str
@@ -103,6 +104,8 @@ class Variant:
     notes: tuple[str, ...] = ()
     parity: tuple[Parity, ...] = ()
     quality: Quality | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
 
     @property
     def error(self) -> float:
@@ -111,9 +114,9 @@ class Variant:
 
     @property
     def title(self) -> str:
-        """Its name, with the shape that it is held to: `"torchscript-freeze, batch=8 only"`."""
+        """Its name, with the shape that it is held to and its settings: `"onnxruntime, batch=8 only, 1 thread"`."""
         held = " ".join(f"{axis}={value}" for axis, value in (self.fixed or {}).items())
-        return f"{self.name}, {held} only" if held else self.name
+        return ", ".join([self.name, *([f"{held} only"] if held else []), *self.settings])
 
 
 @dataclass(frozen=True)

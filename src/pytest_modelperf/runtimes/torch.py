@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from ..domain.device import Device
 from ..domain.session import DeviceMemory, ModelFacts, Weight
 from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
-from ..errors import MissingLibrary, ModelError, ModelPerfError, OutOfMemory
+from ..errors import MissingLibrary, ModelError, ModelPerfError, OutOfMemory, UsageError, nearest
 from . import torch_devices, torch_export, torch_files, torch_placement, torch_state, torch_weights
 from .kinds import is_a, last_line
 from .outputs import dtypes, named, plain_array
@@ -37,8 +37,14 @@ _OUT_OF_MEMORY = (
 )
 
 
+_THREADS = "threads"
+
+
+@dataclass(frozen=True)
 class TorchRuntime:
     """Executes models of PyTorch in eval mode and inference mode, on the CPU or on the accelerator that torch has."""
+
+    options: Mapping[str, object] = field(default_factory=dict)
 
     name = "torch"
     accepts = "an nn.Module, ScriptModule or ExportedProgram, .pt (TorchScript), .pt2 (torch.export)"
@@ -47,6 +53,14 @@ class TorchRuntime:
         if not isinstance(model, Path):
             return is_a(model, _MODULE, _PROGRAM)
         return torch_files.claims(model)
+
+    def configured(self, options: Mapping[str, object]) -> TorchRuntime:
+        for name, value in options.items():
+            if name != _THREADS:
+                raise UsageError(f"the runtime torch has no option {name!r}; {nearest(name, [_THREADS])}")
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UsageError(f"the option {name} of torch is {value!r}; write a number from 1")
+        return replace(self, options=options)
 
     def default_device(self, model: object) -> Device:
         _import_torch()
@@ -63,15 +77,19 @@ class TorchRuntime:
     def open(self, model: object, device: Device) -> TorchSession:
         _import_torch()
         torch_devices.check(device)
+        if device.threads and _THREADS in self.options:
+            raise UsageError(f"'{device}' and the option {_THREADS} both set the threads; leave one of them out")
+        threads = device.threads or self.options.get(_THREADS, 0)
+        assert isinstance(threads, int)
         with ExitStack() as stack, _opening(model):
             ready = _ready(model, device, stack)
-            return TorchSession(ready, device, _facts(model, ready, device), stack)
+            return TorchSession(ready, device, threads, _facts(model, ready, device), stack)
 
 
 class TorchSession:
     """A module on a device."""
 
-    def __init__(self, ready: _Ready, device: Device, facts: ModelFacts, undo: ExitStack) -> None:
+    def __init__(self, ready: _Ready, device: Device, threads: int, facts: ModelFacts, undo: ExitStack) -> None:
         import torch
 
         self.facts = facts
@@ -79,6 +97,7 @@ class TorchSession:
         self._synchronize = torch.accelerator.synchronize
         self._ready: _Ready | None = ready
         self._device = device
+        self._threads = threads
         self._allocator = torch_devices.Allocator(device)
         self._watch = torch_placement.Watch(device, self._allocator)
         # Last: from here on close() puts the model back, until here leaving the caller's block does.
@@ -89,13 +108,13 @@ class TorchSession:
         import torch
 
         threads = torch.get_num_threads()
-        if self._device.threads:
-            torch.set_num_threads(self._device.threads)
+        if self._threads:
+            torch.set_num_threads(self._threads)
         try:
             with torch.inference_mode():
                 yield
         finally:
-            if self._device.threads:
+            if self._threads:
                 torch.set_num_threads(threads)
 
     def bind(self, inputs: Mapping[str, Any] | Sequence[Any]) -> Callable[[], Any]:
