@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -13,8 +12,8 @@ from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
 from ..errors import DeviceMissing, ModelError, UsageError
 from .formats import PAGE
-from .outputs import dtypes, named, plain_array
-from .protocol import DeviceMemory, ModelFacts, Weight
+from .protocol import ModelFacts, Weight
+from .synchronous import SynchronousSession
 
 # The class of what `jax.jit` gives; its module has had several names.
 _JITTED = "PjitFunction"
@@ -56,10 +55,8 @@ class CallableRuntime:
         return CallableSession(model, name)
 
 
-class CallableSession:
+class CallableSession(SynchronousSession):
     """A function that is ready to be called."""
-
-    asynchronous = False
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         import numpy as np
@@ -68,23 +65,11 @@ class CallableSession:
         self._name = name
         self.facts = ModelFacts(name, versions={"numpy": np.__version__})
 
-    def running(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
     def bind(self, inputs: Mapping[str, Any] | Sequence[Any]) -> Callable[[], Any]:
         if self._function is None:
             raise ModelError(f"the session of {self._name} is closed; open another")
         arrays = map_leaves(inputs, Value, _array)
         return partial(self._function, **arrays) if isinstance(arrays, Mapping) else partial(self._function, *arrays)
-
-    def wait(self) -> None:
-        """A function has done its work when it returns."""
-
-    def arrays(self, outputs: Any) -> dict[str, Any]:
-        return named(outputs, plain_array)
-
-    def dtypes(self, outputs: Any) -> dict[str, str]:
-        return dtypes(outputs)
 
     def weights(self) -> Mapping[str, Weight] | None:
         """Whatever a function computes with is its own."""
@@ -92,18 +77,6 @@ class CallableSession:
 
     def load_weights(self, weights: Mapping[str, Weight]) -> None:
         raise ModelError(f"the function {self._name} has no weights that could be written")
-
-    def reset_peak(self) -> None:
-        """The memory is the process's own."""
-
-    def peak(self) -> DeviceMemory | None:
-        return None
-
-    def free_bytes(self) -> int | None:
-        return None
-
-    def trim(self) -> None:
-        """Nothing is cached here."""
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, MemoryError)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..domain.counting import Tally
 from ..domain.device import Device
-from ..domain.session import DeviceMemory, ModelFacts, Weight
+from ..domain.session import ModelFacts, Weight
 from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
 from ..errors import DeviceMissing, MissingLibrary, ModelError, OutOfMemory, UsageError, nearest
+from . import litert_graph
 from .formats import seems
 from .kinds import last_line
 from .litert_entry import Entry, entry, interpreter_class, undelegated, version
-from .outputs import dtypes, named, plain_array
+from .synchronous import SynchronousSession
 from .weights import file_weights
 
 _OPTIONS = ("signature",)
@@ -63,35 +64,32 @@ class LiteRtRuntime:
         # Before the entry, whose hold on the interpreter forbids it: weights are prepared here, not in the first call.
         _allocate(interpreter, path)
         found = entry(interpreter, path, self.signature_name)
-        return LiteRtSession(path, found, _facts(path, found, interpreter))
+        return LiteRtSession(path, found, _facts(path, found, interpreter), interpreter)
 
 
-class LiteRtSession:
+class LiteRtSession(SynchronousSession):
     """An interpreter. It holds the tensors of one case at a time: where cases take turns, the first call resizes."""
 
-    asynchronous = False
+    # Why nothing tells where the time of its calls goes.
+    unrecorded = (
+        "LiteRT's interpreter for Python tells no times of its operators; its tool benchmark_model does "
+        "(--enable_op_profiling=true)"
+    )
 
-    def __init__(self, path: Path, entry: Entry, facts: ModelFacts) -> None:
+    def __init__(self, path: Path, entry: Entry, facts: ModelFacts, interpreter: Any) -> None:
         self.facts = facts
-        self._path = path
+        self._path, self._interpreter = path, interpreter
         self._entry: Entry | None = entry
-
-    def running(self) -> AbstractContextManager[None]:
-        return nullcontext()
 
     def bind(self, inputs: Mapping[str, Any] | Sequence[Any]) -> Callable[[], Any]:
         found = self._open()
         arrays = map_leaves(found.resizable.named(inputs), Value, _array)
         return functools.partial(found.call, **arrays)
 
-    def wait(self) -> None:
-        """An interpreter has done its work when it returns."""
-
-    def arrays(self, outputs: Any) -> dict[str, Any]:
-        return named(outputs, plain_array)
-
-    def dtypes(self, outputs: Any) -> dict[str, str]:
-        return dtypes(outputs)
+    def executed(self, call: Callable[[], Any]) -> Tally:
+        assert isinstance(call, functools.partial)
+        shapes = {name: tuple(array.shape) for name, array in call.keywords.items()}
+        return litert_graph.tally(self._interpreter, self._path, self._open().name, shapes)
 
     def weights(self) -> Mapping[str, Weight] | None:
         """The file, as it is."""
@@ -100,23 +98,11 @@ class LiteRtSession:
     def load_weights(self, weights: Mapping[str, Weight]) -> None:
         raise ModelError(f"{self._path} is a file, which is not written into; open the other file instead")
 
-    def reset_peak(self) -> None:
-        """The memory is the process's own."""
-
-    def peak(self) -> DeviceMemory | None:
-        return None
-
-    def free_bytes(self) -> int | None:
-        return None
-
-    def trim(self) -> None:
-        """The tensors of a case go when those of the next are made."""
-
     def is_out_of_memory(self, error: BaseException) -> bool:
         return _is_out_of_memory(error)
 
     def close(self) -> None:
-        self._entry = None
+        self._entry = self._interpreter = None
 
     def _open(self) -> Entry:
         if self._entry is None:

@@ -10,11 +10,10 @@ from typing import Any
 
 from ..domain.signature import Input, Signature
 from ..domain.tensor import DTYPES
-from ..errors import ModelError, UsageError, nearest
+from .signatures import chosen
 
-_DEFAULT = "serving_default"
 # What replaces the operators that the interpreter hands over to a delegate.
-_DELEGATE = "DELEGATE"
+DELEGATE = "DELEGATE"
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def version() -> dict[str, str]:
 
 def entry(interpreter: Any, path: Path, wanted: str = "") -> Entry:
     """The entry of the model. Raises ModelError where it leaves a choice, UsageError for a signature it has not."""
-    name = _chosen(path, sorted(interpreter.get_signature_list()), wanted)
+    name = chosen(path, sorted(interpreter.get_signature_list()), wanted, "litert")
     if not name:
         return _plain(interpreter)
     runner = interpreter.get_signature_runner(name)
@@ -64,7 +63,7 @@ def undelegated(interpreter: Any) -> list[str] | None:
     if not hasattr(interpreter, "_get_ops_details"):
         return None
     operators = interpreter._get_ops_details()
-    delegates = [operator for operator in operators if operator["op_name"] == _DELEGATE]
+    delegates = [operator for operator in operators if operator["op_name"] == DELEGATE]
     producers = {
         int(tensor): operator for operator in operators if operator not in delegates for tensor in operator["outputs"]
     }
@@ -84,19 +83,6 @@ def undelegated(interpreter: Any) -> list[str] | None:
 
 def _resizable(known: Input) -> Input:
     return replace(known, shape=(None, *known.shape[1:])) if known.shape else known
-
-
-def _chosen(path: Path, names: list[str], wanted: str) -> str:
-    if wanted and wanted not in names:
-        raise UsageError(f"{path} has no signature {wanted!r}; {nearest(wanted, names) if names else 'it has none'}")
-    if wanted or _DEFAULT in names:
-        return wanted or _DEFAULT
-    if len(names) > 1:
-        raise ModelError(
-            f"{path} has the signatures {', '.join(names)}, and none of them is {_DEFAULT!r}; write the one that you "
-            f'mean: runtime=("litert", {{"signature": "{names[0]}"}})'
-        )
-    return names[0] if names else ""
 
 
 def _plain(interpreter: Any) -> Entry:

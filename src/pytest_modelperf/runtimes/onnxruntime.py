@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from . import cuda_driver, onnx_graph, onnx_proto, onnx_values, onnxruntime_opti
 from .onnx_graph import OnnxGraph
 from .onnxruntime_loading import failures, import_onnxruntime, is_out_of_memory, load_session
 from .onnxruntime_placement import Placement
+from .synchronous import SynchronousSession
 from .weights import bytes_weight, file_weights
 
 if TYPE_CHECKING:
@@ -65,11 +65,9 @@ class OnnxRuntime:
         return OnnxSession(load, session, graph.signature, device, _facts(model, source, graph, device, placed), model)
 
 
-class OnnxSession:
-    """An InferenceSession of onnxruntime."""
+class OnnxSession(SynchronousSession):
+    """An InferenceSession of onnxruntime; a run on CUDA, too, returns when its stream is done, with bound outputs."""
 
-    # A run on CUDA returns when its stream is done, with bound outputs too.
-    asynchronous = False
     profiler = "onnxruntime"
 
     def __init__(
@@ -93,9 +91,6 @@ class OnnxSession:
         self._smallest: tuple[int, Mapping[str, Any]] | None = None
         self._ending: Callable[[], object] | None = None
 
-    def running(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
     def bind(self, inputs: Mapping[str, Any] | Sequence[Any]) -> Callable[[], Any]:
         session = self._open_session()
         feed = onnx_values.feed(self._signature.named(inputs))
@@ -105,9 +100,6 @@ class OnnxSession:
         if self._device.kind != "cpu":
             return onnx_values.bound(session, feed, self._device.kind, self._device.index)
         return onnx_values.call(session, feed)
-
-    def wait(self) -> None:
-        """A run has ended when it returns."""
 
     def arrays(self, outputs: Any) -> dict[str, Any]:
         return onnx_values.arrays(self._outputs, outputs)
@@ -143,16 +135,10 @@ class OnnxSession:
         other._ending = session.end_profiling
         return other
 
-    def reset_peak(self) -> None:
-        """onnxruntime counts no peak."""
-
     def peak(self) -> DeviceMemory | None:
         if self._device.kind == "cpu":
             return None
         raise MetricUnavailable(f"onnxruntime does not tell the peak memory of '{self._device}'")
-
-    def free_bytes(self) -> int | None:
-        return None
 
     def trim(self) -> None:
         if self._session is None or self._smallest is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from .kinds import last_line
 from .openvino_graph import executed
 from .openvino_record import PROPERTY, Record
 from .openvino_source import Source, recognises, source
+from .synchronous import SynchronousSession
 
 if TYPE_CHECKING:
     import openvino
@@ -65,11 +65,12 @@ class OpenVinoRuntime:
         return OpenVinoSession(compiled, signature, handed, device, self.options)
 
 
-class OpenVinoSession:
-    """A CompiledModel of OpenVINO; every bound call has an InferRequest of its own."""
+class OpenVinoSession(SynchronousSession):
+    """A CompiledModel of OpenVINO; every bound call has an InferRequest of its own.
 
-    # A request that is inferred in place returns when it is done, on a GPU too.
-    asynchronous = False
+    One that is inferred in place returns when it is done, on a GPU too.
+    """
+
     profiler = "openvino"
 
     def __init__(
@@ -89,9 +90,6 @@ class OpenVinoSession:
         self._signature = Signature(tuple(known for known in signature.inputs if known.name in taken))
         self.facts = _facts(source, compiled, device, options)
 
-    def running(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
     def bind(self, inputs: Mapping[str, Any] | Sequence[Any]) -> Callable[[], Any]:
         request = self._open_model().create_infer_request()
         for index, value in enumerate(self._ordered(inputs)):
@@ -104,9 +102,6 @@ class OpenVinoSession:
             return request
 
         return call if self._record is None else self._record.watched(call)
-
-    def wait(self) -> None:
-        """A request has been answered when it returns."""
 
     def arrays(self, outputs: Any) -> dict[str, Any]:
         return openvino_values.arrays(outputs)
@@ -133,23 +128,18 @@ class OpenVinoSession:
         other._record = Record(folder / f"{self.profiler}.json")
         return other
 
-    def executed(self) -> Tally:
+    def executed(self, call: Callable[[], Any]) -> Tally:
         graph = executed(self._open_model())
         if not graph.operators:
             return Tally()
         total, fused = float(sum(graph.operators.values())), float(graph.fused)
-        return Tally({"operator_calls": total, "fused_operators": fused}, graph.operators)
-
-    def reset_peak(self) -> None:
-        """OpenVINO counts no peak."""
+        counts = {"operator_calls": total, "fused_operators": fused}
+        return Tally(counts, graph.operators, counted_by=dict.fromkeys(counts, "OpenVINO's runtime model"))
 
     def peak(self) -> DeviceMemory | None:
         if self._device.kind == "cpu":
             return None
         raise MetricUnavailable(f"OpenVINO does not tell the peak memory of '{self._device}'")
-
-    def free_bytes(self) -> int | None:
-        return None
 
     def trim(self) -> None:
         # Since 2025.0.

@@ -13,6 +13,7 @@ from ..domain.signature import Input, Signature
 from ..errors import ModelError
 from . import tensorflow_saved
 from .kinds import is_a
+from .signatures import chosen
 from .tensorflow_devices import import_tensorflow
 
 FUNCTION = "tensorflow.python.eager.polymorphic_function.polymorphic_function.Function"
@@ -189,7 +190,7 @@ def _serving(model: Any, wanted: str) -> tuple[str, Any] | None:
     signatures = getattr(model, "signatures", None)
     if not isinstance(signatures, Mapping) or not signatures:
         return None
-    name = tensorflow_saved.chosen("the loaded SavedModel", sorted(signatures), wanted)
+    name = chosen("the loaded SavedModel", sorted(signatures), wanted, "tensorflow")
     return name, signatures[name]
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..domain.signature import Input, Shape, Signature
-from ..errors import ModelError, UsageError, nearest
+from ..errors import ModelError
 from . import protobuf
 from .formats import seems
 from .protobuf import Damaged
+from .signatures import chosen
 
 FILE_NAME = "saved_model.pb"
-DEFAULT = "serving_default"
 _SERVING = "serve"
 # Signatures by these names are no models: they initialise and train.
 _RESERVED = ("__saved_model_init_op", "__saved_model_train_op")
@@ -72,7 +72,7 @@ def read_folder(path: Path, wanted: str = "") -> SavedModel:
         if not graphs:
             raise Damaged("it holds no graph")
         tags, signatures = _serving(path, graphs)
-        name = chosen(str(path), sorted(signatures), wanted)
+        name = chosen(path, sorted(signatures), wanted, "tensorflow")
         return SavedModel(tags, name, _signature(signatures[name]) if name else None)
     except Damaged as error:
         what = seems(file)
@@ -106,22 +106,6 @@ def _serving(path: Path, graphs: Sequence[_Graph]) -> _Graph:
             "mean in a fixture (tf.saved_model.load with tags=…) and pass one of its signatures"
         )
     return serving[0]
-
-
-def chosen(title: str, names: Sequence[str], wanted: str = "") -> str:
-    """The signature to call among those of a SavedModel, "" where it has none."""
-    if wanted:
-        if wanted in names:
-            return wanted
-        raise UsageError(f"{title} has no signature {wanted!r}; {nearest(wanted, names) if names else 'it has none'}")
-    if DEFAULT in names:
-        return DEFAULT
-    if len(names) > 1:
-        raise ModelError(
-            f"{title} has the signatures {', '.join(names)}, and none of them is {DEFAULT!r}; write the one that you "
-            f'mean: runtime=("tensorflow", {{"signature": "{names[0]}"}})'
-        )
-    return names[0] if names else ""
 
 
 def _signature(data: object) -> Signature:
