@@ -84,23 +84,20 @@ def test_what_a_hook_of_git_says_of_another_repository_is_not_heard(
     worktree.remove()
 
 
-def test_what_a_killed_run_has_left_is_removed_by_the_next(repository: Repository, temporary: Path) -> None:
+@pytest.mark.parametrize("gone", ["", "worktree", "folder"])
+def test_what_a_killed_run_has_left_is_removed_by_the_next(repository: Repository, temporary: Path, gone: str) -> None:
+    """Also where others have removed the worktree itself, or all that lies in the system's temporary folder."""
     before = repository.state()
     code = "import os, sys; from pathlib import Path; from pytest_modelperf.plugin.worktree import Worktree\n"
-    code += "made = Worktree('old', Path(sys.argv[1])); os._exit(1)"
+    code += "made = Worktree('old', Path(sys.argv[1])); os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code, str(repository.path)], env=os.environ | {"TMPDIR": str(temporary)})
-    assert len(list(temporary.iterdir())) == 1
+    (left,) = temporary.iterdir()
+    assert repository.state() != before
+    if gone:
+        shutil.rmtree(left if gone == "folder" else left / repository.path.name)
     Worktree("old", repository.path).remove()
     assert repository.state() == before
-
-
-def test_a_leftover_whose_folder_is_gone_is_forgotten(repository: Repository) -> None:
-    before = repository.state()
-    lost = Worktree("old", repository.path)
-    shutil.rmtree(lost.tree.there)
-    Worktree("old", repository.path).remove()
-    lost.remove()
-    assert repository.state() == before
+    assert not left.exists()
 
 
 def test_two_runs_leave_each_other_alone(repository: Repository) -> None:
