@@ -181,7 +181,8 @@ class _Compared:
         for one in self._alike():
             if one.after_s > STANDS_OUT * self._common * one.before_s:
                 times = significant(one.after_s / one.before_s, 2)
-                what = f"the same {_calls(one.now.calls)} of `{one.name}` take {times} times as long"
+                take = "takes" if one.now.calls == 1 else "take"
+                what = f"the same {_calls(one.now.calls)} of `{one.name}` {take} {times} times as long"
                 yield _Found(what, one.seconds, certain=False)
         one = self._outside
         if one.after_s > STANDS_OUT * self._common * one.before_s:
@@ -263,8 +264,10 @@ def _where(names: Sequence[str], then: Uses, places: Sequence[Place]) -> str:
     """The lines that call these operators, where all that call them, or do as they do, must be new."""
     known = {name for name, use in then.operators.items() if use.calls}
     kinds = {_PLACED[name] for name in names if name in _PLACED} - {_PLACED[name] for name in known if name in _PLACED}
-    new = {*names} - known
-    return _told([one for one in places if one.kind in kinds or one.operator in new])
+    # Those that take the longest first.
+    new = {name: number for number, name in enumerate(names) if name not in known}
+    found = [one for one in places if one.kind in kinds or one.operator in new]
+    return _told(sorted(found, key=lambda one: new.get(one.operator, 0)))
 
 
 def _told(places: Sequence[Place]) -> str:

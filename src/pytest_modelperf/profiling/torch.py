@@ -10,6 +10,7 @@ from typing import Any
 from ..domain.profile import Taken
 from ..domain.session import Session
 from .kineto import Mark, recorded
+from .breaks import watched
 from .places import places
 from .recording import profile_of
 
@@ -36,8 +37,10 @@ class TorchSource:
 
         with session.running():
             call = session.bind(inputs)
-            for _ in range(warm):
-                call()
+            # What is compiled is compiled in the first call of a process.
+            with watched() as breaks:
+                for _ in range(warm):
+                    call()
             session.wait()
 
             def run(mark: Mark) -> None:
@@ -50,6 +53,6 @@ class TorchSource:
             # Here: a model may have set it.
             threads = torch.get_num_threads()
             # What torch.compile has compiled would be run uncompiled for it, and stay so.
-            found = () if _COMPILED in trace else places(call)
+            found = tuple(breaks) if breaks or _COMPILED in trace else places(call)
         profile = profile_of(trace, f"torch {torch.__version__.partition('+')[0]}", {"threads": str(threads)})
         return Taken(replace(profile, places=found), trace)
