@@ -9,8 +9,8 @@ from typing import Any
 
 from ..domain.profile import Taken
 from ..domain.session import Session
-from .kineto import Mark, recorded
 from .breaks import watched
+from .kineto import Mark, recorded
 from .places import places
 from .recording import profile_of
 
