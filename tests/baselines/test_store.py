@@ -387,7 +387,7 @@ def test_locks_serve_all_users_of_the_machine(store: Store, locks: Path) -> None
 
 def test_a_temporary_folder_without_locks_is_an_error(store: Store, locks: Path) -> None:
     locks.write_text("")
-    with pytest.raises(BaselineError, match=r"the lock .* cannot be taken: .*; allow this user to write there, or set"):
+    with pytest.raises(BaselineError, match=r"cannot be written: locks cannot lie in .*; remove it, or name another"):
         store.accept(NODEID, run())
 
 

@@ -433,14 +433,22 @@ class TestInterrupt:
             process.communicate()
         assert project.baselines() == {}
 
-    def test_under_xdist_it_leaves_no_process_behind(self, project: Project) -> None:
+    def test_under_xdist_it_keeps_as_much_and_leaves_no_process_behind(self, project: Project) -> None:
         with running(project, *self.OUTPUTS, "-p", "xdist", "-n1") as process:
+            _wait(lambda: any(one.status() == psutil.STATUS_STOPPED for one in project.processes()))
             os.killpg(process.pid, signal.SIGINT)
             result = project.finish(process)
             assert project.left_behind() == []
         assert result.ret == pytest.ExitCode.INTERRUPTED
-        result.stdout.fnmatch_lines(["interrupted: only what was measured*", "1 new: test_model.py::test_first"])
+        result.stdout.fnmatch_lines(
+            [
+                "interrupted: only what was measured*",
+                "1 new: test_model.py::test_first",
+                "1 not judged: test_model.py::test_slow",
+            ]
+        )
         assert project.baselines() == {}
+        assert list(project.scratch.glob("modelperf-stopped-*")) == []
 
     def test_while_a_runner_starts(self, project: Project) -> None:
         project.write(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
-from integration.folders import Folder, output, summary
+from integration.folders import LIMIT_S, Folder, output, summary
 
-from pytest_modelperf.measuring.locks import FOLDER, DeviceLocks
+from pytest_modelperf.lock_folder import NAME
+from pytest_modelperf.measuring.locks import DeviceLocks
 
 NOTHING_TO_MEASURE = """
 pytestmark = pytest.mark.modelperf(inputs=X)
@@ -26,24 +31,25 @@ def test_unknown(modelperf):
 
 def test_unused(): ...
 """
-# Every report of a worker is to bring the controller as long a time.
+# Every report of a worker is to bring the controller as long a time; nobody is waited for for a time that is not told.
 LONG_WAIT = """
-from pytest_modelperf.measuring.locks import DeviceLocks
+from pytest_modelperf.measuring import locks
 
-DeviceLocks.waited = lambda locks: {"cpu": 90.0}
+locks.DeviceLocks.waited = lambda held: {"cpu": 90.0}
+locks.PATIENCE_SECONDS = 0.01
 """
 
 
 @pytest.fixture
-def cpu_is_taken(folder: Folder) -> Iterator[None]:
+def taken(folder: Folder) -> Iterator[DeviceLocks]:
     """Another process, this one, measures on the CPU."""
-    locks = DeviceLocks(folder=folder.scratch / FOLDER.name)
+    locks = DeviceLocks(folder=folder.scratch / NAME)
     locks.hold(["cpu"])
-    yield
+    yield locks
     locks.release()
 
 
-@pytest.mark.usefixtures("cpu_is_taken")
+@pytest.mark.usefixtures("taken")
 def test_what_measures_nothing_waits_for_no_device(folder: Folder) -> None:
     folder.write("test_a.py", NOTHING_TO_MEASURE)
     result = folder.run()
@@ -61,10 +67,22 @@ def test_a_test_that_its_marks_skip_needs_no_runner(folder: Folder) -> None:
     assert (folder.path / "imported").read_text() == "x"
 
 
-def test_how_long_workers_waited_is_told_at_the_end(folder: Folder) -> None:
+def test_workers_say_for_whom_they_wait_and_how_long_they_did(folder: Folder, taken: DeviceLocks) -> None:
     folder.write("conftest.py", LONG_WAIT)
     folder.write("test_a.py", "@pytest.mark.modelperf(inputs=X)\ndef test_it(modelperf): pytest.skip('enough')")
-    told = summary(folder.run("-p", "xdist", "-n1"))
+    process = folder.start("--modelperf", "-p", "xdist", "-n1")
+    assert process.stderr is not None
+    # Where nothing is said, the end of the run is not waited for.
+    limit = threading.Timer(LIMIT_S, process.kill)
+    limit.start()
+    line = next(filter(str.strip, process.stderr))
+    limit.cancel()
+    who = rf"process {os.getpid()} \(.+\)" if sys.platform == "linux" else "another process"
+    assert re.fullmatch(rf"modelperf: gw0 is waiting for {who} that measures on cpu\n", line)
+    taken.release()
+    result = folder.finish(process)
+    assert "modelperf: the workers take turns, for one process at a time measures on a device" in result.outlines
+    told = summary(result)
     # Of the three phases of the test.
     assert "waited 4 min 30 s for cpu in all: one process at a time measures on a device" in told
     assert "skipped: test_a.py::test_it: enough" in told

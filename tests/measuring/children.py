@@ -206,7 +206,7 @@ def foster(state: str, child: str) -> None:
 
 def hold(folder: str, devices: str, rounds: str) -> None:
     """Take the locks so many times, for as long as a line on standard input takes to come where it is once."""
-    locks = DeviceLocks(lambda device: say(f"waiting for {device}"), Path(folder))
+    locks = DeviceLocks(lambda device, holder: say(f"waiting for {device}"), Path(folder))
     for _ in range(int(rounds)):
         locks.hold(devices.split(","))
         say("holding")

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import os
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from filelock import FileLock, Timeout
 from measuring.children import command
 
 from pytest_modelperf.errors import UsageError
+from pytest_modelperf.measuring import locks as locks_module
 from pytest_modelperf.measuring.locks import DeviceLocks, physical_name
 
 GPU = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"
@@ -61,8 +63,9 @@ def test_who_comes_second_waits_and_says_for_what(other: Other, tmp_path: Path) 
     assert heard(holder) == "holding"
     waited: list[str] = []
 
-    def waiting(device: str) -> None:
+    def waiting(device: str, who: str) -> None:
         waited.append(device)
+        assert who == "", "it is done soon"
         let_go(holder)
 
     locks = DeviceLocks(waiting, tmp_path / "locks")
@@ -75,6 +78,34 @@ def test_who_comes_second_waits_and_says_for_what(other: Other, tmp_path: Path) 
     assert heard(waiter) == "waiting for cpu"
     locks.release()
     assert heard(waiter) == "holding"
+
+
+def test_who_holds_a_device_for_long_is_named_once(
+    other: Other, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks_module, "PATIENCE_SECONDS", 0.05)
+    process = other("cpu")
+    assert heard(process) == "holding"
+    named: list[str] = []
+
+    def waiting(device: str, who: str) -> None:
+        named.append(who)
+        if who:
+            # A while longer than it takes to be named again.
+            threading.Timer(0.3, let_go, [process]).start()
+
+    DeviceLocks(waiting, tmp_path / "locks").hold(["cpu"])
+    assert [bool(who) for who in named] == [False, True]
+    if sys.platform == "linux":
+        assert named[1].startswith(f"process {process.pid} (")
+    else:
+        assert named[1] == "another process"
+
+
+def test_nobody_holds_what_is_free(tmp_path: Path) -> None:
+    (tmp_path / "free.lock").touch()
+    assert locks_module.holder(tmp_path / "free.lock") == "another process"
+    assert locks_module.holder(tmp_path / "none.lock") == "another process"
 
 
 def test_other_devices_are_free(other: Other, locks: DeviceLocks) -> None:
@@ -98,7 +129,7 @@ def test_two_that_want_the_same_in_another_order_do_not_block_each_other(other: 
     assert heard(holder) == "holding"
     second = FileLock(tmp_path / "locks" / "cuda-0.lock")
 
-    def waiting(device: str) -> None:
+    def waiting(device: str, who: str) -> None:
         assert device == "cpu"
         second.acquire(timeout=0)
         second.release()
@@ -151,31 +182,6 @@ def test_a_folder_that_cannot_be_made_is_told_with_its_name(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"the lock .*file/locks/cpu.lock of cpu cannot be taken .* TMPDIR"):
         DeviceLocks(folder=tmp_path / "file" / "locks").hold(["cpu"])
-
-
-def test_a_folder_in_which_others_can_remove_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "locks"
-    folder.mkdir()
-    folder.chmod(0o777)
-    DeviceLocks(folder=folder).hold(["cpu"])
-    uid = os.getuid()
-    if uid == 0:
-        os.chown(folder, 12345, 12345)
-    else:
-        monkeypatch.setattr(os, "getuid", lambda: uid + 1)
-    with pytest.raises(UsageError, match=r"cannot lie in .*locks, .* others can remove them; remove it, .* TMPDIR"):
-        DeviceLocks(folder=folder).hold(["cpu"])
-    if uid == 0:
-        folder.chmod(0o1777)
-        DeviceLocks(folder=folder).hold(["cpu"])
-
-
-def test_a_link_is_no_folder_for_locks(tmp_path: Path) -> None:
-    """Its owner could lead it elsewhere."""
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "locks").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UsageError, match="is no folder"):
-        DeviceLocks(folder=tmp_path / "locks").hold(["cpu"])
 
 
 @pytest.mark.parametrize(

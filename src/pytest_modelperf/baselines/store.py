@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .. import lock_folder
 from ..domain.baseline import Baseline, Run
 from ..errors import BaselineError, UsageError
 from .format import damaged, decode, encode
@@ -24,7 +25,6 @@ from .window import NOTHING, accepted
 LOCK_SECONDS = 60.0
 
 _UNWRITTEN = "cannot be written and is as it was"
-_LOCKS = "pytest-modelperf-locks"
 _REMEDIES = {
     errno.ENOSPC: "free some space on this disk",
     errno.EDQUOT: "free some of your quota on this disk",
@@ -182,10 +182,10 @@ def _unusable(path: Path, what: str, error: OSError) -> BaselineError:
 def _locked(path: Path) -> Iterator[None]:
     """Hold the file's lock. It lies in the system's temporary folder: nothing but baselines lies among baselines."""
     name = hashlib.sha256(os.path.normcase(os.path.realpath(path)).encode("utf-8", "surrogatepass")).hexdigest()
-    lock_path = Path(tempfile.gettempdir(), _LOCKS, f"{name[:32]}.lock")
-    lock = FileLock(lock_path, timeout=LOCK_SECONDS, mode=0o666)
+    lock_path = lock_folder.lock_folder() / f"{name[:32]}.lock"
+    lock = FileLock(lock_path, timeout=LOCK_SECONDS, mode=lock_folder.ANYONE)
     try:
-        _make_shared_folder(lock_path.parent)
+        lock_folder.make(lock_path.parent)
         lock.acquire()
     except Timeout:
         raise BaselineError(
@@ -196,15 +196,9 @@ def _locked(path: Path) -> Iterator[None]:
             f"the lock {lock_path} of the baseline {path} cannot be taken: {error.strerror or error}; "
             "allow this user to write there, or set TMPDIR to another folder"
         ) from None
+    except UsageError as error:
+        raise BaselineError(f"the baseline {path} cannot be written: {error}") from None
     try:
         yield
     finally:
         lock.release()
-
-
-def _make_shared_folder(folder: Path) -> None:
-    """A folder in which every user of the machine can make locks, and none can remove another's."""
-    with suppress(FileExistsError):
-        folder.mkdir()
-        # Apart from mkdir, which leaves out what the umask forbids.
-        folder.chmod(0o1777)

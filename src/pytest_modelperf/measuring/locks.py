@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
+from .. import lock_folder
 from ..errors import UsageError
 
-# One folder for all users of the machine; its files are empty and stay.
-FOLDER = Path(tempfile.gettempdir()) / "pytest-modelperf-locks"
-# Whoever may measure on this machine may take its locks.
-_ANYONE = 0o666
-# And make them, but remove no other's.
-_SHARED = 0o1777
 _CUDA = re.compile(r"^cuda:(\d+)$")
+# Most that measure are done within this time; of one that is not its waiters are told who it is.
+PATIENCE_SECONDS = 30.0
+# Where Linux tells who holds which lock: by process, device and inode of the file.
+_HELD = Path("/proc/locks")
+_FLOCK = re.compile(r"^\d+: FLOCK +ADVISORY +WRITE (\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) ", re.MULTILINE)
+# What execnet starts workers of pytest-xdist with, and nobody knows them by.
+_WORKER = "exec(eval(sys.stdin.readline()))"
+# Letters of a command.
+_LONGEST_COMMAND = 60
+
+# Told the device that is waited for, and who holds it: "" at first, and once more where that takes long.
+Waiting = Callable[[str, str], None]
 
 
 class DeviceLocks:
     """The devices that this process holds: taken together and in order, so that no two processes block each other."""
 
-    def __init__(self, waiting: Callable[[str], None] = lambda device: None, folder: Path = FOLDER) -> None:
-        """`waiting` is told the device that another process holds, before this one waits for it."""
-        self._waiting, self._folder = waiting, folder
+    def __init__(self, waiting: Waiting = lambda device, holder: None, folder: Path | None = None) -> None:
+        """`waiting` is told the device that another process holds, before this one waits for it.
+
+        It is waited for as long as the other lives, for measuring may take hours, and the system takes a lock from who
+        has ended. So of one that hangs it is enough that the user hears who it is.
+        """
+        self._waiting, self._folder = waiting, folder or lock_folder.lock_folder()
         self._held: dict[str, FileLock] = {}
         self._waited: dict[str, float] = {}
+        self._named: set[str] = set()
 
     def hold(self, devices: Iterable[str]) -> None:
         """Hold these devices (`"cpu"`, `"cuda:0"`) and no others; waits until they are free. Raises UsageError."""
@@ -57,14 +67,13 @@ class DeviceLocks:
     def _taken(self, name: str, device: str) -> FileLock:
         path = self._folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', name)}.lock"
         try:
-            _make_shared_folder(self._folder)
-            lock = FileLock(path, mode=_ANYONE)
+            lock_folder.make(self._folder)
+            lock = FileLock(path, mode=lock_folder.ANYONE)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                self._waiting(device)
                 began = time.monotonic()
-                lock.acquire()
+                self._wait(lock, device)
                 self._waited[device] = self._waited.get(device, 0.0) + time.monotonic() - began
         except OSError as error:
             raise UsageError(
@@ -72,6 +81,41 @@ class DeviceLocks:
                 "another temporary folder with the environment variable TMPDIR"
             ) from error
         return lock
+
+    def _wait(self, lock: FileLock, device: str) -> None:
+        self._waiting(device, "")
+        while True:
+            try:
+                lock.acquire(timeout=PATIENCE_SECONDS)
+                return
+            except Timeout:
+                who = holder(Path(lock.lock_file))
+                # Once: with several workers each of them waits for the others all the time.
+                if who not in self._named:
+                    self._named.add(who)
+                    self._waiting(device, who)
+
+
+def holder(path: Path) -> str:
+    """Who holds a lock: `"process 4711 (pytest --modelperf tests)"`, or `"another process"` where nobody tells."""
+    try:
+        file, held = path.stat(), _HELD.read_text()
+    except OSError:
+        return "another process"
+    place = (os.major(file.st_dev), os.minor(file.st_dev), file.st_ino)
+    for pid, major, minor, inode in _FLOCK.findall(held):
+        if (int(major, 16), int(minor, 16), int(inode)) == place:
+            return f"process {pid}{_command(int(pid))}"
+    return "another process"
+
+
+def _command(pid: int) -> str:
+    try:
+        words = " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return ""
+    command = "a worker of pytest-xdist" if _WORKER in words else "".join(filter(str.isprintable, words))
+    return f" ({command if len(command) <= _LONGEST_COMMAND else command[: _LONGEST_COMMAND - 1] + '…'})"
 
 
 def physical_name(device: str, visible: str | None) -> str:
@@ -88,23 +132,3 @@ def physical_name(device: str, visible: str | None) -> str:
     if index >= len(entries) or any(entry in ("", "-1") for entry in entries[: index + 1]):
         return device
     return f"cuda:{int(entries[index]) if entries[index].isdecimal() else entries[index]}"
-
-
-def _make_shared_folder(folder: Path) -> None:
-    """A folder in which every user of the machine can make locks, and none can remove another's. Raises UsageError."""
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(_SHARED)
-        # Apart from mkdir, which leaves out what the umask forbids.
-        folder.chmod(_SHARED)
-    if not _is_safe(folder):
-        raise UsageError(
-            f"the locks of devices cannot lie in {folder}, which is no folder or one where others can remove them; "
-            "remove it, or name another temporary folder with the environment variable TMPDIR"
-        )
-
-
-def _is_safe(folder: Path) -> bool:
-    found = folder.lstat()
-    if not hasattr(os, "getuid"):
-        return stat.S_ISDIR(found.st_mode)
-    return stat.S_ISDIR(found.st_mode) and (found.st_uid in (0, os.getuid()) or bool(found.st_mode & stat.S_ISVTX))

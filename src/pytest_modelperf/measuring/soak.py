@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Protocol
 
 from ..domain.telemetry import FEWEST_STEPS, POWER, Gauge, Recording, Sample, step_count
+from ..errors import in_words
 from .orders import Opened, Soak, Soaked
 
 # How often meters are read. An energy counter's step is known to one period at each end of the window: 1% of 2 s.
@@ -162,7 +163,7 @@ class _Sampler:
             at, joules = self._clock(), self._gauge.joules()
             values, reasons = dict(self._gauge.read()), self._gauge.held_back()
         except Exception as error:  # noqa: BLE001 - whatever a meter raises is the reason
-            self.failed = f"the meter failed: {type(error).__name__}: {error}"
+            self.failed = f"the meter failed: {in_words(error)}"
         else:
             self.samples.append(Sample(at, joules, values, None if reasons is None else frozenset(reasons)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ..errors import PeerLost
-from ..measuring.locks import DeviceLocks
+from ..measuring.locks import DeviceLocks, Waiting
 from ..measuring.peer import Channel
 from .bureau import Bureau
 from .coordinator import Coordinator
@@ -139,7 +139,7 @@ class Leader:
 class RankLocks(DeviceLocks):
     """The devices of all ranks on this host, held by rank 0."""
 
-    def __init__(self, place: Place, waiting: Callable[[str], None]) -> None:
+    def __init__(self, place: Place, waiting: Waiting) -> None:
         super().__init__(waiting)
         self._place = place
 

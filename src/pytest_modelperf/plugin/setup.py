@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from ..baselines.machine import checked_name, machine_name
 from ..baselines.store import Store
 from ..errors import PeerLost, UsageError
 from ..measuring.host import read_host
-from ..measuring.locks import DeviceLocks
+from ..measuring.locks import DeviceLocks, Waiting
 from ..reporting.progress import NoProgress, ProgressLine
 from ..reporting.protocol import parse_report_option
 from . import ranks
@@ -27,11 +29,12 @@ from .meters import Meters
 from .plan import planned
 from .settings import Settings
 from .stash import DESK, SETTINGS
+from .stopped import FromWorkers, ToController
 from .summary import Summary
 from .yardsticks import Yardsticks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ..reporting.progress import Progress
     from ..reporting.protocol import Reporter
@@ -98,8 +101,13 @@ def register(config: pytest.Config) -> None:
     elif settings.against:
         config.pluginmanager.register(Against(config, bureau), "modelperf-against")
     config.pluginmanager.register(Run(bureau, locks), "modelperf-run")
+    if is_worker:
+        config.pluginmanager.register(ToController(config, bureau), "modelperf-to-controller")
+    stopped = FromWorkers()
+    if config.getoption("tx", None):
+        config.pluginmanager.register(stopped, "modelperf-from-workers")
     if not is_silent:
-        config.pluginmanager.register(Summary(bureau, machine, reports), "modelperf-summary")
+        config.pluginmanager.register(Summary(bureau, machine, reports, stopped.results), "modelperf-summary")
 
 
 class Run:
@@ -209,16 +217,29 @@ def _check_devices(settings: Settings) -> None:
             raise UsageError(f"--modelperf-device={device}: there is no such device; there are: {there}")
 
 
-def _say_waiting(config: pytest.Config, progress: Progress) -> Callable[[str], None]:
+def _say_waiting(config: pytest.Config, progress: Progress) -> Waiting:
     """What to do before this process waits for a device: say so, in the log too where there is no terminal."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    worker = getattr(config, "workerinput", {}).get("workerid", "")
 
-    def waiting(device: str) -> None:
-        reporter = config.pluginmanager.get_plugin("terminalreporter")
-        if isinstance(progress, NoProgress) and reporter is not None:
-            reporter.write(f"(waiting for another process that measures on {device}) ")
-        progress.show("waiting", f"for another process that measures on {device}", 0, 0, 0.0)
+    def waiting(device: str, holder: str) -> None:
+        what = f"for {holder or 'another process'} that measures on {device}"
+        if worker and holder:
+            # What else a worker of xdist waits for is told at the end.
+            _say_past_capture(config, f"modelperf: {worker} is waiting {what}")
+        elif isinstance(progress, NoProgress) and reporter is not None:
+            reporter.write(f"(waiting {what}) ")
+        progress.show("waiting", what, 0, 0, 0.0)
 
     return waiting
+
+
+def _say_past_capture(config: pytest.Config, line: str) -> None:
+    """Write a line where this process was started."""
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture is not None else contextlib.nullcontext():
+        sys.stderr.write(f"\n{line}\n")
+        sys.stderr.flush()
 
 
 def _progress(config: pytest.Config, is_silent: bool) -> Progress:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ..errors import in_words
 from .messages import Start
 from .tree import Tree
 
@@ -124,7 +125,7 @@ def _prepare(node: _Node, implementation: Any) -> None:
     try:
         implementation.function(*[node for _ in implementation.argnames])
     except Exception as error:  # noqa: BLE001 - what a plugin may want of a worker, a runner need not have
-        what = f"{implementation.plugin_name} cannot prepare a runner of modelperf: {type(error).__name__}: {error}"
+        what = f"{implementation.plugin_name} cannot prepare a runner of modelperf: {in_words(error)}"
         warnings.warn(pytest.PytestWarning(what), stacklevel=1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ import pytest
 
 from ..domain.codec import from_json
 from ..domain.report import Report, TestResult
-from ..errors import ModelPerfError, nearest
+from ..errors import ModelPerfError, in_words, nearest
 from ..judging.remedy import too_unsteady
 from ..judging.settle import moved, restarted
 from .git import GitError, git
@@ -35,8 +35,16 @@ _GIT_SECONDS = 5
 class Summary:
     """Gathers the results that travel on the reports of marked tests, in the pytest process or xdist's controller."""
 
-    def __init__(self, bureau: Bureau, machine: str, reports: Sequence[tuple[Reporter, Path]]) -> None:
+    def __init__(
+        self,
+        bureau: Bureau,
+        machine: str,
+        reports: Sequence[tuple[Reporter, Path]],
+        stopped: Callable[[], Sequence[TestResult]] = tuple,
+    ) -> None:
+        """`stopped` gives what the workers of xdist have measured of tests that they were stopped in."""
         self._bureau, self._machine, self._reporters = bureau, machine, reports
+        self._stopped = stopped
         self._results: dict[str, TestResult] = {}
         # By place in the source: xdist's workers finish in any order.
         self._order: dict[str, tuple[str, int, str]] = {}
@@ -45,6 +53,11 @@ class Summary:
         self._skipped: dict[str, str] = {}
         self._waited: dict[str, float] = {}
         self._report: Report | None = None
+
+    def pytest_report_header(self, config: pytest.Config) -> list[str]:
+        if not config.getoption("tx", None):
+            return []
+        return ["modelperf: the workers take turns, for one process at a time measures on a device"]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         path, line, _ = report.location
@@ -116,7 +129,7 @@ class Summary:
             where = "nowhere, for it could not be written"
         figures = [path for path, what in report.written.items() if what.endswith(" report")]
         rest = f"the figures are in {', '.join(figures)}" if figures else "--modelperf-report=json:PATH has the figures"
-        return f"ERROR: the summary cannot be shown: {type(error).__name__}: {error} (traceback: {where}); {rest}"
+        return f"ERROR: the summary cannot be shown: {in_words(error)} (traceback: {where}); {rest}"
 
     def pytest_report_collectionfinish(self, config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
         from ..reporting.collected import render_plan
@@ -186,7 +199,7 @@ class Summary:
             dataclasses.replace(result, passed=nodeid not in self._failed) for nodeid, result in self._in_order()
         ]
         return Report(
-            results=(*results, *self._bureau.stopped),
+            results=(*results, *self._bureau.stopped, *self._stopped()),
             host=self._bureau.host,
             machine=self._machine,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),

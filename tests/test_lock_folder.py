@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pytest_modelperf import lock_folder
+from pytest_modelperf.errors import UsageError
+
+if not hasattr(os, "getuid"):
+    pytest.skip("whose a folder is", allow_module_level=True)
+
+
+def test_it_is_everybodys_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        lock_folder.make(tmp_path / "locks")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "locks").stat().st_mode & 0o7777 == 0o1777
+
+
+def test_a_folder_in_which_others_can_remove_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "locks"
+    folder.mkdir()
+    folder.chmod(0o777)
+    lock_folder.make(folder)
+    uid = os.getuid()
+    if uid == 0:
+        os.chown(folder, 12345, 12345)
+    else:
+        monkeypatch.setattr(os, "getuid", lambda: uid + 1)
+    with pytest.raises(UsageError, match=r"cannot lie in .*locks, .* others can remove them; remove it, .* TMPDIR"):
+        lock_folder.make(folder)
+    if uid == 0:
+        folder.chmod(0o1777)
+        lock_folder.make(folder)
+
+
+def test_a_link_is_no_folder_for_locks(tmp_path: Path) -> None:
+    """Its owner could lead it elsewhere."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "locks").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="is no folder"):
+        lock_folder.make(tmp_path / "locks")
