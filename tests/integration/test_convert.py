@@ -173,12 +173,13 @@ def test_what_was_not_tried_is_told_apart(run: Run) -> None:
     assert "Traceback (most recent call last)" in log.read_text()
 
 
-def test_one_that_hangs_is_killed(folder: Folder) -> None:
+def test_one_that_hangs_is_killed_and_what_is_beside_it_is_measured(folder: Folder) -> None:
     folder.write("conftest.py", CONFTEST)
     folder.write("test_a.py", TEST)
-    result = folder.run("--modelperf-convert=hangs", "--modelperf-convert-seconds=8", ROUNDS)
+    result = folder.run("--modelperf-convert=faster,hangs", "--modelperf-convert-seconds=16", ROUNDS)
     result.assert_outcomes(passed=1)
     assert re.search(r"hangs its process gave no answer for \S+ s and was killed; raise", summary(result))
+    assert re.search(r"faster \*? *2\.0\d \[", summary(result))
     log = folder.path / ".modelperf/converters/test_a/test_speed/hangs/log.txt"
     assert "in hangs" in log.read_text()
 

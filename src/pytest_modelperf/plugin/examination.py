@@ -31,8 +31,9 @@ from .observing import observer
 from .pairs import RESTARTS, Absent, Pairs
 from .points import point
 from .profiles import ProfiledBench, Profiles
-from .search import Opens, Search, Surroundings
+from .search import Search, Surroundings
 from .tree import Tree
+from .twins import Opens
 from .verdicts import Measurement, Verdicts
 from .workshop import Workshop
 

@@ -66,7 +66,9 @@ class RunTest(Message, frozen=True):
 
 
 class Finish(Message, frozen=True):
-    """Coordinator → runner: tear down and end."""
+    """Coordinator → runner: tear down and end; `at_once` when that is done, as the system ends a process."""
+
+    at_once: bool = False
 
 
 class Terms(Message, frozen=True):

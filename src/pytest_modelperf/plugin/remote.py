@@ -179,9 +179,9 @@ class Runner:
         lines = [line for line in self._log.read().decode(errors="replace").splitlines() if not _OURS.match(line)]
         return "\n".join(_IDLE_THREAD.sub("", "\n".join([*lines, ""])).splitlines()[-_LAST_LINES:])
 
-    def close(self) -> None:
-        """Let it tear down, and end it."""
-        self.peer.close(Finish(), timeout_s=self.peer.timeout_s)
+    def close(self, *, at_once: bool = False) -> None:
+        """Let it tear down, and end it; `at_once` without freeing its memory object by object."""
+        self.peer.close(Finish(at_once), timeout_s=self.peer.timeout_s)
         self._close_log()
 
     def kill(self) -> None:

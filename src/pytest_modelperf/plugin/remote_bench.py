@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from psutil import Process
+
 from ..domain.variant import Candidate, Variant
 from ..errors import PeerLost
 from ..measuring.limits import Limits, wait_within
@@ -26,6 +28,7 @@ from ..measuring.orders import (
     Unable,
 )
 from ..measuring.peer import Lost, Peer
+from ..measuring.processes import descendants
 from ..measuring.ranks import prepare_in_step
 from .messages import Candidates, Convert, FromRunner, ListCandidates, Made, Missing, Open, OpenInstead, Refused
 from .remote import Runner, RunnerBroken
@@ -108,6 +111,12 @@ class RemoteBench:
         assert isinstance(answer, Made)
         self.opened = answer.opened
         return answer.variant
+
+    def hurry(self, seconds: float) -> list[Process]:
+        """Wait for no answer longer than this from now on; gives the processes that it has started."""
+        assert isinstance(self._peer, Peer)
+        self._peer.timeout_s = seconds
+        return descendants(self._peer.pid)
 
     def prepare(self, order: Prepare) -> Prepared:
         if self.runner.in_step:

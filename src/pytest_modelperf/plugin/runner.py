@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import faulthandler
 import os
@@ -44,6 +45,7 @@ class RunnerPlugin:
     def __init__(self, config: pytest.Config, channel: Channel[ToRunner]) -> None:
         self._config, self._channel = config, channel
         self._problems: list[str] = []
+        self._ends_at_once = False
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -61,6 +63,7 @@ class RunnerPlugin:
         while True:
             order = self._channel.receive()
             if isinstance(order, Finish):
+                self._ends_at_once = order.at_once
                 return True
             assert isinstance(order, RunTest)
             item = _find(session, order.test)
@@ -85,6 +88,15 @@ class RunnerPlugin:
         kind, text = warning_message.category, str(warning_message.message)
         place = (warning_message.filename, warning_message.lineno)
         self._channel.send(Warned(text, kind.__module__, kind.__name__, *place, when, nodeid, location))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        if self._ends_at_once:
+            # An interpreter with a framework takes two seconds to end: to collect garbage, and to free its modules.
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self._channel.send(Broken(in_words(excinfo.value), _traceback(excinfo.value)))

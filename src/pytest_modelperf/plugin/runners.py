@@ -39,9 +39,9 @@ class Runners:
             self._started[path, label] = self._make(self._config, path, self._timeout_s, label, tree)
         return self._started[path, label]
 
-    def end(self, path: Path, label: str) -> None:
-        """Let one runner tear down, and end it."""
-        self._started.pop((path, label)).close()
+    def end(self, path: Path, label: str, *, at_once: bool = False) -> None:
+        """Let one runner tear down, and end it; `at_once` without freeing its memory object by object."""
+        self._started.pop((path, label)).close(at_once=at_once)
 
     def kill_one(self, path: Path, label: str) -> None:
         """End one runner at once, if it is there."""

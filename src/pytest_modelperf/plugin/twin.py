@@ -79,9 +79,9 @@ class Twin:
         if self.waits and self._runner is not None:
             self._drain(self._runner, dismiss=True)
 
-    def end(self) -> None:
-        """Let its runner tear down, and end it."""
-        self._runners.end(self._path, self._label)
+    def end(self, *, at_once: bool = False) -> None:
+        """Let its runner tear down, and end it; `at_once` without freeing its memory object by object."""
+        self._runners.end(self._path, self._label, at_once=at_once)
 
     def kill(self) -> None:
         """End its runner at once, if it is there."""

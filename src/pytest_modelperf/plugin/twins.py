@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+from psutil import Process
 
 from ..errors import PeerLost
+from ..measuring.processes import kill_all
 from .messages import Missing, Refused
 from .pairs import Absent
 from .remote import RunnerBroken
@@ -15,10 +19,16 @@ from .remote_bench import BodyLeft, RemoteBench
 from .runners import Runners
 from .same_model import Original, note_on_weights, refusal
 from .tree import Tree
-from .twin import Twin, here, side_by_side, there
+from .twin import Steps, Twin, here, side_by_side, there
 
 # What is done with the benches of fresh runners: this tree's, and the other's.
 Use = Callable[[Sequence[RemoteBench], Sequence[RemoteBench]], None]
+
+
+# What is raised where a process is lost, or does not answer as it should.
+LOST = (PeerLost, RunnerBroken, BodyLeft, OSError)
+# Whatever was done to a process, its end is not waited for longer.
+ENDING_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,41 @@ class Other:
             self.twin.dismiss()
         except (PeerLost, RunnerBroken, BodyLeft):
             self.twin.kill()
+
+
+class Fresh:
+    """A fresh process that holds the test's model; or why there is none."""
+
+    def __init__(self, twin: Twin, opened: RemoteBench | Exception) -> None:
+        self._twin, self._opened = twin, opened
+        if isinstance(opened, Exception):
+            twin.kill()
+
+    def held(self) -> RemoteBench:
+        """The model. Raises what there is to say where there is none."""
+        if isinstance(self._opened, Exception):
+            raise self._opened
+        return self._opened
+
+    def close(self) -> None:
+        """Have it tear down, and end it soon, with all that it has started."""
+        started: list[Process] = []
+        try:
+            if isinstance(self._opened, RemoteBench) and self._opened.runner.peer.alive:
+                started = self._opened.hurry(ENDING_SECONDS)
+                # What goes wrong there now is nobody's concern.
+                with contextlib.suppress(*LOST):
+                    self._twin.dismiss()
+                    self._twin.end(at_once=True)
+        finally:
+            self._twin.kill()
+            kill_all(started)
+
+
+class Opens(Protocol):
+    """Gives fresh processes on a device, one for each name, started side by side. Raises what ends the run."""
+
+    def __call__(self, device: str, names: Sequence[str]) -> Sequence[Fresh]: ...
 
 
 class Twins:
@@ -92,22 +137,26 @@ class Twins:
         assert self._tree is not None
         self._note(note_on_weights(self.original, bench, self._tree.name))
 
-    @contextlib.contextmanager
-    def fresh(self, device: str, name: str) -> Iterator[RemoteBench]:
-        """A fresh process that holds the test's model on a device. Raises what runners raise."""
-        twin = self._twin(device, name)
+    def fresh(self, device: str, names: Sequence[str]) -> list[Fresh]:
+        """Fresh processes on a device, started side by side. Raises what ends the run."""
+        twins = [self._twin(device, name) for name in names]
         try:
-            (bench,) = side_by_side([here(twin)])
-            if not isinstance(bench, RemoteBench):
-                raise RunnerBroken(bench.reason)
-            self._check_model(bench)
-            yield bench
-            # What goes wrong there now is nobody's concern.
-            with contextlib.suppress(PeerLost, RunnerBroken, BodyLeft):
-                twin.dismiss()
-                twin.end()
-        finally:
-            twin.kill()
+            opened = side_by_side([_at_best(here(twin)) for twin in twins])
+            return [Fresh(twin, self._same(one)) for twin, one in zip(twins, opened, strict=True)]
+        except BaseException:
+            for twin in twins:
+                twin.kill()
+            raise
+
+    def _same(self, opened: RemoteBench | Missing | Refused | Exception) -> RemoteBench | Exception:
+        """What holds the test's own model, or why it does not."""
+        if not isinstance(opened, RemoteBench):
+            return opened if isinstance(opened, Exception) else RunnerBroken(opened.reason)
+        try:
+            self._check_model(opened)
+        except LOST as error:
+            return error
+        return opened
 
     def use(self, devices: Sequence[str], name: str, use: Use, tree: Tree | None) -> str:
         """Do something with fresh processes for these devices, and in the other tree where there is one.
@@ -167,3 +216,11 @@ class Twins:
         where = f"at {tree.name} on {device}" if tree is not None else f"on {device}"
         label = ", ".join(filter(None, [where, attempt]))
         return Twin(self._runners, self._path, self._test, self._then, device, label, tree)
+
+
+def _at_best(steps: Steps[RemoteBench | Missing | Refused]) -> Steps[RemoteBench | Missing | Refused | Exception]:
+    """The same, with what goes wrong as a value: those started beside it go on."""
+    try:
+        return (yield from steps)
+    except LOST as error:
+        return error
