@@ -19,7 +19,7 @@ from pytest_modelperf.domain.tensor import Tensor
 from pytest_modelperf.errors import MetricUnavailable, ModelError
 from pytest_modelperf.measuring import bench as benches
 from pytest_modelperf.measuring import memory
-from pytest_modelperf.measuring.bench import FORECAST_REACH, LocalBench, Reading, forecast
+from pytest_modelperf.measuring.bench import LocalBench
 from pytest_modelperf.measuring.orders import (
     Block,
     Count,
@@ -486,24 +486,6 @@ class TestRefusing:
         made = bench(session, 1, 2, 5)
         states = [made.prepare(Prepare(case, 3.0)) for case in range(3)]
         assert states[2].reason == "not tried: from the smaller cases it needs 10.0 GiB more, where 8.00 GiB are free"
-
-    def test_the_line_goes_through_the_two_largest(self) -> None:
-        readings = [Reading(40, 4000), Reading(10, 2000), Reading(20, 2000)]
-        assert forecast(readings, 60) == 6000
-        assert forecast(readings, 40) is None
-        assert forecast(readings, 30) is None
-
-    def test_a_line_that_falls_is_flat(self) -> None:
-        assert forecast([Reading(10, 2000), Reading(20, 1000)], 40) == 1000
-
-    def test_one_reading_or_two_alike_are_no_line(self) -> None:
-        assert forecast([Reading(10, 2000)], 40) is None
-        assert forecast([Reading(10, 2000), Reading(10, 3000)], 40) is None
-
-    def test_nothing_is_forecast_far_beyond_what_was_seen(self) -> None:
-        readings = [Reading(10, 2000), Reading(20, 3000)]
-        assert forecast(readings, FORECAST_REACH * 20) == 17000
-        assert forecast(readings, FORECAST_REACH * 20 + 1) is None
 
 
 class TestBlocks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,12 +21,12 @@ from ..domain.profile import Taken
 from ..domain.results import Warmup
 from ..domain.session import FILE, ModelFacts, Session
 from ..domain.tensor import tensors
-from ..domain.units import format_quantity
-from ..errors import MetricUnavailable, ModelError, ModelPerfError
+from ..errors import ModelError, ModelPerfError
 from . import answers, failures, memory, weights
 from . import inputs as drawing
 from .answers import Answer
 from .blocks import time_calls, time_chunks, time_pipelined, time_waited
+from .fitting import CaseMemory
 from .orders import (
     Block,
     Count,
@@ -48,11 +47,6 @@ from .orders import (
 from .pinning import Pins, pins, thread_seconds
 from .warmup import warm_up
 
-# A case is not tried when the forecast of its memory exceeds what is there by this factor: the forecast is a line.
-FORECAST_SLACK = 1.1
-# Nor is it forecast further than this beyond the largest case seen: between tiny ones the line is mostly noise.
-FORECAST_REACH = 8
-
 
 class Bench(Protocol):
     """What takes turns: a model on a device, in this process or in another.
@@ -70,14 +64,6 @@ class Bench(Protocol):
     def resume(self) -> None: ...
     def pause(self) -> None: ...
     def release(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The memory that a case was seen to need, by the bytes of its inputs: what forecasts are made from."""
-
-    input_bytes: int
-    peak_bytes: int
 
 
 @dataclass(frozen=True)
@@ -122,19 +108,17 @@ class LocalBench:
         """
         self._count = count
         self._inputs, self._cases, self._profiler = inputs, cases, profiler
-        self._readings: list[Reading] = []
         self._begun = {"memory.start": float(start_bytes)} if start_bytes else {}
         self._calls: dict[int, Callable[[], Any]] = {}
         # Of each case that was warmed up here.
         self._pins: dict[int, Pins] = {}
-        # Of the case that is being made ready.
-        self._unavailable: dict[str, str] = {}
         # Of each case, the first of its process.
         self._first_seconds: dict[int, float] = {}
         start = perf_counter()
         self._session = open_session()
         self._session.wait()
         load_seconds = perf_counter() - start
+        self._memory = CaseMemory(self._session, inputs)
         facts = self._session.facts
         self.opened = Opened(
             device=str(device),
@@ -302,9 +286,8 @@ class LocalBench:
     def _admitted(self, order: Prepare) -> Prepared:
         """Whether the case is to be tried."""
         memory.give_back()
-        self._unavailable = self._reset_peak()
-        held = self._peak(self._unavailable).get("memory.peak", 0.0)
-        refusal = self._refusal(self._cases[order.case], held)
+        self._memory.begin()
+        refusal = self._memory.refusal(self._cases[order.case])
         return Prepared("out of memory", refusal) if refusal else Prepared("ok")
 
     def _called(self, order: Prepare) -> Prepared:
@@ -322,23 +305,21 @@ class LocalBench:
 
     def _finished(self, order: Prepare) -> Prepared:
         """All that is to be told of a case that is warm, but for its warm-up and the time of a call."""
-        axes, unavailable = self._cases[order.case], self._unavailable
+        axes = self._cases[order.case]
         first_call = self._first_seconds[order.case]
         figures = {"cold_start.load": self.opened.load_seconds, "cold_start.first_call": first_call}
-        figures |= self._begun | self._peak(unavailable)
+        figures |= self._begun | self._memory.taken(axes)
         asked = drawing.draw(self._inputs, axes)
         # Before a function writes into it.
         digest, differ = drawing.digest(asked), drawing.samples_differ(self._inputs, asked)
         with self._session.running():
             first, second = (self._answers(order.case, values) for values in (drawing.copied(asked), asked))
         notes, counts = answers.remarks(first, second, differ)
-        if "memory.peak" in figures:
-            self._readings.append(Reading(drawing.nbytes(self._inputs, axes), int(figures["memory.peak"])))
         facts = self._session.facts
         return Prepared(
             "ok",
             figures=figures,
-            unavailable=unavailable,
+            unavailable=self._memory.unavailable,
             counts={**_counts(facts), **counts},
             notes=(*facts.notes, *notes),
             weights=self.opened.weights,
@@ -374,53 +355,6 @@ class LocalBench:
         self._pins[order.case] = pins(before, thread_seconds())
         return warm
 
-    def _reset_peak(self) -> dict[str, str]:
-        """The figures of memory that cannot be read here, each with the reason."""
-        self._session.reset_peak()
-        try:
-            if self._session.peak() is not None:
-                return {}
-        except MetricUnavailable as error:
-            return dict.fromkeys(("memory.peak", "memory.reserved"), str(error))
-        unavailable: dict[str, str] = {}
-        try:
-            memory.reset_peak()
-        except MetricUnavailable as error:
-            unavailable["memory.peak"] = str(error)
-        return unavailable
-
-    def _peak(self, unavailable: dict[str, str]) -> dict[str, float]:
-        if "memory.peak" in unavailable:
-            return {}
-        peak = self._session.peak()
-        if peak is not None:
-            if peak.reserved_bytes is None:
-                unavailable["memory.reserved"] = "what runs the model does not tell how much memory it has reserved"
-                return {"memory.peak": float(peak.peak_bytes)}
-            return {"memory.peak": float(peak.peak_bytes), "memory.reserved": float(peak.reserved_bytes)}
-        try:
-            return {"memory.peak": float(memory.peak_bytes())}
-        except MetricUnavailable as error:
-            unavailable["memory.peak"] = str(error)
-            return {}
-
-    def _refusal(self, axes: Mapping[str, int], held: float) -> str:
-        """Why this case is not even tried: its inputs alone, or the line through smaller cases, exceed the memory.
-
-        `held` is what is taken already, and so not among the bytes that are free: the model itself, most of all.
-        """
-        needed = drawing.nbytes(self._inputs, axes)
-        # Inputs are drawn on the host, whatever device they go to.
-        host, device = memory.available_bytes(), self._session.free_bytes()
-        free = host if device is None else device
-        if needed > min(host, free):
-            return f"not tried: its inputs take {_bytes(needed)} of {_bytes(min(host, free))} that are free"
-        peak = forecast(self._readings, needed)
-        more = 0.0 if peak is None else peak - held
-        if more > free * FORECAST_SLACK:
-            return f"not tried: from the smaller cases it needs {_bytes(more)} more, where {_bytes(free)} are free"
-        return ""
-
     def _failure(self, error: Exception, axes: Mapping[str, int]) -> Prepared:
         if not self._session.is_out_of_memory(error):
             return Prepared("failed", failures.told(error, self._inputs, axes))
@@ -433,19 +367,6 @@ class LocalBench:
         return Prepared("out of memory", what)
 
 
-def forecast(readings: list[Reading], input_bytes: int) -> float | None:
-    """The peak in bytes of a case with such inputs: the line through the two largest seen, where it is larger."""
-    if len(readings) < 2:
-        return None
-    smaller, larger = sorted(readings, key=lambda reading: reading.input_bytes)[-2:]
-    if larger.input_bytes == smaller.input_bytes or input_bytes <= larger.input_bytes:
-        return None
-    if input_bytes > FORECAST_REACH * larger.input_bytes:
-        return None
-    slope = max(0.0, (larger.peak_bytes - smaller.peak_bytes) / (larger.input_bytes - smaller.input_bytes))
-    return larger.peak_bytes + slope * (input_bytes - larger.input_bytes)
-
-
 def _counts(facts: ModelFacts) -> dict[str, float]:
     counted = {"parameters": facts.parameters, "size_bytes": facts.size_bytes}
     return {name: float(count) for name, count in (*counted.items(), *facts.counts.items()) if count is not None}
@@ -453,7 +374,3 @@ def _counts(facts: ModelFacts) -> dict[str, float]:
 
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, ModelPerfError) else failures.summary(error)
-
-
-def _bytes(number: float) -> str:
-    return format_quantity(number if math.isfinite(number) else 0.0, "B")
