@@ -81,10 +81,6 @@ def test_an_interpreter_without_the_plugin(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--modelperf-update"], "--modelperf-update accepts this run into stored baselines, which are not read with "),
-        (["--modelperf-isolate=no"], "--modelperf-isolate=no runs the tests in the pytest process, where there is no "),
-        (["--pdb"], "--pdb runs the tests in the pytest process, where there is no other side with "),
-        (["--modelperf-against="], "--modelperf-against is empty; write --modelperf-against=REF, or leave it out"),
         (["--modelperf-against=mian"], "no branch, tag or commit of this name; did you mean 'main'?"),
         (["-o", "modelperf_against_link=weights"], "ini modelperf_against_link: there is no weights in "),
     ],

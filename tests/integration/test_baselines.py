@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 
 import pytest
-from integration.folders import AT_ONCE, BRIEF, SLOWER, SPEED, TOLERANT, Folder, output, said, summary
+from integration.folders import AT_ONCE, BRIEF, SLOWER, SPEED, TOLERANT, Folder, said, summary
 
 UPDATE = "--modelperf-update"
 # Of prctl(2) and capabilities(7).
@@ -120,14 +120,6 @@ def test_the_folder_is_relative_to_the_rootdir_and_the_command_line_goes_first(f
     assert "1 baseline run, unscaled; " in told
     assert f"written: {elsewhere / file} (baseline)" in told
     assert [path.name for path in folder.path.iterdir() if "baselines" in path.name or path.name == "here"] == []
-
-
-def test_an_option_without_a_value_is_a_usage_error(folder: Folder) -> None:
-    result = folder.run("--modelperf-baselines=")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "ERROR: --modelperf-baselines is empty; write --modelperf-baselines=DIR, or leave it out" in output(result)
-    folder.ini("modelperf_baselines =", "modelperf_seconds =")
-    assert folder.run().ret == pytest.ExitCode.NO_TESTS_COLLECTED, "an empty setting is none"
 
 
 def test_a_file_where_the_folder_is_needed(folder: Folder) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from integration.folders import BRIEF, Folder, output, said, summary
+from integration.folders import BRIEF, Folder, said, summary
 
 # The models of these tests become worse where WORSE is set. They sleep, and no time is judged.
 TESTS = """
@@ -196,10 +196,3 @@ def test_what_was_accepted_is_the_level_from_then_on(moved: Folder) -> None:
     found = findings(moved)
     # Weights that are drawn anew are others in every run.
     assert {test: words for test, words in found.items() if words} == {"larger": {"outputs": "not compared"}}
-
-
-def test_what_is_no_fraction_is_a_usage_error(folder: Folder) -> None:
-    result = folder.run("--modelperf-memory-tolerance=-5%")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    words = "--modelperf-memory-tolerance: tolerance '-5%' is no accepted increase; write 0.05 or \"5%\""
-    assert f"ERROR: {words}" in output(result)

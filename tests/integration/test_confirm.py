@@ -83,13 +83,6 @@ def test_the_fixtures_of_a_confirmation_are_torn_down(marked: Folder) -> None:
     assert (marked.path / "ended").read_text() == "x" * processes(marked)
 
 
-@pytest.mark.parametrize("times", ["-1", "often", "1.5"])
-def test_what_is_no_number_of_times(folder: Folder, times: str) -> None:
-    result = folder.run(f"--modelperf-confirm={times}")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert f"--modelperf-confirm: {times!r} is no number of times; write 0, 1, 2" in output(result)
-
-
 def test_a_second_process_that_is_lost_leaves_the_first_one_s_verdict(marked: Folder) -> None:
     text = TEST.replace("    first = not any", "    if any(MARKS.iterdir()):\n        os._exit(3)\n    first = not any")
     marked.write("test_a.py", text + "\n\ndef test_after():\n    pass\n")

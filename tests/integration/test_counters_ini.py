@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from integration.folders import BRIEF, TOLERANT, Folder, output, said, summary
+from integration.folders import BRIEF, TOLERANT, Folder, said, summary
 
 # The NaN in the answers are a counter that every model has. By themselves they would fail the test as wrong answers.
 NOTE = "modelperf_outputs = note"
@@ -45,10 +45,3 @@ def test_it_fails_where_the_ini_file_says_so_and_an_update_accepts_it(counted: F
     assert "It fails because of modelperf_counters = fail. If it is meant, accept it into the baseline: " in text
     counted.run(BRIEF, TOLERANT, "--modelperf-update", env={"FACTOR": "nan"}).assert_outcomes(passed=1)
     assert '"nan_values": 4' in counted.baseline("test_a/test_speed.json").read_text()
-
-
-def test_what_is_neither_is_a_usage_error(folder: Folder) -> None:
-    folder.ini("modelperf_counters = count")
-    result = folder.run()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "ERROR: ini modelperf_counters: 'count' is neither 'note' nor 'fail'" in output(result)

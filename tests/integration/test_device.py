@@ -44,18 +44,3 @@ def test_a_device_that_is_not_there_is_a_usage_error_that_lists_what_is(folder: 
     result = folder.run("--modelperf-device=cpu,cuda:99")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "ERROR: --modelperf-device=cuda:99: there is no such device; there are: cpu (" in output(result)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "ini", "words"),
-    [
-        (["--modelperf-device=cpu,gpu one"], "", "--modelperf-device: device 'gpu one' is not understood; write "),
-        ([], "modelperf_device = cpu:threads=0", "ini modelperf_device: device 'cpu:threads=0' is not understood; "),
-    ],
-)
-def test_a_name_that_is_none_is_a_usage_error(folder: Folder, arguments: list[str], ini: str, words: str) -> None:
-    folder.ini(ini)
-    result = folder.run(*arguments)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert f"ERROR: {words}" in output(result)
-    assert "write 'cpu', 'cpu:threads=2' or 'cuda:0'" in output(result)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pexpect  # type: ignore[import-untyped]
 import pytest
-from integration.folders import LIMIT_S, output, said, summary
+from integration.folders import LIMIT_S, said, summary
 from integration.projects import Project
 from pexpect.popen_spawn import PopenSpawn  # type: ignore[import-untyped]
 
@@ -127,11 +127,6 @@ class TestWithoutIsolation:
         project.run().assert_outcomes(skipped=1)
         project.run("--modelperf-isolate=yes").assert_outcomes(skipped=1)
         assert [" ".join(line.split()[:-1]) for line in project.lines("where.txt")] == ["pytest", "a runner"]
-
-    def test_neither_yes_nor_no_is_a_usage_error(self, project: Project) -> None:
-        result = project.run("--modelperf-isolate=perhaps")
-        assert result.ret == pytest.ExitCode.USAGE_ERROR
-        assert "ERROR: --modelperf-isolate: 'perhaps' is neither 'yes' nor 'no'" in output(result)
 
     def test_it_is_a_condition_that_is_not_compared_with_another(self, project: Project) -> None:
         project.write("test_model.py", WHERE)

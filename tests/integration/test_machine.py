@@ -7,8 +7,7 @@ import re
 import shutil
 from typing import Any
 
-import pytest
-from integration.folders import BRIEF, SPEED, TOLERANT, Folder, changed, output, said, summary
+from integration.folders import BRIEF, SPEED, TOLERANT, Folder, changed, said, summary
 
 
 def test_the_folder_is_named_by_the_hardware_where_nobody_says(accepted: Folder) -> None:
@@ -59,20 +58,3 @@ def test_a_file_of_another_machine_in_this_folder_is_not_measured_against(accept
         said(result, "test_speed"),
     )
     assert accepted.baselines() == before
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("../elsewhere", "'../elsewhere' leaves the folder of the baselines"),
-        ("con", "'con' is a name that Windows keeps for itself"),
-        ("my machine", "'my machine' is no folder name on every system"),
-    ],
-)
-def test_what_is_no_folder_name_is_a_usage_error(folder: Folder, name: str, words: str) -> None:
-    result = folder.run(f"--modelperf-machine={name}")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert f"ERROR: --modelperf-machine={words}; write letters, digits, '.', '_' and '-', for example 'ci-large'" in (
-        output(result)
-    )
-    assert not (folder.path / "perf_baselines").exists()

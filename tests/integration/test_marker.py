@@ -84,14 +84,6 @@ def test_without_the_option_marked_tests_are_skipped_with_a_reason_that_names_it
     assert "a performance test: run it with --modelperf" in output(result)
 
 
-@pytest.mark.parametrize("flag", ["--modelperf-update", "--modelperf-against"])
-def test_what_only_an_enabled_run_does_is_not_asked_in_vain(folder: Folder, flag: str) -> None:
-    folder.write("test_a.py", PLACES)
-    result = folder.run_disabled(f"{flag}=main" if "against" in flag else flag)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert f"{flag} does nothing without --modelperf, which runs the marked tests; add it" in output(result)
-
-
 def test_the_ini_file_enables_it(folder: Folder) -> None:
     folder.ini("modelperf = true")
     folder.write("test_a.py", PLACES)

@@ -92,12 +92,3 @@ def test_what_no_source_sees_into_says_so(folder: Folder) -> None:
     result.assert_outcomes(passed=1)
     assert "not profiled: onnxruntime: the model is not executed by onnxruntime;" in flat(output(result))
     assert not (folder.path / ".modelperf").exists()
-
-
-def test_an_unknown_source_is_a_usage_error(folder: Folder) -> None:
-    folder.write("test_a.py", "def test_nothing():\n    pass\n")
-    result = folder.run("--modelperf-profile=torhc")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "--modelperf-profile: there is no source of profiles 'torhc'; did you mean 'torch'?" in flat(
-        result.stderr.str()
-    )

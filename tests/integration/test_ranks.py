@@ -325,11 +325,10 @@ def test_total(modelperf):
     assert "AssertionError: no data here" in told
 
 
-@pytest.mark.parametrize("option", ["--modelperf-isolate=no", "--modelperf-against=HEAD", "-n1"])
-def test_what_ranks_cannot_do_is_refused(folder: Folder, option: str) -> None:
+def test_workers_of_xdist_are_refused(folder: Folder) -> None:
+    """What else ranks cannot do: tests/plugin/test_setup.py."""
     write(folder, "test_a.py", "")
     ranks = {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "a run"}
-    plugins = ["-p", "xdist"] if option == "-n1" else []
-    result = folder.run(*plugins, option, env=ranks)
+    result = folder.run("-p", "xdist", "-n1", env=ranks)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "does not work with the several processes of torchrun" in "\n".join(result.errlines)

@@ -64,17 +64,3 @@ def test_cases_take_turns_with_a_panel_of_yardsticks(project: Project) -> None:
     assert all(any(rounds) for rounds in yardsticks.values())
     baseline = json.loads(project.baseline("test_a/test_speed.json").read_text())
     assert baseline["runs"][0]["cases"]["cpu batch=1"]["scaled"].keys() <= yardsticks.keys()
-
-
-@pytest.mark.parametrize(
-    ("report", "words"),
-    [
-        ("jsn:perf.json", "--modelperf-report=jsn:perf.json: there is no report format 'jsn'; did you mean 'json'?"),
-        ("perf.json", "--modelperf-report=perf.json names no format; write --modelperf-report=json:perf.json"),
-        ("json:", "--modelperf-report=json: names no file; write --modelperf-report=json:PATH"),
-    ],
-)
-def test_a_format_or_file_that_cannot_be_is_a_usage_error(folder: Folder, report: str, words: str) -> None:
-    result = folder.run(f"--modelperf-report={report}")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert f"ERROR: {words}" in output(result)

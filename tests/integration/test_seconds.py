@@ -42,19 +42,6 @@ def test_a_marker_goes_before_both(folder: Folder) -> None:
     assert "1 case 2.0 s test_a.py::test_speed" in output(folder.run(PLAN, "--modelperf-seconds=7"))
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        ("0", "seconds '0' is no measuring time; write a number above zero"),
-        ("3 GiB", "'3 GiB' is in B, where '20 ms' would fit"),
-    ],
-)
-def test_a_wrong_time_is_a_usage_error(folder: Folder, seconds: str, words: str) -> None:
-    result = folder.run(f"--modelperf-seconds={seconds}")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert f"ERROR: --modelperf-seconds: {words}" in output(result)
-
-
 def test_a_wrong_time_of_the_ini_file_names_its_setting(folder: Folder) -> None:
     folder.write("pytest.ini", "[pytest]\nmodelperf_seconds = 0\n")
     result = folder.run()

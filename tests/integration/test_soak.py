@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from integration.folders import BRIEF, IMPORTS, Folder, output, said, summary
+from integration.folders import BRIEF, IMPORTS, Folder, said, summary
 
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.plugin.meters import place
@@ -158,9 +158,3 @@ def test_a_real_gpu(folder: Folder) -> None:
     result = folder.run(BRIEF)
     result.assert_outcomes(passed=1)
     assert "energy, called for " in summary(result)
-
-
-def test_what_is_no_time_is_a_usage_error(folder: Folder) -> None:
-    result = folder.run("--modelperf-soak=long")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "--modelperf-soak: 'long' is no quantity" in output(result)

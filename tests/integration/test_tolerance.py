@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from integration.folders import BRIEF, ROUNDS, SPEED, Folder, output, summary
+from integration.folders import BRIEF, ROUNDS, SPEED, Folder, summary
 
 TESTS = (
     SPEED
@@ -40,17 +40,3 @@ def test_the_marker_goes_before_the_command_line_and_that_before_the_ini_file(st
 def test_the_ini_file_sets_it(steady: Folder) -> None:
     steady.ini("modelperf_tolerance = 80%")
     assert "accepts +80%" in summary(steady.run(BRIEF, "-k", "speed"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "ini", "words"),
-    [
-        (["--modelperf-tolerance=-5%"], "", "--modelperf-tolerance: tolerance '-5%' is no accepted slowdown; write "),
-        ([], "modelperf_tolerance = some", "ini modelperf_tolerance: 'some' is no quantity; write a number or a text "),
-    ],
-)
-def test_what_is_no_fraction_is_a_usage_error(folder: Folder, arguments: list[str], ini: str, words: str) -> None:
-    folder.ini(ini)
-    result = folder.run(*arguments)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert f"ERROR: {words}" in output(result)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-import pytest
-from integration.folders import BRIEF, Folder, output, said, summary
+from integration.folders import BRIEF, Folder, said, summary
 
 
 def test_it_warns_where_nobody_says(accepted: Folder) -> None:
@@ -26,10 +25,3 @@ def test_it_fails_where_the_ini_file_says_so(accepted: Folder) -> None:
     text = said(result, "test_speed")
     assert text.startswith("uncertain whether slower: batch=1 ")
     assert "It fails because of modelperf_uncertain = fail. Measure for longer (--modelperf-seconds)" in text
-
-
-def test_what_is_neither_is_a_usage_error(folder: Folder) -> None:
-    folder.ini("modelperf_uncertain = shout")
-    result = folder.run()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "ERROR: ini modelperf_uncertain: 'shout' is neither 'warn' nor 'fail'" in output(result)
