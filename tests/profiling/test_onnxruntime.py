@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,25 @@ def test_the_timeline_names_the_nodes(taken: Taken) -> None:
 def test_other_models_are_not_looked_into() -> None:
     session = CallableRuntime().open(lambda x: x, CPU)
     assert OnnxRuntimeSource().available(session) == "the model is not executed by onnxruntime"
+
+
+def test_a_node_that_was_left_to_the_cpu_is_an_operator_of_its_own() -> None:
+    """In the format of onnxruntime's profile, made here: no GPU was at hand."""
+
+    def row(name: str, start: float, micros: float, **args: str) -> dict[str, Any]:
+        category = "Node" if args else "Session"
+        return {"ph": "X", "cat": category, "name": name, "ts": start, "dur": micros, "args": args}
+
+    def profile_on(*providers: str) -> dict[str, float]:
+        nodes = [
+            row("product_kernel_time", 10 * number, 5, op_name="MatMul", provider=f"{provider}ExecutionProvider")
+            for number, provider in enumerate(providers)
+        ]
+        trace = json.dumps([row("model_run", 0, 100), *nodes]).encode()
+        return {operator.name: operator.calls for operator in read(trace, "onnxruntime", 1).operators}
+
+    assert profile_on("CUDA", "CPU", "CUDA") == {"MatMul": 2, "MatMul on CPU": 1}
+    assert profile_on("CPU", "CPU") == {"MatMul": 2}
 
 
 def test_a_profile_without_nodes_says_so() -> None:

@@ -11,9 +11,11 @@ import pytest
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.tensor import Value
 from pytest_modelperf.errors import MetricUnavailable
-from pytest_modelperf.profiling.openvino import OpenVinoSource, read
+from pytest_modelperf.profiling.nodes import NodeSource, read
 from pytest_modelperf.runtimes.callable import CallableRuntime
 from pytest_modelperf.runtimes.openvino import OpenVinoRuntime
+
+SOURCE = NodeSource("openvino", "OpenVINO")
 
 
 def node(kind: str, seconds: float, form: str = "jit_avx512_f32") -> dict[str, object]:
@@ -22,7 +24,7 @@ def node(kind: str, seconds: float, form: str = "jit_avx512_f32") -> dict[str, o
 
 def test_a_call_is_as_long_as_its_nodes() -> None:
     warm, call = [node("MatMul", 9.0)], [node("MatMul", 0.002), node("MatMul", 0.001), node("Softmax", 0.001, "ref")]
-    profile = read(json.dumps({"calls": [warm, call, call]}).encode(), "openvino 2026.4", 2)
+    profile = read(json.dumps({"calls": [warm, call, call]}).encode(), "openvino 2026.4", "OpenVINO", 2)
     assert (profile.source, profile.calls) == ("openvino 2026.4", 2)
     assert profile.seconds == pytest.approx(0.004)
     assert [(one.name, one.calls, one.form) for one in profile.operators] == [
@@ -34,12 +36,12 @@ def test_a_call_is_as_long_as_its_nodes() -> None:
 
 def test_a_device_that_tells_of_no_node_says_so() -> None:
     with pytest.raises(MetricUnavailable, match="counted no node"):
-        read(b'{"calls": [[]]}', "openvino", 1)
+        read(b'{"calls": [[]]}', "openvino", "OpenVINO", 1)
 
 
 def test_other_models_are_not_looked_into() -> None:
     session = CallableRuntime().open(lambda x: x, Device("cpu"))
-    assert OpenVinoSource().available(session) == "the model is not executed by OpenVINO"
+    assert SOURCE.available(session) == "the model is not executed by OpenVINO"
 
 
 def model() -> Any:
@@ -52,8 +54,8 @@ def model() -> Any:
 
 def test_nodes_are_told_by_their_types() -> None:
     session = OpenVinoRuntime().open(model(), Device("cpu"))
-    assert OpenVinoSource().available(session) == ""
-    found = OpenVinoSource().take(session, [Value(np.ones((8, 64), np.float32), "float32")], calls=3, warm=1)
+    assert SOURCE.available(session) == ""
+    found = SOURCE.take(session, [Value(np.ones((8, 64), np.float32), "float32")], calls=3, warm=1)
     operators = {operator.name: operator for operator in found.profile.operators}
     assert found.profile.calls == 3
     assert operators["FullyConnected"].calls == 1

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from pytest_modelperf.domain.device import Device
-from pytest_modelperf.domain.profile import Profile, Taken
+from pytest_modelperf.domain.profile import Activity, Profile, Taken
 from pytest_modelperf.domain.session import Session
 from pytest_modelperf.errors import MetricUnavailable, UsageError
+from pytest_modelperf.profiling.cupti import CuptiSource
 from pytest_modelperf.profiling.registry import Sources, builtin, chosen
 from pytest_modelperf.runtimes.callable import CallableRuntime
 
@@ -44,6 +45,19 @@ def test_where_none_can_all_reasons_are_told() -> None:
     with pytest.raises(MetricUnavailable, match="a: no a; b: dark"):
         sources.take(SESSION, [], calls=3, warm=1)
     assert Sources(sources.sources[:1]).unable(SESSION) == "a: no a"
+
+
+def test_what_a_gpu_did_is_told_beside_the_operators_of_a_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU by name alone: CUPTI is a fake."""
+    kernels = (Activity("sgemm", 2, 0.01),)
+    seen = Taken(Profile("cupti", 3, 0.1, (), kernels=kernels), b"of cupti")
+    monkeypatch.setattr(CuptiSource, "available", lambda self, session: "")
+    monkeypatch.setattr(CuptiSource, "take", lambda self, session, inputs, *, calls, warm: seen)
+    session = CallableRuntime().open(len, Device("cpu"))
+    session.facts = replace(session.facts, hardware="NVIDIA H200")
+    taken = Sources([FakeSource("a"), CuptiSource()]).take(session, [], calls=3, warm=1)
+    assert (taken.profile.source, taken.profile.kernels, taken.trace) == ("a", kernels, b"of cupti")
+    assert Sources([FakeSource("a"), CuptiSource()]).take(SESSION, [], calls=3, warm=1).profile.kernels == ()
 
 
 def test_sources_are_chosen_by_name_in_the_order_given() -> None:

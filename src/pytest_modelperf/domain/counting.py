@@ -95,6 +95,6 @@ class CounterSource(Protocol):
 class Executing(Protocol):
     """What a session has in addition whose runtime tells the graph that it executes."""
 
-    def executed(self) -> Tally:
-        """What every call executes: the same, whatever it is asked."""
+    def executed(self, call: Callable[[], Any]) -> Tally:
+        """What this call of its own executes, which was made once; `counted_by` names what tells of each counter."""
         ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from .session import Session
+from .session import ModelFacts, Session
 
 # The name under which a call of the model stands in a timeline that we write.
 CALL = "modelperf.call"
@@ -108,9 +108,18 @@ class Taken:
 
 
 @runtime_checkable
+class Unrecorded(Protocol):
+    """What a session has in addition whose runtime cannot tell where the time of its calls goes."""
+
+    # Why, with what could tell it.
+    unrecorded: str
+
+
+@runtime_checkable
 class Recorded(Protocol):
     """What a session has in addition whose runtime writes a profile only for a model that was opened for it."""
 
+    facts: ModelFacts
     # The runtime's name: the source of that name can read what its profiler writes.
     profiler: str
 

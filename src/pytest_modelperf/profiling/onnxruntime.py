@@ -8,12 +8,13 @@ from typing import Any
 from ..domain.profile import Profile, Recorded, Taken
 from ..domain.session import Session
 from ..errors import MetricUnavailable
-from .recorded import recorded
+from .recorded import repeated
 from .timeline import Event, Share, events, fastest, operators, own_seconds, within
 
 # What the names of nodes end in, of the times of their kernels (others are of fences).
 _KERNEL = "_kernel_time"
 _PROVIDER = "ExecutionProvider"
+_CPU = "CPU"
 
 
 class OnnxRuntimeSource:
@@ -27,17 +28,16 @@ class OnnxRuntimeSource:
 
     def take(self, session: Session, inputs: Mapping[str, Any] | Sequence[Any], *, calls: int, warm: int) -> Taken:
         assert isinstance(session, Recorded)
-        trace = recorded(session, inputs, warm + calls)
+        trace = repeated(session, inputs, warm + calls)
         version = session.facts.versions.get(self.name, "")
         return Taken(read(trace, f"{self.name} {version}".strip(), calls), trace)
 
 
 def read(trace: bytes, source: str, calls: int) -> Profile:
     """The profile of the last `calls` runs in a trace. Raises MetricUnavailable where there are none."""
-    found = events(trace)
-    every = [event for event in found if event.name == "model_run"][-calls:]
+    every, kernels = runs_of(trace)
+    every = every[-calls:]
     runs = fastest(every, lambda run: run.seconds)
-    kernels = (event for event in found if event.category == "Node" and event.name.endswith(_KERNEL))
     nodes = list(within(kernels, runs))
     if not nodes:
         raise MetricUnavailable("onnxruntime's profile holds no node: its version writes another format")
@@ -45,13 +45,27 @@ def read(trace: bytes, source: str, calls: int) -> Profile:
     return Profile(source, len(every), seconds, operators(_shares(nodes), len(runs), seconds), settings=_threads(nodes))
 
 
+def runs_of(trace: bytes) -> tuple[list[Event], list[Event]]:
+    """The runs of the model that are in a trace, and the nodes that were executed, in the order of their start."""
+    found = events(trace)
+    nodes = [event for event in found if event.category == "Node" and event.name.endswith(_KERNEL)]
+    return [event for event in found if event.name == "model_run"], nodes
+
+
+def provider(node: Event) -> str:
+    """What has executed a node: "CPU", "CUDA"."""
+    return str(node.facts.get("provider", "")).removesuffix(_PROVIDER)
+
+
 def _shares(nodes: Sequence[Event]) -> Iterator[Share]:
+    elsewhere = {provider(event) for event in nodes} - {_CPU}
     for event, seconds in zip(nodes, own_seconds(nodes), strict=True):
         inputs = [(kind, shape) for told in event.facts.get("input_type_shape", ()) for kind, shape in told.items()]
-        provider = str(event.facts.get("provider", "")).removesuffix(_PROVIDER)
-        form = " ".join(filter(None, (provider, inputs[0][0] if inputs else "")))
+        form = " ".join(filter(None, (provider(event), inputs[0][0] if inputs else "")))
         shapes = ", ".join(str(shape) for _, shape in inputs)
-        yield Share(str(event.facts.get("op_name", event.name)), seconds, 1, form, shapes)
+        name = str(event.facts.get("op_name", event.name))
+        # What was left to the CPU is another operator than those of its kind on the device that was asked for.
+        yield Share(f"{name} on {_CPU}" if elsewhere and provider(event) == _CPU else name, seconds, 1, form, shapes)
 
 
 def _threads(nodes: Sequence[Event]) -> dict[str, str]:

@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..domain.counting import Bind
 from ..domain.profile import Recorded
+from ..domain.session import Session
 from ..errors import MetricUnavailable
 
+Inputs = Mapping[str, Any] | Sequence[Any]
 
-def recorded(session: Recorded, inputs: Mapping[str, Any] | Sequence[Any], calls: int) -> bytes:
-    """What the runtime writes of so many calls of the model, opened once more. Raises MetricUnavailable for nothing."""
+
+def recorded(session: Recorded, calls: Sequence[Bind]) -> bytes:
+    """What the runtime writes of these calls of the model, opened once more. Raises MetricUnavailable for nothing."""
     with tempfile.TemporaryDirectory(prefix="modelperf-profile-") as folder:
         other = session.recorded(Path(folder))
         try:
             with other.running():
-                call = other.bind(inputs)
-                for _ in range(calls):
-                    call()
+                for bind in calls:
+                    bind(other)()
         finally:
             other.close()
         written = next(Path(folder).iterdir(), None)
         if written is None:
             raise MetricUnavailable(f"{session.profiler} wrote no profile")
         return written.read_bytes()
+
+
+def repeated(session: Recorded, inputs: Inputs, calls: int) -> bytes:
+    """The same of so many calls on equal inputs, which are bound once."""
+    bound: list[Callable[[], Any]] = []
+
+    def bind(other: Session) -> Callable[[], Any]:
+        if not bound:
+            bound.append(other.bind(inputs))
+        return bound[0]
+
+    return recorded(session, [bind] * calls)

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..domain.profile import Taken
+from ..domain.profile import Taken, Unrecorded
 from ..domain.session import Session
 from ..errors import MetricUnavailable, UsageError, nearest
+from .cupti import CuptiSource
+from .nodes import NodeSource
 from .onnxruntime import OnnxRuntimeSource
-from .openvino import OpenVinoSource
 from .protocol import Source
+from .tensorflow import TensorFlowSource
 from .torch import TorchSource
 
 
 def builtin() -> list[Source]:
     """The sources of this project, in the order in which they are asked: a runtime's own profiler sees the most."""
-    return [OnnxRuntimeSource(), OpenVinoSource(), TorchSource()]
+    return [
+        OnnxRuntimeSource(),
+        NodeSource("openvino", "OpenVINO"),
+        NodeSource("tensorrt", "TensorRT"),
+        TensorFlowSource(),
+        TorchSource(),
+        CuptiSource(),
+    ]
 
 
 def chosen(names: Sequence[str], sources: Sequence[Source]) -> list[Source]:
@@ -38,7 +47,9 @@ class Sources:
     def unable(self, session: Session) -> str:
         """Why none of them can look into the session, "" where one can."""
         reasons = {source.name: source.available(session) for source in self.sources}
-        return "" if "" in reasons.values() else _told(reasons)
+        if "" in reasons.values():
+            return ""
+        return session.unrecorded if isinstance(session, Unrecorded) else _told(reasons)
 
     def take(self, session: Session, inputs: Any, *, calls: int, warm: int) -> Taken:
         """What the first that sees something has seen. Raises MetricUnavailable with the reasons of all."""
@@ -47,10 +58,33 @@ class Sources:
             reasons[source.name] = source.available(session)
             if not reasons[source.name]:
                 try:
-                    return source.take(session, inputs, calls=calls, warm=warm)
+                    taken = source.take(session, inputs, calls=calls, warm=warm)
+                    return self._with_gpu(taken, session, inputs, calls=calls, warm=warm)
                 except MetricUnavailable as error:
                     reasons[source.name] = str(error)
         raise MetricUnavailable(_told(reasons))
+
+    def _with_gpu(self, taken: Taken, session: Session, inputs: Any, *, calls: int, warm: int) -> Taken:
+        """The same with what the GPU did, where a runtime's own profiler tells nothing of that and CUPTI can be asked.
+
+        The timeline is that of the runtime, where it has one.
+        """
+        if taken.profile.kernels or not session.facts.hardware:
+            return taken
+        for source in self.sources:
+            if isinstance(source, TorchSource | CuptiSource) and not source.available(session):
+                try:
+                    seen = source.take(session, inputs, calls=calls, warm=warm)
+                except MetricUnavailable:
+                    # No CUPTI there: the operators are told without kernels.
+                    continue
+                return _with_activities(taken, seen)
+        return taken
+
+
+def _with_activities(taken: Taken, seen: Taken) -> Taken:
+    more = {name: getattr(seen.profile, name) for name in ("kernels", "copies", "api_calls")}
+    return Taken(replace(taken.profile, **more), taken.trace or seen.trace)
 
 
 def _told(reasons: Mapping[str, str]) -> str:

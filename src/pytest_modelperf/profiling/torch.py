@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib import util
 from typing import Any
 
 from ..domain.profile import Taken
@@ -26,15 +27,18 @@ class TorchSource:
     name = "torch"
 
     def available(self, session: Session) -> str:
+        if session.facts.hardware and util.find_spec("torch"):
+            # On a GPU it sees what other libraries do there, though nobody has imported it.
+            return ""
         if "torch" not in sys.modules:
             return "torch is not imported where the model is"
-        # On a GPU it sees what other libraries do there.
-        sees = bool(session.facts.hardware) or bool(_CALLERS & session.facts.versions.keys())
-        return "" if sees else "the model does not compute with torch"
+        return "" if _CALLERS & session.facts.versions.keys() else "the model does not compute with torch"
 
     def take(self, session: Session, inputs: Mapping[str, Any] | Sequence[Any], *, calls: int, warm: int) -> Taken:
         import torch
 
+        # What CUPTI sees is that of the whole process; a build for CPUs has none.
+        cuda = bool(torch.cuda.is_available() if session.facts.hardware else torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
         with session.running():
             call = session.bind(inputs)
             # What is compiled is compiled in the first call of a process.
@@ -49,7 +53,7 @@ class TorchSource:
                         call()
                         session.wait()
 
-            trace = recorded(run, cuda=bool(torch.cuda.is_initialized()))  # type: ignore[no-untyped-call]
+            trace = recorded(run, cuda=cuda)
             # Here: a model may have set it.
             threads = torch.get_num_threads()
             # What torch.compile has compiled would be run uncompiled for it, and stay so.

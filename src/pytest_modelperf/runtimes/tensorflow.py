@@ -8,16 +8,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..domain.counting import Tally
 from ..domain.device import Device
 from ..domain.session import DeviceMemory, ModelFacts, Weight
 from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
-from ..errors import ModelError, ModelPerfError, OutOfMemory, UsageError, nearest
-from . import tensorflow_devices, tensorflow_forms, tensorflow_keras, tensorflow_placement, tensorflow_saved
+from ..errors import MetricUnavailable, ModelError, ModelPerfError, OutOfMemory, UsageError, nearest
+from . import (
+    tensorflow_devices,
+    tensorflow_flops,
+    tensorflow_forms,
+    tensorflow_keras,
+    tensorflow_placement,
+    tensorflow_saved,
+)
 from . import tensorflow_values as values
 from .kinds import is_a, last_line
+from .tensorflow_call import Call
 from .tensorflow_devices import import_tensorflow
-from .tensorflow_forms import CONCRETE, FUNCTION, TRACKABLE, Arguments, Form
+from .tensorflow_forms import CONCRETE, FUNCTION, TRACKABLE, Form
+from .tensorflow_record import Record
 from .weights import file_weights, folder_weights
 
 _OPTIONS = ("signature",)
@@ -99,6 +109,8 @@ class TensorFlowRuntime:
 class TensorFlowSession:
     """A model of TensorFlow on a device, called as a compiled graph."""
 
+    profiler = "tensorflow"
+
     def __init__(self, form: Form, device: Device, facts: ModelFacts, model: object) -> None:
         self.facts = facts
         # On the CPU a graph has been computed when its call returns. On a GPU the call returns when all of it is
@@ -106,7 +118,9 @@ class TensorFlowSession:
         self.asynchronous = device.kind != "cpu"
         self._form: Form | None = form
         self._device, self._place = device, tensorflow_devices.place(device)
-        self._file = model if isinstance(model, Path) else None
+        self._model, self._file = model, model if isinstance(model, Path) else None
+        # What looks at the calls of a session that is opened to be profiled.
+        self._record: Record | None = None
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -127,8 +141,26 @@ class TensorFlowSession:
         given = inputs if form.signature is None else form.signature.named(inputs)
         tensors = map_leaves(given, Value, lambda _, value: values.tensor(value))
         arguments = form.arrange(tensors) if isinstance(tensors, Mapping) else (tuple(tensors), form.arrange({})[1])
-        call = _Call(form, arguments)
-        return self._watched(call) if self.asynchronous else call
+        # On the CPU there is no other place where an operator could have been put.
+        call = Call(form, arguments, self._placed if self.asynchronous else None)
+        return call if self._record is None else self._record.watched(call, self.wait)
+
+    def recorded(self, folder: Path) -> TensorFlowSession:
+        other = TensorFlowSession(self._open(), self._device, self.facts, self._model)
+        other._record = Record(folder / f"{self.profiler}.json")
+        return other
+
+    def executed(self, call: Callable[[], Any]) -> Tally:
+        assert isinstance(call, Call)
+        retraced = {"retracings": float(call.retraced)}
+        try:
+            operations, reason = tensorflow_flops.flops(call.nodes())
+        except MetricUnavailable as error:
+            operations, reason = 0.0, str(error)
+        by = {"retracings": "tf.function", "flops": tensorflow_flops.NAME}
+        if reason:
+            return Tally(retraced, missing={"flops": reason}, counted_by=by)
+        return Tally({**retraced, "flops": operations}, counted_by=by)
 
     def wait(self) -> None:
         if self.asynchronous:
@@ -177,27 +209,21 @@ class TensorFlowSession:
 
     def close(self) -> None:
         self._form = None
+        if self._record is not None:
+            self._record.write()
+            self._record = None
 
     def _open(self) -> Form:
         if self._form is None:
             raise ModelError(f"the session of {self.facts.description} is closed; open another")
         return self._form
 
-    def _watched(self, call: Callable[[], Any]) -> Callable[[], Any]:
-        """The call; the first time it is looked where the operators were placed."""
-        pending = True
-
-        def watched() -> Any:
-            nonlocal pending
-            if not pending:
-                return call()
-            pending = False
-            with tensorflow_placement.recorded() as nodes:
-                outputs = call()
-            self._note(tensorflow_placement.elsewhere(nodes, self._place))
-            return outputs
-
-        return watched
+    def _placed(self, call: Callable[[], Any]) -> Any:
+        """What the first call gives, in which it is looked where the operators were placed."""
+        with tensorflow_placement.recorded() as nodes:
+            outputs = call()
+        self._note(tensorflow_placement.elsewhere(nodes, self._place))
+        return outputs
 
     def _note(self, operators: list[str]) -> None:
         if len(operators) < self.facts.counts.get("fallback_nodes", 0):
@@ -206,21 +232,6 @@ class TensorFlowSession:
         note = f"{len(operators)} of the operators ran on the CPU instead of '{self._device}': {kinds}"
         notes = (note,) if operators else ()
         self.facts = replace(self.facts, counts={"fallback_nodes": len(operators)}, notes=notes)
-
-
-class _Call:
-    """A model on its arguments. Its graph is made at the first call, as where it is served."""
-
-    def __init__(self, form: Form, arguments: Arguments) -> None:
-        self._form = form
-        self._arguments = arguments
-        self._graph: Callable[..., Any] | None = None
-        self._positional, self._named = arguments
-
-    def __call__(self) -> Any:
-        if self._graph is None:
-            self._graph = self._form.graph(self._arguments)
-        return self._graph(*self._positional, **self._named)
 
 
 def _facts(model: object, form: Form, device: Device) -> ModelFacts:

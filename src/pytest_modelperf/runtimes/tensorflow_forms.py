@@ -57,24 +57,30 @@ class Form:
     keeps: object = None
 
 
-def traced(call: Callable[..., Any]) -> Callable[[Arguments], Callable[..., Any]]:
-    """What makes graphs of `call`, one for each set of shapes.
+class Traced:
+    """What makes graphs of a function, one for each set of shapes; `number` of them so far.
 
     They are called themselves, not through the tf.function that made them, which would look for the right one at
     every call and warn of more than five.
     """
-    # What is traced takes arguments of any kind: a graph wants those that were left to their defaults as well.
-    function = import_tensorflow().function(lambda *positional, **named: call(*positional, **named))
 
-    def graph(arguments: Arguments) -> Callable[..., Any]:
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.number = 0
+
+        # What is traced takes arguments of any kind: a graph wants those that were left to their defaults as well.
+        def counted(*positional: Any, **named: Any) -> Any:
+            self.number += 1
+            return call(*positional, **named)
+
+        self._function = import_tensorflow().function(counted)
+
+    def __call__(self, arguments: Arguments) -> Callable[..., Any]:
         positional, named = arguments
         try:
-            found: Callable[..., Any] = function.get_concrete_function(*positional, **named)
+            found: Callable[..., Any] = self._function.get_concrete_function(*positional, **named)
         except (TypeError, ValueError) as error:
             raise type(error)(_essence(error)) from error
         return found
-
-    return graph
 
 
 def _essence(error: Exception) -> str:
@@ -145,7 +151,7 @@ def _function(function: Any, title: str, variables: Callable[[], Mapping[str, An
     return Form(
         title,
         "tf.function",
-        traced(function),
+        Traced(function),
         variables,
         signature,
         lambda inputs: ((), {**settled, **inputs}),
@@ -165,7 +171,7 @@ def _callable(model: Any, title: str) -> Form:
     return Form(
         title,
         "tf.function",
-        traced(model),
+        Traced(model),
         _variables_of(model),
         arrange=lambda inputs: ((), {**settled, **inputs}),
     )

@@ -15,7 +15,7 @@ from ..domain.signature import Input, Signature
 from ..errors import MissingLibrary, ModelError, ModelPerfError
 from .formats import seems
 from .kinds import last_line
-from .tensorflow_forms import Form, numbered, traced
+from .tensorflow_forms import Form, Traced, numbered
 
 # A model is a layer, and a layer can be measured as well.
 LAYER = "keras.src.layers.layer.Layer"
@@ -84,7 +84,7 @@ def of_model(model: Any, place: str, title: str = "") -> Form:
     return Form(
         title or model.name,
         "keras as a tf.function",
-        traced(call),
+        Traced(call),
         lambda: _variables(there),
         _of_any_dtype(signature),
         arrange,

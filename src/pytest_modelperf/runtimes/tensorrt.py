@@ -15,6 +15,7 @@ from . import bfloat16, cuda_driver, tensorrt_engine
 from .tensorrt_binding import Binding, array_of
 from .tensorrt_engine import Engine, import_tensorrt
 from .tensorrt_memory import Gpu, gpu
+from .tensorrt_record import Record
 from .weights import file_weights
 
 _SUFFIXES = (".engine", ".plan")
@@ -57,6 +58,7 @@ class TensorRtSession:
 
     # An execution is put into the session's own stream.
     asynchronous = True
+    profiler = "tensorrt"
 
     def __init__(self, path: Path, engine: Engine, place: Gpu, device: Device) -> None:
         self._path, self._device = path, device
@@ -65,6 +67,8 @@ class TensorRtSession:
         self._contexts: dict[int, Any] = {}
         # What each context was told last.
         self._active: dict[int, Binding] = {}
+        # What asks for the times of layers, in a session that is opened to be profiled.
+        self._record: Record | None = None
         self.facts = _facts(path, engine, device)
 
     @contextmanager
@@ -83,7 +87,8 @@ class TensorRtSession:
         binding = Binding(engine, context, place, arrays)
         # Telling an input's shape has told the context another case.
         self._active.pop(profile, None)
-        active, execute, stream = self._active, context.execute_async_v3, place.stream
+        active, stream = self._active, place.stream
+        execute = context.execute_async_v3 if self._record is None else self._record.watched(context)
 
         def call() -> Any:
             if active.get(profile) is not binding:
@@ -94,6 +99,15 @@ class TensorRtSession:
             return binding
 
         return call
+
+    def recorded(self, folder: Path) -> TensorRtSession:
+        """The same engine with execution contexts of its own: they take memory for what lies between the layers."""
+        engine, _ = self._open_engine()
+        place = gpu(self._device.index)
+        with place.current():
+            other = TensorRtSession(self._path, engine, place, self._device)
+        other._record = Record(folder / f"{self.profiler}.json", engine.engine)
+        return other
 
     def wait(self) -> None:
         if self._gpu is not None:
@@ -143,6 +157,9 @@ class TensorRtSession:
         self._active.clear()
         self._contexts.clear()
         self._engine = self._gpu = None
+        if self._record is not None:
+            self._record.write()
+            self._record = None
 
     def _open_engine(self) -> tuple[Engine, Gpu]:
         if self._engine is None or self._gpu is None:

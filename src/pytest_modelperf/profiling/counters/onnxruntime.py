@@ -5,17 +5,16 @@ A profile is written only by a session that was opened for it: the model is open
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from ...domain.counting import Bind, Tally
 from ...domain.profile import Recorded
 from ...domain.session import Session
-from ..timeline import Event, events, within
+from ..onnxruntime import provider, runs_of
+from ..recorded import recorded
+from ..timeline import Event, within
 
-_RUN, _NODE, _KERNEL = "model_run", "Node", "_kernel_time"
 # Kinds of nodes that onnxruntime's fusions make, of the domain com.microsoft; others begin with "Fused".
 _FUSED = frozenset(
     (
@@ -28,7 +27,6 @@ _FUSED = frozenset(
 )
 # What brings data from a device's memory or there.
 _COPIES = ("MemcpyToHost", "MemcpyFromHost")
-_CPU = "CPUExecutionProvider"
 
 
 class OnnxRuntimeCounters:
@@ -46,23 +44,13 @@ class OnnxRuntimeCounters:
 
     def count(self, session: Session, calls: Sequence[Bind], *, last: bool) -> Sequence[Tally]:
         assert isinstance(session, Recorded)
-        with tempfile.TemporaryDirectory(prefix="modelperf-") as folder:
-            other = session.recorded(Path(folder))
-            try:
-                with other.running():
-                    for bind in calls:
-                        bind(other)()
-            finally:
-                other.close()
-            (written,) = Path(folder).iterdir()
-            return tallies(written.read_bytes())
+        return tallies(recorded(session, calls))
 
 
 def tallies(profile: bytes) -> list[Tally]:
     """What each run of the profile executed, in their order."""
-    found = events(profile)
-    nodes = [one for one in found if one.category == _NODE and one.name.endswith(_KERNEL)]
-    return [_tally(list(within(nodes, [run]))) for run in found if run.name == _RUN]
+    runs, nodes = runs_of(profile)
+    return [_tally(list(within(nodes, [run]))) for run in runs]
 
 
 def _tally(nodes: Sequence[Event]) -> Tally:
@@ -73,7 +61,7 @@ def _tally(nodes: Sequence[Event]) -> Tally:
         "operator_calls": float(len(nodes)),
         "fused_operators": float(sum(calls for kind, calls in operators.items() if _is_fused(kind))),
     }
-    if any(node.facts.get("provider") != _CPU for node in nodes):
+    if any(provider(node) != "CPU" for node in nodes):
         counts["host_device_copies"] = float(sum(operators[kind] for kind in _COPIES))
     return Tally(counts, operators)
 

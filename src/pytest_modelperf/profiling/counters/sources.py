@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ...domain.counting import CounterSource
+from .executed import ExecutedCounters
 from .onnxruntime import OnnxRuntimeCounters
-from .openvino import OpenVinoCounters
+from .tensorflow import TensorFlowCounters
 from .torch import TorchCounters
 
 
 def builtin() -> list[CounterSource]:
     """In the order in which they are believed, where two tell the same counter."""
-    return [OnnxRuntimeCounters(), OpenVinoCounters(), TorchCounters()]
+    return [OnnxRuntimeCounters(), TensorFlowCounters(), ExecutedCounters(), TorchCounters()]

@@ -1,4 +1,4 @@
-"""The source of OpenVINO: what its requests count of their nodes. It tells no timeline, nor the time between nodes."""
+"""Sources of runtimes that tell the time of each node of a call, and neither a timeline nor the time between nodes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from ..domain.profile import Profile, Recorded, Taken
 from ..domain.session import Session
 from ..errors import MetricUnavailable
-from .recorded import recorded
+from .recorded import repeated
 from .timeline import Share, fastest, operators
 
 
@@ -25,27 +25,28 @@ class _Record(msgspec.Struct):
     calls: list[list[_Node]]
 
 
-class OpenVinoSource:
-    """Profiles models of OpenVINO, compiled once more with its counters on."""
+class NodeSource:
+    """Profiles models of one runtime, opened once more with its counters on. `title` is the runtime's own name."""
 
-    name = "openvino"
+    def __init__(self, name: str, title: str) -> None:
+        self.name, self._title = name, title
 
     def available(self, session: Session) -> str:
         known = isinstance(session, Recorded) and session.profiler == self.name
-        return "" if known else "the model is not executed by OpenVINO"
+        return "" if known else f"the model is not executed by {self._title}"
 
     def take(self, session: Session, inputs: Mapping[str, Any] | Sequence[Any], *, calls: int, warm: int) -> Taken:
         assert isinstance(session, Recorded)
-        told = recorded(session, inputs, warm + calls)
+        told = repeated(session, inputs, warm + calls)
         version = session.facts.versions.get(self.name, "")
-        return Taken(read(told, f"{self.name} {version}".strip(), calls))
+        return Taken(read(told, f"{self.name} {version}".strip(), self._title, calls))
 
 
-def read(told: bytes, source: str, calls: int) -> Profile:
+def read(told: bytes, source: str, title: str, calls: int) -> Profile:
     """The profile of the last `calls` calls; a call is as long as its nodes together. Raises MetricUnavailable."""
     counted = msgspec.json.decode(told, type=_Record).calls[-calls:]
     if not any(counted):
-        raise MetricUnavailable("OpenVINO has counted no node: this device does not tell of them")
+        raise MetricUnavailable(f"{title} has counted no node: this device does not tell of them")
     kept = fastest(counted, _seconds)
     seconds = sum(map(_seconds, kept)) / len(kept)
     shares = (Share(node.type, node.seconds, form=node.form) for call in kept for node in call)

@@ -1,4 +1,4 @@
-"""Counters of OpenVINO: the graph that it executes, which its compiled model tells. No call is made for them."""
+"""Counters of runtimes that tell the graph that they execute: OpenVINO, TensorFlow, LiteRT."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ...domain.counting import Bind, Executing, Tally
 from ...domain.session import Session
 
 
-class OpenVinoCounters:
-    """Counts the nodes of the compiled graph by kind."""
+class ExecutedCounters:
+    """Asks the session what a call of its own executes."""
 
-    name = "OpenVINO's runtime model"
+    name = "the runtime's graph"
     counters: tuple[str, ...] = ("operator_calls", "fused_operators")
     opens_again = False
 
@@ -22,6 +22,11 @@ class OpenVinoCounters:
         return ""
 
     def count(self, session: Session, calls: Sequence[Bind], *, last: bool) -> Sequence[Tally]:
-        assert isinstance(session, Executing)
-        executed = session.executed()
-        return [executed for _ in calls]
+        return [_tally(session, bind) for bind in calls]
+
+
+def _tally(session: Session, bind: Bind) -> Tally:
+    assert isinstance(session, Executing)
+    call = bind(session)
+    call()
+    return session.executed(call)

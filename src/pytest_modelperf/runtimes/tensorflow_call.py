@@ -1,0 +1,44 @@
+"""A call of a model of TensorFlow: its graph on arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import tensorflow_graph
+from .tensorflow_forms import Arguments, Form, Traced
+
+# Makes the call and gives what it returns, with an eye on it.
+Around = Callable[[Callable[[], Any]], Any]
+
+
+class Call:
+    """A model on its arguments. Its graph is made at the first call, as where it is served."""
+
+    def __init__(self, form: Form, arguments: Arguments, first: Around | None = None) -> None:
+        """`first` makes the first call, once there is a graph."""
+        self._form, self._first = form, first
+        self._arguments = arguments
+        self._graph: Callable[..., Any] | None = None
+        self._positional, self._named = arguments
+        # How often the model was traced for it: not at all where a graph for equal shapes is there.
+        self.retraced = 0
+
+    def __call__(self) -> Any:
+        if self._graph is None:
+            return self._begun()
+        return self._graph(*self._positional, **self._named)
+
+    def nodes(self) -> list[tensorflow_graph.Node]:
+        """The operators of its graph, when it was called once. Raises MetricUnavailable."""
+        assert self._graph is not None
+        return tensorflow_graph.nodes(self._graph, self._arguments)
+
+    def _begun(self) -> Any:
+        before = self._traces()
+        self._graph = self._form.graph(self._arguments)
+        self.retraced = self._traces() - before
+        return self() if self._first is None else self._first(self)
+
+    def _traces(self) -> int:
+        return self._form.graph.number if isinstance(self._form.graph, Traced) else 0
