@@ -41,3 +41,12 @@ def test_percent() -> None:
 
 def test_plain() -> None:
     assert words.plain("\x1b[1;31ma\x1b[0m\r\n\tb\x00") == "a b"
+
+
+def test_rows_of_a_small_table_are_flush_right_but_for_names() -> None:
+    table = [("share", "calls", "operator"), ("7.5%", "", "aten::addmm (of a layer)"), ("100%", "1280", "x")]
+    assert list(words.aligned_rows(table, left={2})) == [
+        "share  calls  operator",
+        " 7.5%         aten::addmm (of a layer)",
+        " 100%   1280  x",
+    ]

@@ -100,8 +100,12 @@ def format_quantity(value: float, unit: str, digits: int = 3) -> str:
     if not unit and float(value).is_integer():
         return str(int(value))
     name, size = scale_of(abs(value), unit)
-    number = significant(value / size, digits)
-    return number + name if name.startswith("/") else f"{number} {name}".rstrip()
+    return with_unit(significant(value / size, digits), name)
+
+
+def with_unit(number: str, unit: str) -> str:
+    """`"12.3 ms"`, `"300/s"`, `"5"`."""
+    return f"{number}{unit}" if unit.startswith("/") else f"{number} {unit}".rstrip()
 
 
 def scale_of(magnitude: float, unit: str) -> tuple[str, float]:

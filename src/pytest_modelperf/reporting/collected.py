@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .words import duration, listed, plural
+from .words import aligned_rows, duration, listed, plural
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,8 @@ def render_plan(rows: Sequence[PlannedTest], pairs: int = 0) -> str:
     """A line for each test and one for all of them; empty without tests. `pairs` of processes measure two sides."""
     if not rows:
         return ""
-    margin = max(len(_cases(row)) for row in rows)
-    times = [_time(row.seconds_estimate) for row in rows]
-    column = max(map(len, times))
-    lines = [
-        f"{_cases(row).rjust(margin)}  {told.rjust(column)}  {row.nodeid}{_where(row)}"
-        for row, told in zip(rows, times, strict=True)
-    ]
-    return "\n".join([*lines, _sum(rows, pairs)])
+    table = [(_cases(row), _time(row.seconds_estimate), f"{row.nodeid}{_where(row)}") for row in rows]
+    return "\n".join([*aligned_rows(table, left={2}), _sum(rows, pairs)])
 
 
 def _sum(rows: Sequence[PlannedTest], pairs: int) -> str:

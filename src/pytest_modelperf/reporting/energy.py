@@ -9,7 +9,7 @@ from ..domain.report import TestResult
 from ..domain.results import Point
 from ..domain.telemetry import Telemetry
 from ..domain.units import significant
-from .words import duration, labels, plain
+from .words import aligned_rows, duration, labels, plain
 
 _GHZ = 1e9
 # Each column: its heading, the figure it shows, and what one of its cells is in.
@@ -73,8 +73,6 @@ def _aligned(rows: Sequence[tuple[str, list[str]]]) -> Iterator[str]:
     """The columns that any case has a figure for, flush right behind the names."""
     heading = [*(name for name, _, _ in _COLUMNS), "°C"]
     kept = [column for column in range(len(heading)) if any(cells[column] for _, cells in rows)]
-    table = [("", heading), *rows]
-    first = max(len(name) for name, _ in table)
-    widths = {column: max(len(cells[column]) for _, cells in table) for column in kept}
-    for name, cells in table:
-        yield "  ".join([name.ljust(first), *(cells[column].rjust(widths[column]) for column in kept)])
+    yield from aligned_rows(
+        [[name, *(cells[column] for column in kept)] for name, cells in [("", heading), *rows]], {0}
+    )

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ..domain.profile import Activity, Profile
 from ..domain.report import TestResult
-from ..domain.units import scale_of, significant
-from .words import labels, plain, plural
+from ..domain.units import format_quantity, scale_of, significant
+from .words import aligned_rows, labels, plain, plural
 
 # Cases whose profiles are shown, and rows of each; the rest is in the JSON report and in the timelines.
 MOST_CASES = 2
@@ -25,7 +25,7 @@ def lines(result: TestResult) -> Iterator[tuple[str, str]]:
     order = sorted(result.profiles, key=lambda case: (_word(result, case) != "slower", case != result.best))
     for case in order[:MOST_CASES]:
         profile = result.profiles[case]
-        made = f"{plain(profile.source)}, {plural(profile.calls, 'call')} of {_time(profile.seconds)}"
+        made = f"{plain(profile.source)}, {plural(profile.calls, 'call')} of {format_quantity(profile.seconds, 's')}"
         yield f"where the time of {names.get(case, case)} goes ({made}):", ""
         yield from ((f"  {row}", "") for row in _table(profile))
     if len(order) > MOST_CASES:
@@ -66,16 +66,8 @@ def _aligned(rows: Sequence[_Row], title: str) -> Iterator[str]:
         (f"{share:.1%}", "" if calls is None else _number(calls), f"{seconds / size:.3f}", name)
         for share, calls, seconds, name in rows
     ]
-    heading = ("share", "calls", unit, title)
-    widths = [max(len(row[column]) for row in (heading, *cells)) for column in range(3)]
-    for row in (heading, *cells):
-        yield "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
+    yield from aligned_rows([("share", "calls", unit, title), *cells], left={3})
 
 
 def _number(calls: float) -> str:
     return str(int(calls)) if float(calls).is_integer() else significant(calls)
-
-
-def _time(seconds: float) -> str:
-    unit, size = scale_of(seconds, "s")
-    return f"{significant(seconds / size)} {unit}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from ..domain.estimate import Estimate
 from ..domain.report import TestResult
 from ..domain.results import Point
-from ..domain.units import format_quantity, scale_of, signed_percent, significant
+from ..domain.units import format_quantity, scale_of, signed_percent, significant, with_unit
 from ..domain.verdict import Breach, Verdict
 
 # Names in a list before the rest is a number.
@@ -58,6 +58,17 @@ def told(pairs: Iterable[tuple[str, str]], everything: Iterable[str]) -> list[st
     ]
 
 
+def aligned_rows(table: Sequence[Sequence[str]], left: Container[int]) -> Iterator[str]:
+    """The rows of a small table as lines: columns two blanks apart, flush right but for those numbered in `left`."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = (
+            cell.ljust(width) if number in left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join(cells).rstrip()
+
+
 def plural(number: int, noun: str) -> str:
     """`"1 case"`, `"2 cases"`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
@@ -70,11 +81,6 @@ def with_interval(figure: float, unit: str) -> str:
     name, size = scale_of(abs(figure), unit)
     text = with_unit(significant(figure / size), name)
     return f"{text} [{significant(figure.low / size)}, {significant(figure.high / size)}]"
-
-
-def with_unit(number: str, unit: str) -> str:
-    """`"12.3 ms"`, `"300/s"`, `"5"`."""
-    return f"{number}{unit}" if unit.startswith("/") else f"{number} {unit}".rstrip()
 
 
 def against(result: TestResult) -> str:
