@@ -16,6 +16,7 @@ from typing import Any
 BLOCK_SECONDS = 0.02
 # What goes first, and what is not timed of a block.
 SETTLING_CALLS, FEWEST_CALLS = 2, 3
+_BLOCK = "block"
 
 
 class Player:
@@ -34,13 +35,17 @@ class Player:
 
     def block(self) -> float:
         """The median call of a block, in seconds."""
+        return float(self.ask(_BLOCK))
+
+    def ask(self, order: str) -> Any:
+        """What the child answers to one of its orders."""
         self._child.send_signal(signal.SIGCONT)
         assert self._child.stdin is not None
-        self._child.stdin.write("block\n")
+        self._child.stdin.write(f"{order}\n")
         self._child.stdin.flush()
-        median = float(self._answer())
+        answer = self._answer()
         self._child.send_signal(signal.SIGSTOP)
-        return median
+        return answer
 
     def close(self) -> None:
         self._child.send_signal(signal.SIGCONT)
@@ -69,11 +74,12 @@ def ratio(blocks: Sequence[float], others: Sequence[float]) -> float:
     return statistics.median(one / other for one, other in zip(blocks, others, strict=True))
 
 
-def play(call: Callable[[], Any], told: Any) -> None:
-    """The child's side: say that it is ready, then play a block for each line until there are no more."""
+def play(call: Callable[[], Any], told: Any, orders: Mapping[str, Callable[[], Any]] = {}) -> None:
+    """The child's side: say that it is ready, then play a block, or follow one of `orders`, for each line there is."""
     print(json.dumps(told), flush=True)
-    for _ in sys.stdin:
-        print(json.dumps(_median_call(call)), flush=True)
+    for line in sys.stdin:
+        order = line.strip()
+        print(json.dumps(_median_call(call) if order == _BLOCK else orders[order]()), flush=True)
     # Frameworks may write when they end.
     os._exit(0)
 

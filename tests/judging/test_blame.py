@@ -134,6 +134,14 @@ def test_the_lines_that_call_a_new_operator_are_told() -> None:
     }
 
 
+def test_a_line_that_calls_two_operators_is_told_once() -> None:
+    names = ("aten::native_dropout", "aten::bernoulli_")
+    calls = [Place("call", 1, "net.py", 9, "return dropout(x)", name) for name in names]
+    now = replace(THEN, operators={**OPERATORS, **dict.fromkeys(names, Use(1, 0.1))})
+    (found,) = blame(THEN, now, BEFORE_S, 0.0125, places=calls).causes
+    assert found.where == "net.py:9 `return dropout(x)`"
+
+
 def test_lines_that_may_have_been_there_are_not_told() -> None:
     then = replace(THEN, operators={**OPERATORS, "aten::_to_copy": Use(4, 0.02)})
     now = replace(THEN, operators={**OPERATORS, "aten::_to_copy": Use(28, 0.2)})

@@ -31,6 +31,10 @@ def test_a_cause_has_its_part_of_the_slowdown() -> None:
     assert told(None) == ""
 
 
+def test_a_cause_explains_no_more_than_the_whole() -> None:
+    assert told(Blame(0.0024, (replace(CAST, seconds=0.0031),))) == "`aten::_to_copy` 0 → 12 calls, all of +2.4 ms"
+
+
 def test_a_cause_names_the_lines_that_ask_for_it() -> None:
     cast = replace(CAST, where="net.py:41 `x = x.double()`")
     assert told(Blame(0.0024, (cast,))).endswith("+2.1 ms of +2.4 ms, at net.py:41 `x = x.double()`")

@@ -272,9 +272,9 @@ def _where(names: Sequence[str], then: Uses, places: Sequence[Place]) -> str:
 
 def _told(places: Sequence[Place]) -> str:
     """`"net.py:41 `return x.double()`"`, "" for none."""
-    lines = [one.told for one in places[:MOST_PLACES]]
-    more = [f"{len(places) - MOST_PLACES} more"] if len(places) > MOST_PLACES else []
-    return ", ".join([*lines, *more])
+    lines = list(dict.fromkeys(one.told for one in places))
+    more = [f"{len(lines) - MOST_PLACES} more"] if len(lines) > MOST_PLACES else []
+    return ", ".join([*lines[:MOST_PLACES], *more])
 
 
 def _set_otherwise(then: Uses, now: Uses) -> Iterator[Cause]:

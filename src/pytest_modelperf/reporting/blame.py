@@ -24,6 +24,9 @@ def _text(cause: Cause, blame: Blame) -> str:
     if cause.seconds is None:
         return f"{plain(cause.what)}{where}"
     unit, size = scale_of(abs(blame.seconds), "s")
+    if cause.seconds >= blame.seconds > 0:
+        # Others took less, or the profile is not that exact: nobody understands "+3 ms of +2 ms".
+        return f"{plain(cause.what)}, all of {_signed(blame.seconds / size)} {unit}{where}"
     part, whole = (_signed(seconds / size) for seconds in (cause.seconds, blame.seconds))
     return f"{plain(cause.what)}, {part} {unit} of {whole} {unit}{where}"
 

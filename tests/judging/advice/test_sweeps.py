@@ -174,12 +174,12 @@ def network(kind: str) -> tuple[Any, tuple[int, ...]]:
     return torch.nn.Sequential(*(torch.nn.Conv2d(32, 32, 3, padding=1) for _ in range(4))), (32, 112, 112)
 
 
-def live(kind: str, device: str, batch: int) -> Point:
+def live(kind: str, device: str, batch: int, calls: int = 60) -> Point:
     from pytest_modelperf.runtimes.torch import TorchRuntime
 
     model, shape = network(kind)
     x = np.ones((batch, *shape), np.float32)
-    _, seconds = call_seconds(TorchRuntime(), model, x, 60, Device.parse(device))
+    _, seconds = call_seconds(TorchRuntime(), model, x, calls, Device.parse(device))
     return point(seconds, device, batch=batch)
 
 
@@ -192,11 +192,21 @@ def test_larger_batches_live(kind: str, rises: bool) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.flaky(reruns=2)
+@pytest.mark.flaky(reruns=4)
 @pytest.mark.skipif(cpu_count() < 2, reason="there is one CPU")
-@pytest.mark.parametrize(("kind", "too_many"), [("small", True), ("large", False)])
-def test_fewer_threads_live(kind: str, too_many: bool) -> None:
+def test_fewer_threads_for_small_operators_live() -> None:
+    # Measured on two CPUs that were busy with other work: the fastest calls take 0.23 ms with one thread and 0.34 with
+    # two. Of so many calls some find both CPUs free.
+    one, two = (live("small", f"cpu:threads={threads}", 4, calls=1000) for threads in (1, 2))
+    (found,) = said("fewer threads", one, two)
+    assert found.case == "cpu:threads=2 batch=4"
+    assert found.gain > 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.flaky(reruns=4)
+@pytest.mark.skipif(cpu_count() < 2, reason="there is one CPU")
+def test_threads_of_large_operators_are_worth_it_live() -> None:
     if os.getloadavg()[0] > 0.5:
         pytest.skip("others have the CPUs")
-    points = [live(kind, f"cpu:threads={threads}", 4) for threads in (1, 2)]
-    assert bool(said("fewer threads", *points)) is too_many
+    assert said("fewer threads", *(live("large", f"cpu:threads={threads}", 4) for threads in (1, 2))) == []
