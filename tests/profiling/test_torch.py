@@ -13,6 +13,7 @@ from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.profile import CALL, Taken
 from pytest_modelperf.domain.tensor import Value
 from pytest_modelperf.errors import MetricUnavailable
+from pytest_modelperf.judging.blame import blame, uses
 from pytest_modelperf.profiling.recording import profile_of
 from pytest_modelperf.profiling.timeline import events
 from pytest_modelperf.profiling.torch import TorchSource
@@ -112,10 +113,18 @@ def test_operators_on_a_gpu_have_the_time_of_what_they_launched() -> None:
     )
     assert {operator.calls for operator in profile.operators} == {1}
     assert profile.outside == pytest.approx(0.4)
-    assert profile.operators[0].form == "float"
+    # What they launched is a form of theirs: another kernel is another form.
+    assert profile.operators[0].form == "float sgemm_64x64"
     assert [(one.name, one.calls) for one in profile.kernels] == [("sgemm_64x64", 1), ("replayed", 1)]
     assert [(one.name, one.bytes) for one in profile.copies] == [("Memcpy DtoH", 256)]
     assert {one.name for one in profile.api_calls} == {"cudaLaunchKernel", "cudaMemcpyAsync", "cudaGraphLaunch"}
+
+
+def test_a_kernel_that_was_replaced_is_to_blame() -> None:
+    now = cuda_trace().replace(b"sgemm_64x64", b"void gemv2T<int, float>(params)")
+    profiles = [uses(profile_of(trace, "torch 2", {})) for trace in (cuda_trace(), now)]
+    (cause,) = blame(*profiles, 1.0, 1.5).causes[:1]
+    assert cause.what == "1 call of `aten::mm` now as float gemv2T, before as float sgemm_64x64"
 
 
 def test_copies_of_the_cpu_are_told_of_the_operator_that_asked_for_them() -> None:

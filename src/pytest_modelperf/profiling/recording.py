@@ -8,6 +8,7 @@ Its categories are those of torch's profiler (Kineto), in which what TensorFlow 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -121,7 +122,13 @@ def _on_device(ops: Sequence[Event], done: Sequence[Event]) -> Iterator[Share]:
         if op is None:
             yield Share(event.name, event.seconds)
         else:
-            yield Share(op.name, event.seconds, 0, _dtype(op), _shapes(op))
+            form = " ".join(filter(None, (_dtype(op), _kernel(event))))
+            yield Share(op.name, event.seconds, 0, form, _shapes(op))
+
+
+def _kernel(event: Event) -> str:
+    """The name of a kernel without its types: another one for the same operator is another form of it."""
+    return re.split(r"[<(]", event.name.removeprefix("void "))[0] if event.category in KERNELS else ""
 
 
 def _dtype(event: Event) -> str:
