@@ -8,13 +8,14 @@ from measuring.fakes import ready
 
 from pytest_modelperf.domain.baseline import OutputSample
 from pytest_modelperf.domain.counting import Counted
-from pytest_modelperf.measuring.orders import Block, Opened, Prepare, Prepared, Samples, Tallied
+from pytest_modelperf.measuring.orders import Block, Opened, Prepare, Prepared, Samples, Soaked, Tallied
 from pytest_modelperf.measuring.ranks import (
     differing_work,
     opened_by_all,
     prepare_in_step,
     prepared_by_all,
     samples_of_all,
+    soaked_by_all,
     tallied_by_all,
 )
 
@@ -105,6 +106,11 @@ def test_a_reason_is_named_by_rank_unless_all_have_it() -> None:
 def test_a_call_takes_as_long_as_on_the_rank_that_was_slowest_in_it() -> None:
     assert samples_of_all([Samples((1, 9), 7), Samples((5, 2), 8)]) == Samples((5, 9), 8)
     assert samples_of_all([Samples((1, 9)), Samples(error="no")]) == Samples(error="on rank 1: no")
+
+
+def test_a_chunk_of_a_soak_is_done_when_the_slowest_rank_has_done_it() -> None:
+    assert soaked_by_all([Soaked((1, 5, 9)), Soaked((2, 4, 10))]) == Soaked((2, 5, 10))
+    assert soaked_by_all([Soaked((1, 5)), Soaked(error="no")]) == Soaked(error="on rank 1: no")
 
 
 def test_what_is_counted_is_that_of_the_largest_rank() -> None:

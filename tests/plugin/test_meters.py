@@ -9,6 +9,8 @@ from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.telemetry import Place
 from pytest_modelperf.measuring.orders import Opened
 from pytest_modelperf.plugin.meters import Meters, place
+from pytest_modelperf.plugin.ranks import Place as Ranks
+from pytest_modelperf.profiling.meters.nvml import NvmlMeter
 from pytest_modelperf.runtimes import cuda_driver
 
 
@@ -60,11 +62,46 @@ def test_a_gauge_is_opened_once_for_a_device_and_closed_at_the_end() -> None:
     assert plug.log == ["open cpu", "close"]
 
 
-def test_a_model_of_several_processes_is_not_metered() -> None:
+def ranks(hosts: int = 1) -> Ranks:
+    return Ranks(0, 2, 0, 2 // hosts, "run", "localhost")
+
+
+def test_processes_on_the_cpus_of_one_host_have_one_gauge() -> None:
     plug = Plug()
-    told = Meters(lambda: [plug]).of(opened("cpu", processes="2"))
-    assert told == "several processes call the model together, and the energy of all their devices is not added up here"
-    assert plug.log == []
+    meters = Meters(lambda: [plug], ranks())
+    assert meters.of(opened("cpu", processes="2")) == ("plug", plug)
+    assert plug.log == ["open cpu"]
+
+
+def test_processes_on_several_hosts_are_not_metered() -> None:
+    told = Meters(lambda: [Plug()], ranks(hosts=2)).of(opened("cpu", processes="2"))
+    assert isinstance(told, str)
+    assert told.startswith("the model's processes are on several hosts")
+
+
+def test_gpus_of_several_processes_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = [Card("GPU-a", "0000:01:00.0", watts=100.0), Card("GPU-b", "0000:02:00.0", watts=300.0)]
+    library = of_gpus(monkeypatch, *cards)
+    meters = Meters(lambda: [NvmlMeter()], ranks())
+    found = meters.of(opened("cuda:0", processes="2"))
+    assert not isinstance(found, str)
+    assert found == meters.of(opened("cuda:0", processes="2")), "the same for all cases: its idle power is read once"
+    name, gauge = found
+    assert name == "nvml"
+    assert "GPU-a" in gauge.description
+    assert "GPU-b" in gauge.description
+    assert gauge.read()["power"] == pytest.approx(400.0)
+    # Each of them was asked once.
+    assert library.open == 2
+    meters.close()
+    assert library.open == 0
+
+
+def test_a_gpu_of_another_process_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_gpus(monkeypatch, Card("GPU-a", "0000:01:00.0"))
+    told = Meters(lambda: [NvmlMeter()], ranks()).of(opened("cuda:0", processes="2"))
+    assert isinstance(told, str)
+    assert told.startswith("cuda:1: nvml: ")
 
 
 def test_a_gpu_is_told_by_what_the_driver_knows_it_by(monkeypatch: pytest.MonkeyPatch) -> None:

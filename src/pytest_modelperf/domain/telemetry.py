@@ -88,7 +88,10 @@ class Meter(Protocol):
         ...
 
     def available(self, place: Place) -> str:
-        """Why it cannot read anything of this place, with what to do; "" where it can."""
+        """Why it cannot read anything of this place, with what to do, as far as is known without asking the hardware.
+
+        "" where it may: what `open` finds out it raises.
+        """
         ...
 
     def open(self, place: Place) -> Gauge:

@@ -12,7 +12,7 @@ import msgspec
 
 from ..domain.counting import Counted
 from ..domain.results import Status
-from .orders import Block, Opened, Prepare, Prepared, Samples, Tallied
+from .orders import Block, Opened, Prepare, Prepared, Samples, Soaked, Tallied
 from .warmup import warm_up
 
 # The setting under which the number of processes is a condition of a run.
@@ -114,6 +114,13 @@ def samples_of_all(answers: Sequence[Samples]) -> Samples:
 def tallied_by_all(answers: Sequence[Tallied]) -> Tallied:
     """What was counted on all ranks: of each counter the largest of any, as every rank makes the call."""
     return Tallied(tuple(map(_counted_by_all, zip(*(one.cases for one in answers), strict=True))))
+
+
+def soaked_by_all(answers: Sequence[Soaked]) -> Soaked:
+    """A portion of a soak on all ranks: a chunk is done when the slowest has done it."""
+    if any(one.error for one in answers):
+        return Soaked(error=_by_rank([one.error for one in answers]))
+    return Soaked(tuple(map(max, zip(*(one.marks_ns for one in answers), strict=True))))
 
 
 def _counted_by_all(found: Sequence[Counted]) -> Counted:

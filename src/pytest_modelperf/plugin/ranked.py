@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import PeerLost
-from ..measuring.orders import Opened, Prepared, Samples, Tallied, Unable
+from ..measuring.orders import Opened, Prepared, Samples, Soaked, Tallied, Unable
 from ..measuring.peer import ENDING_SECONDS, Fate, Lost, Peer
-from ..measuring.ranks import differing_work, opened_by_all, prepared_by_all, samples_of_all, tallied_by_all
+from ..measuring.ranks import (
+    differing_work,
+    opened_by_all,
+    prepared_by_all,
+    samples_of_all,
+    soaked_by_all,
+    tallied_by_all,
+)
 from .messages import (
     BodyDone,
     Broken,
@@ -223,7 +230,7 @@ def is_wrong(message: FromRunner) -> bool:
     if isinstance(message, Prepared):
         return message.status != "ok"
     return isinstance(message, Missing | Refused | Broken | Stopped) or (
-        isinstance(message, Samples) and bool(message.error)
+        isinstance(message, Samples | Soaked) and bool(message.error)
     )
 
 
@@ -246,6 +253,7 @@ _TOLD: Mapping[type, Callable[[Any], str]] = {
     Unable: lambda one: f"it could not be done: {one.reason}",
     Prepared: lambda one: f"it {_STATES[one.status]}{one.reason and f': {one.reason}'}",
     Samples: lambda one: f"a call failed: {one.error}" if one.error else "the calls were made",
+    Soaked: lambda one: f"a call failed: {one.error}" if one.error else "the calls were made",
     Broken: lambda one: f"pytest failed by itself: {one.text}",
     Stopped: lambda one: f"the test ended the run: {one.reason}",
 }
@@ -267,6 +275,7 @@ _COMBINED: Mapping[type, Callable[[Sequence[Any]], FromRunner]] = {
     Prepared: prepared_by_all,
     Samples: samples_of_all,
     Tallied: tallied_by_all,
+    Soaked: soaked_by_all,
     BodyDone: lambda said: BodyDone(all(one.passed for one in said)),
 }
 

@@ -85,7 +85,7 @@ def register(config: pytest.Config) -> None:
         progress,
         isolation="in the pytest process" if in_place else ISOLATED,
         rules=lambda: [rule for some in config.hook.pytest_modelperf_advice() for rule in some],
-        meters=Meters(lambda: [meter for some in config.hook.pytest_modelperf_meters() for meter in some]),
+        meters=Meters(lambda: [meter for some in config.hook.pytest_modelperf_meters() for meter in some], place),
     )
     locks = DeviceLocks(_say_waiting(config, progress))
     if in_place:

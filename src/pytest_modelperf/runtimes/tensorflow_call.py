@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import MetricUnavailable
 from . import tensorflow_graph
 from .tensorflow_forms import Arguments, Form, Traced
 
@@ -30,8 +31,9 @@ class Call:
         return self._graph(*self._positional, **self._named)
 
     def nodes(self) -> list[tensorflow_graph.Node]:
-        """The operators of its graph, when it was called once. Raises MetricUnavailable."""
-        assert self._graph is not None
+        """The operators of its graph. Raises MetricUnavailable, also where no call has made one."""
+        if self._graph is None:
+            raise MetricUnavailable("the model was not called")
         return tensorflow_graph.nodes(self._graph, self._arguments)
 
     def _begun(self) -> Any:

@@ -107,7 +107,8 @@ def chrome_events(written: bytes, nodes: Mapping[str, Node]) -> Iterator[_Event]
                 made = _on_gpu(told) if on_gpu else _on_host(told, plane.name == _CUPTI, nodes)
                 if made is not None:
                     start = line.timestamp_ns * 1e-3 + event.offset_ps * _MICRO
-                    yield {"ph": "X", "pid": number, "tid": line.id, "ts": start, **_lasting(event), **made}
+                    lasting = event.duration_ps * _MICRO
+                    yield {"ph": "X", "pid": number, "tid": line.id, "ts": start, "dur": lasting, **made}
 
 
 def _space(written: bytes) -> Any:
@@ -122,10 +123,6 @@ def _space(written: bytes) -> Any:
 
 def _title(kind: str, process: int, thread: int, name: str) -> _Event:
     return {"ph": "M", "name": kind, "pid": process, "tid": thread, "args": {"name": name}}
-
-
-def _lasting(event: Any) -> _Event:
-    return {"dur": event.duration_ps * _MICRO}
 
 
 def _told(plane: Any, event: Any) -> dict[str, Any]:

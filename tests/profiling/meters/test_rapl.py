@@ -40,6 +40,25 @@ def test_the_packages_are_summed_and_their_parts_are_not(tmp_path: Path) -> None
     assert (gauge.read(), gauge.held_back()) == ({}, ())
 
 
+def test_memory_that_has_a_counter_is_added(tmp_path: Path) -> None:
+    zone(tmp_path, "0", "package-0", 5_000_000)
+    zone(tmp_path, "0:0", "core", 900_000_000)
+    memory = zone(tmp_path, "0:1", "dram", 2_000_000)
+    gauge = RaplMeter(tmp_path).open(HERE)
+    assert gauge.description == "1 CPU package with memory"
+    assert gauge.joules() == pytest.approx(7.0)
+    (memory / "energy_uj").write_text("2500000\n")
+    assert gauge.joules() == pytest.approx(7.5)
+
+
+def refused(folder: Path) -> str:
+    meter = RaplMeter(folder)
+    assert meter.available(HERE) == "", "nothing is read for it"
+    with pytest.raises(MetricUnavailable) as caught:
+        meter.open(HERE)
+    return str(caught.value)
+
+
 def test_a_counter_that_begins_anew_goes_on(tmp_path: Path) -> None:
     folder = zone(tmp_path, "0", "package-0", RANGE - 1_000_000)
     gauge = RaplMeter(tmp_path).open(HERE)
@@ -61,7 +80,7 @@ def test_a_machine_without_it_says_so(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
 def test_a_user_who_may_not_read_it_is_told_what_to_do(tmp_path: Path) -> None:
     (zone(tmp_path, "0", "package-0", 1) / "energy_uj").chmod(0o200)
-    assert f"sudo chmod a+r {tmp_path}/intel-rapl:*/energy_uj" in RaplMeter(tmp_path).available(HERE)
+    assert f"sudo chmod a+r {tmp_path}/intel-rapl:*/energy_uj" in refused(tmp_path)
 
 
 def test_permission_denied_is_mapped_for_root_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +93,7 @@ def test_permission_denied_is_mapped_for_root_too(tmp_path: Path, monkeypatch: p
         return read(path)
 
     monkeypatch.setattr(Path, "read_text", refuse)
-    reason = RaplMeter(tmp_path).available(HERE)
+    reason = refused(tmp_path)
     assert reason.startswith(f"this user may not read {tmp_path}/intel-rapl:0/energy_uj; ")
     assert reason.endswith(f"sudo chmod a+r {tmp_path}/intel-rapl:*/energy_uj")
 

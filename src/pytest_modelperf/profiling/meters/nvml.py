@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib import util
 from typing import Any
 
 from ...domain.device import Device
@@ -31,6 +33,7 @@ _ERRORS = {
     18: "the driver was updated and is still running in its old version; restart the machine",
 }
 _MIG_ENABLED = 1
+_NOT_INSTALLED = "nvidia-ml-py is not installed; install pytest-modelperf[nvidia]"
 
 # A question that a library and a handle answer, in SI.
 _Question = Callable[[Any, Any], float]
@@ -90,11 +93,7 @@ class NvmlMeter:
         return device.kind == "cuda"
 
     def available(self, place: Place) -> str:
-        try:
-            self.open(place).close()
-        except MetricUnavailable as error:
-            return str(error)
-        return ""
+        return "" if "pynvml" in sys.modules or util.find_spec("pynvml") else _NOT_INSTALLED
 
     def open(self, place: Place) -> Gauge:
         library = _library()
@@ -157,7 +156,7 @@ def _library() -> Any:
     try:
         import pynvml
     except ImportError as error:
-        raise MetricUnavailable("nvidia-ml-py is not installed; install pytest-modelperf[nvidia]") from error
+        raise MetricUnavailable(_NOT_INSTALLED) from error
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:

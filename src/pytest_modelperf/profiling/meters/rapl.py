@@ -11,8 +11,9 @@ from ...errors import MetricUnavailable
 
 FOLDER = Path("/sys/class/powercap")
 # Zones at the top: one for each package, and on some laptops "psys", which holds the packages and the rest as well.
+# Parts of a package stand beside it: its cores, which its own counter holds, and its memory, which that does not.
 _ZONES = "intel-rapl:[0-9]*"
-_PACKAGE = "package"
+_PACKAGE, _MEMORY = "package", "dram"
 _MICRO = 1e-6
 
 
@@ -28,31 +29,31 @@ class RaplMeter:
         return device.kind == "cpu"
 
     def available(self, place: Place) -> str:
-        try:
-            self.open(place)
-        except MetricUnavailable as error:
-            return str(error)
-        return ""
+        if self._zones(_PACKAGE):
+            return ""
+        return (
+            f"{self._folder} has no energy counter of a CPU (RAPL): most virtual machines and containers have none; "
+            "measure on a machine of its own"
+        )
 
     def open(self, place: Place) -> Gauge:
-        folders = [zone for zone in sorted(self._folder.glob(_ZONES)) if _name(zone).startswith(_PACKAGE)]
-        if not folders:
-            raise MetricUnavailable(
-                f"{self._folder} has no energy counter of a CPU (RAPL): most virtual machines and containers have "
-                "none; measure on a machine of its own"
-            )
-        return RaplGauge([_Zone(zone) for zone in folders])
+        packages, memory = self._zones(_PACKAGE), self._zones(_MEMORY)
+        return RaplGauge([_Zone(zone) for zone in packages], [_Zone(zone) for zone in memory])
+
+    def _zones(self, name: str) -> list[Path]:
+        return [zone for zone in sorted(self._folder.glob(_ZONES)) if _name(zone).startswith(name)]
 
 
 class RaplGauge:
-    """The packages of a machine together."""
+    """The packages of a machine together, and the memory at their controllers where that has counters of its own."""
 
     units: Mapping[str, str] = {}
     missing: Mapping[str, str] = {}
 
-    def __init__(self, zones: list[_Zone]) -> None:
-        self._zones = zones
-        self.description = f"{len(zones)} CPU package{'s' if len(zones) > 1 else ''}"
+    def __init__(self, packages: list[_Zone], memory: list[_Zone]) -> None:
+        self._zones = [*packages, *memory]
+        plural = "s" if len(packages) > 1 else ""
+        self.description = f"{len(packages)} CPU package{plural}{' with memory' if memory else ''}"
 
     def joules(self) -> float | None:
         return sum(zone.joules() for zone in self._zones)
