@@ -121,9 +121,9 @@ def test_operators_on_a_gpu_have_the_time_of_what_they_launched() -> None:
 
 
 def test_a_kernel_that_was_replaced_is_to_blame() -> None:
-    now = cuda_trace().replace(b"sgemm_64x64", b"void gemv2T<int, float>(params)")
-    profiles = [uses(profile_of(trace, "torch 2", {})) for trace in (cuda_trace(), now)]
-    (cause,) = blame(*profiles, 1.0, 1.5).causes[:1]
+    other = cuda_trace().replace(b"sgemm_64x64", b"void gemv2T<int, float>(params)")
+    then, now = (uses(profile_of(trace, "torch 2", {})) for trace in (cuda_trace(), other))
+    (cause,) = blame(then, now, 1.0, 1.5).causes[:1]
     assert cause.what == "1 call of `aten::mm` now as float gemv2T, before as float sgemm_64x64"
 
 
