@@ -41,6 +41,18 @@ def new_folder(tmp_path_factory: pytest.TempPathFactory, scratch: Path) -> Calla
     return make
 
 
+@pytest.fixture(scope="session")
+def copy_of(new_folder: Callable[[], Folder]) -> Callable[[Folder], Folder]:
+    """Copies a project with all that its runs have left: what one run has made, each test may have changed."""
+
+    def copied(folder: Folder) -> Folder:
+        copy = new_folder()
+        shutil.copytree(folder.path, copy.path, dirs_exist_ok=True)
+        return copy
+
+    return copied
+
+
 @pytest.fixture
 def folder(new_folder: Callable[[], Folder]) -> Folder:
     """An empty folder for a project."""
@@ -56,11 +68,9 @@ def _accepted(new_folder: Callable[[], Folder]) -> Folder:
 
 
 @pytest.fixture
-def accepted(_accepted: Folder, new_folder: Callable[[], Folder]) -> Folder:
+def accepted(_accepted: Folder, copy_of: Callable[[Folder], Folder]) -> Folder:
     """A project with the test SPEED in `test_a.py`, and its baseline of one run."""
-    folder = new_folder()
-    shutil.copytree(_accepted.path, folder.path, dirs_exist_ok=True)
-    return folder
+    return copy_of(_accepted)
 
 
 @pytest.fixture(scope="session")

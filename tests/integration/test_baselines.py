@@ -122,27 +122,6 @@ def test_the_folder_is_relative_to_the_rootdir_and_the_command_line_goes_first(f
     assert [path.name for path in folder.path.iterdir() if "baselines" in path.name or path.name == "here"] == []
 
 
-def test_a_file_where_the_folder_is_needed(folder: Folder) -> None:
-    folder.write("test_a.py", SPEED)
-    (folder.path / "perf_baselines").write_text("mine")
-    result = folder.run(BRIEF, UPDATE)
-    result.assert_outcomes(failed=1)
-    text = said(result, "test_speed")
-    assert text.startswith(f"not measured: the baseline {folder.path}/perf_baselines/")
-    assert "cannot be read: Not a directory; a file lies where a folder is needed: move it away" in text
-    assert (folder.path / "perf_baselines").read_text() == "mine"
-
-
-def test_two_processes_that_update_at_once_lose_nothing(accepted: Folder) -> None:
-    accepted.write("test_b.py", SPEED)
-    runs = [accepted.start("--modelperf", BRIEF, TOLERANT, UPDATE) for _ in range(2)]
-    for run in runs:
-        accepted.finish(run).assert_outcomes(passed=2)
-    kept = [len(json.loads(accepted.baseline(f"test_{name}/test_speed.json").read_text())["runs"]) for name in "ab"]
-    assert kept == [3, 2]
-    assert all(name.endswith(".json") for name in accepted.baselines())
-
-
 def test_runs_in_the_pytest_process_are_not_compared_with_isolated_ones(accepted: Folder) -> None:
     result = accepted.run(BRIEF, "--modelperf-isolate=no", "--modelperf-require-baseline")
     result.assert_outcomes(failed=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -180,10 +179,9 @@ def test_none_judges_nothing_and_a_note_fails_nothing(accepted: Folder, worse: p
 
 
 @pytest.fixture
-def moved(accepted: Folder, new_folder: Callable[[], Folder]) -> Folder:
+def moved(accepted: Folder, copy_of: Callable[[Folder], Folder]) -> Folder:
     """The project after what became worse was accepted."""
-    folder = new_folder()
-    shutil.copytree(accepted.path, folder.path, dirs_exist_ok=True)
+    folder = copy_of(accepted)
     folder.ini()
     result = folder.run(BRIEF, "--modelperf-update", env=WORSE)
     result.assert_outcomes(passed=7)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from integration.folders import BRIEF, ROUNDS, SLOWER, TOLERANT, Folder, output, said, summary
 
@@ -27,17 +29,20 @@ def test_speed(modelperf, model):
 """
 
 
-@pytest.fixture
-def marked(folder: Folder) -> Folder:
+@pytest.fixture(scope="module")
+def _marked(new_folder: Callable[[], Folder]) -> Folder:
+    folder = new_folder()
     folder.write("test_a.py", TEST)
     folder.run(ROUNDS, TOLERANT, "--modelperf-update").assert_outcomes(passed=1)
-    clear(folder)
+    for mark in (folder.path / "marks").iterdir():
+        mark.unlink()
     return folder
 
 
-def clear(folder: Folder) -> None:
-    for mark in (folder.path / "marks").iterdir():
-        mark.unlink()
+@pytest.fixture
+def marked(_marked: Folder, copy_of: Callable[[Folder], Folder]) -> Folder:
+    """A project whose test has a baseline, and that no process has left its mark in since."""
+    return copy_of(_marked)
 
 
 def processes(folder: Folder) -> int:
