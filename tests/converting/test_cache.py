@@ -62,7 +62,8 @@ def test_the_second_time_nothing_is_converted(given: Subject, tmp_path: Path) ->
     assert Writer.asked == ["a"]
     assert again.model == tmp_path / "2" / "model.onnx"
     assert again.model.read_bytes() == first.model.read_bytes()
-    assert replace(again, model=None, notes=again.notes[:-1]) == replace(first, model=None)
+    assert replace(again, model=None, notes=again.notes[:-1], saved_seconds=0.0) == replace(first, model=None)
+    assert again.saved_seconds > first.saved_seconds == 0.0
     assert again.notes[-1] == "a: from the cache"
 
 

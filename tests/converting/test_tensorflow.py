@@ -9,6 +9,7 @@ import pytest
 from converting import checks
 
 from pytest_modelperf import Tensor
+from pytest_modelperf.converting.content import content
 from pytest_modelperf.converting.tensorflow import KerasToSavedModel
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.runtimes.tensorflow_devices import import_tensorflow
@@ -58,6 +59,37 @@ def test_a_saved_model_becomes_onnx(saved_model: Path, tmp_path: Path) -> None:
 
 def test_inputs_by_position_get_the_names_of_the_model(keras_model: Any, tmp_path: Path) -> None:
     checks.variant("frozen-graph", keras_model, [IMAGES["images"]], tmp_path, copied=False)
+
+
+def test_a_live_model_is_told_by_its_layers_and_weights(keras_model: Any) -> None:
+    import keras
+
+    def told(model: Any) -> str:
+        return content(checks.subject(model, IMAGES))
+
+    other = keras.models.clone_model(keras_model)
+    assert told(keras_model) == told(keras_model) != ""
+    assert told(other) != told(keras_model)
+    other.set_weights(keras_model.get_weights())
+    assert told(other) == told(keras_model)
+    other.layers[1].padding = "valid"
+    assert told(other) != told(keras_model)
+
+
+def test_what_keras_cannot_describe_has_no_key() -> None:
+    import keras
+
+    class Own(keras.Model):  # type: ignore[misc]
+        def __init__(self, size: object) -> None:
+            super().__init__()
+            self.layer = keras.layers.Dense(3)
+
+        def call(self, images: Any) -> Any:
+            return self.layer(images)
+
+    model = Own(object())
+    model(keras.ops.zeros((1, 8, 8, 3)))
+    assert content(checks.subject(model, IMAGES)) == ""
 
 
 def test_a_gpu_is_refused_where_there_is_no_use_for_it(saved_model: Path) -> None:

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -48,6 +49,8 @@ class _Kept(msgspec.Struct, frozen=True):
     settled: tuple[str, ...]
     counts: Mapping[str, float]
     notes: tuple[str, ...]
+    # What it took to make; of entries of before it was told, nothing.
+    seconds: float = 0.0
 
 
 class _KeptSettings(msgspec.Struct, frozen=True):
@@ -67,9 +70,10 @@ class Cache:
         kept = self.find(key, own) if not self.renews else None
         if kept is not None:
             return replace(kept, notes=(*kept.notes, f"{step.name}: {FROM_CACHE}"))
+        start = perf_counter()
         made = converted(step, replace(subject, kept=self.folder), own)
         try:
-            self.keep(key, made, own)
+            self.keep(key, made, own, perf_counter() - start)
         except OSError as error:
             return replace(made, notes=(*made.notes, f"{step.name}: not kept in {self.folder} ({error.strerror})"))
         return made
@@ -89,10 +93,11 @@ class Cache:
             _emptied(own)
             return None
         choice = RuntimeChoice(kept.runtime, kept.options) if kept.runtime else None
-        return Converted(own / kept.model, choice, kept.fixed, kept.settled, kept.counts, kept.notes)
+        plain = Converted(own / kept.model, choice, kept.fixed, kept.settled, kept.counts, kept.notes)
+        return replace(plain, saved_seconds=kept.seconds)
 
-    def keep(self, key: str, made: Converted, own: Path) -> None:
-        """Keep what was made in the folder `own`, in place of what there is; what is not files there is not kept.
+    def keep(self, key: str, made: Converted, own: Path, seconds: float = 0.0) -> None:
+        """Keep what was made in `seconds` in the folder `own`, in place of what there is; what is no file there is not.
 
         Raises OSError.
         """
@@ -101,7 +106,7 @@ class Cache:
         self.folder.mkdir(parents=True, exist_ok=True)
         choice = made.runtime or RuntimeChoice("")
         where = str(made.model.relative_to(own))
-        kept = _Kept(where, choice.name, choice.options, made.fixed, made.settled, made.counts, made.notes)
+        kept = _Kept(where, choice.name, choice.options, made.fixed, made.settled, made.counts, made.notes, seconds)
         new = self._passing()
         try:
             shutil.copytree(own, new / _FILES)

@@ -24,9 +24,18 @@ from ..errors import ModelError
 from ..measuring.host import read_host
 from ..measuring.inputs import digest
 from ..measuring.weights import fingerprint
-from ..runtimes import cuda_driver, onnx_graph, onnx_proto, openvino_ir, torch_weights
+from ..runtimes import (
+    cuda_driver,
+    onnx_graph,
+    onnx_proto,
+    openvino_ir,
+    tensorflow_keras,
+    tensorflow_values,
+    torch_weights,
+)
+from ..runtimes.kinds import last_line
 from ..runtimes.weights import bytes_weight, file_weights, folder_weights
-from .protocol import ONNX, OPENVINO, TORCH, Subject
+from .protocol import KERAS, ONNX, OPENVINO, TORCH, Subject
 
 # What is told by how it prints.
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
@@ -70,9 +79,9 @@ def content(subject: Subject) -> str:
         if weights is None or not all(drawn):
             return ""
         parts = [fingerprint(weights), *drawn, *_declared(subject), repr(list(subject.cases)), *_place(subject.device)]
+        return hashed([*parts, *_code(subject)])
     except ModelError:
         return ""
-    return hashed([*parts, *_code(subject)])
 
 
 def told(value: Any) -> str:
@@ -140,11 +149,17 @@ def _version(name: str) -> str:
 def _weights(subject: Subject) -> Mapping[str, Weight] | None:
     if isinstance(subject.model, Path):
         return _of_path(subject.model, subject.form)
-    live: dict[str, Callable[[Any], Mapping[str, Weight]]] = {
+    live: dict[str, Callable[[Any], Mapping[str, Weight] | None]] = {
         TORCH: torch_weights.tell,
+        KERAS: _of_keras,
         ONNX: lambda proto: {"model": bytes_weight(onnx_proto.serialised(proto))},
     }
     return live[subject.form](subject.model) if subject.form in live else None
+
+
+def _of_keras(model: Any) -> Mapping[str, Weight] | None:
+    variables = tensorflow_keras.variables(model)
+    return tensorflow_values.weights(variables) if variables is not None else None
 
 
 def _of_path(path: Path, form: str) -> Mapping[str, Weight]:
@@ -159,8 +174,21 @@ def _of_path(path: Path, form: str) -> Mapping[str, Weight]:
 
 
 def _code(subject: Subject) -> Iterator[str]:
-    if isinstance(subject.model, Path) or subject.form != TORCH:
-        return
+    of_form = {TORCH: _of_modules, KERAS: _of_layers}
+    if not isinstance(subject.model, Path) and subject.form in of_form:
+        yield from of_form[subject.form](subject)
+
+
+def _of_layers(subject: Subject) -> Iterator[str]:
+    try:
+        yield subject.model.to_json()
+    except (NotImplementedError, TypeError, ValueError) as error:
+        # A class of the user's that Keras cannot describe.
+        raise ModelError(f"the model cannot be told: {last_line(error)}; give its classes get_config()") from error
+    yield from _files({type(layer) for layer in (subject.model, *subject.model._flatten_layers())})
+
+
+def _of_modules(subject: Subject) -> Iterator[str]:
     import torch
 
     yield repr(subject.model)
@@ -170,8 +198,13 @@ def _code(subject: Subject) -> Iterator[str]:
         # Whoever converts it puts it into eval mode first.
         held = {key: told(value) for key, value in vars(module).items() if key not in own and key != "training"}
         yield f"{name} {type(module).__qualname__} {sorted(held.items())!r}"
-    kinds = {base for module in subject.model.modules() for base in type(module).__mro__}
-    for file in sorted({file for kind in kinds if (file := code_file(kind))}):
+    yield from _files({type(module) for module in subject.model.modules()})
+
+
+def _files(kinds: set[type]) -> Iterator[str]:
+    """The files of these classes and of those that they come from."""
+    every = {base for kind in kinds for base in kind.__mro__}
+    for file in sorted({file for kind in every if (file := code_file(kind))}):
         yield hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 

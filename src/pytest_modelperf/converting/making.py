@@ -42,6 +42,10 @@ from .tuning import SECONDS as TUNING_SECONDS
 # Draws of inputs at the smallest case; all others are asked once. A model that is frozen to one shape differs at
 # another, one that is wrong for some values with other values.
 DRAWS = 3
+# What takes as long in the last of these calls, in seconds and in those of the original's, is asked no more: a variant
+# that is tens of times slower (float16 where the CPU has no arithmetic for it) would take minutes to be proven and
+# timed.
+SLOW_SECONDS, SLOW_TIMES = 1.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,7 @@ class Maker:
             made = self._configured(route.follow(subject, folder / "anew", replace(self.cache, renews=True)))
             build_seconds = perf_counter() - start
             proven = check(made)
+        build_seconds += made.saved_seconds
         proven = self._tuned(proven, device, check, route.key(source), source, searched)
         made, bench = proven.made, proven.bench
         try:
@@ -272,6 +277,8 @@ class Maker:
                 now = bench.ask(values, case)
                 names = check_kind(before, now, _where(axes))
                 pairs.append((before, now))
+                if number == DRAWS - 1:
+                    _check_pace(before, now, _where(axes))
         return parities(pairs, names, precision, self.permitted), names
 
     def _quality(self, bench: LocalBench, made: Converted, before: float) -> Quality | None:
@@ -355,6 +362,12 @@ def _unsettled(inputs: Any, settled: Sequence[str]) -> Any:
     if not isinstance(inputs, Mapping):
         return inputs
     return {name: value for name, value in inputs.items() if name not in settled}
+
+
+def _check_pace(before: Asked, now: Asked, where: str) -> None:
+    if now.seconds > max(SLOW_SECONDS, SLOW_TIMES * before.seconds):
+        times = now.seconds / max(before.seconds, 1e-9)
+        raise ConversionError(f"not faster: a call at {where} takes {times:.0f} times as long")
 
 
 def _fits(axes: Mapping[str, int], fixed: Mapping[str, int] | None) -> bool:

@@ -55,7 +55,7 @@ class Converted:
     the conversion itself ("attention fused": 12), `notes` what a reader should know. `written` is a file of what a live
     object was made from, where none can hold the object itself. Not `tunable` is what would have to be made anew for
     other settings of its runtime (threads, graph level …); `unchanged` is the model itself, which is a variant by other
-    settings alone.
+    settings alone. `saved_seconds` is what it took to make what now came from the cache.
     """
 
     model: Any
@@ -67,6 +67,7 @@ class Converted:
     written: Path | None = None
     tunable: bool = True
     unchanged: bool = False
+    saved_seconds: float = 0.0
 
 
 class Converter(Protocol):

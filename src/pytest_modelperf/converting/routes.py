@@ -103,6 +103,7 @@ def added(before: Converted, made: Converted) -> Converted:
         settled=tuple(dict.fromkeys((*before.settled, *made.settled))),
         counts={**before.counts, **made.counts},
         notes=(*before.notes, *made.notes),
+        saved_seconds=before.saved_seconds + made.saved_seconds,
     )
 
 

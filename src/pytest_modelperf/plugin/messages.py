@@ -123,12 +123,14 @@ class Candidates(Message, frozen=True):
 class Convert(Message, frozen=True):
     """Coordinator → twin: close the model, make the variant of this name and open that. Answered by Made or Unable.
 
-    Files go into `folder`, which is not there yet, and what is written meanwhile into the file `log`.
+    Files go into `folder`, which is not there yet, and what is written meanwhile into the file `log`. After `seconds` its
+    process is killed.
     """
 
     name: str
     folder: str
     log: str
+    seconds: float = 0.0
 
 
 class Made(Message, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import msgspec
 from psutil import Process
 
 from ..domain.variant import Candidate, Variant
@@ -104,7 +105,7 @@ class RemoteBench:
         """
         self.resume()
         self._limits = limits
-        answer = self._asked(order, Made, Unable)
+        answer = self._asked(msgspec.structs.replace(order, seconds=limits.seconds), Made, Unable)
         self.pause()
         if isinstance(answer, Unable):
             return answer.reason

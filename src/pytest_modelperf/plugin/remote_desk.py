@@ -175,7 +175,7 @@ class RemoteDesk:
         with written_to(Path(order.log)):
             try:
                 maker = opener.maker(bench.opened.path)
-                bench, variant = maker.make(order.name, bench, self._device, Path(order.folder))
+                bench, variant = maker.make(order.name, bench, self._device, Path(order.folder), order.seconds)
             except ConversionError as error:
                 # Into the log, with all frames: a converter of the user's may be at fault, or one of ours.
                 traceback.print_exception(error)

@@ -85,7 +85,7 @@ def of_model(model: Any, place: str, title: str = "") -> Form:
         title or model.name,
         "keras as a tf.function",
         Traced(call),
-        lambda: _variables(there),
+        lambda: variables(there),
         _of_any_dtype(signature),
         arrange,
         "has no variables before its first call; call it once in the fixture",
@@ -143,7 +143,8 @@ def _inputs(model: Any) -> list[Any]:
     return []
 
 
-def _variables(model: Any) -> dict[str, Any] | None:
+def variables(model: Any) -> dict[str, Any] | None:
+    """Its variables by names that are the same in every process; None for one that is not built yet."""
     if not model.built:
         return None
     return numbered(
