@@ -68,10 +68,14 @@ class Bench(Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a call answered, by output: numpy arrays, halves as float32, and what the framework calls their dtypes."""
+    """What a call answered, by output: numpy arrays, halves as float32, and what the framework calls their dtypes.
+
+    `seconds` is what it took, warm or not.
+    """
 
     arrays: Mapping[str, Any]
     dtypes: Mapping[str, str]
+    seconds: float = 0.0
 
 
 class Profiler(Protocol):
@@ -165,7 +169,7 @@ class LocalBench:
             arrays = {name: np.array(array) for name, array in session.arrays(outputs).items()}
         if case is not None:
             self._first_seconds.setdefault(case, seconds)
-        return Asked(arrays, session.dtypes(outputs))
+        return Asked(arrays, session.dtypes(outputs), seconds)
 
     @contextmanager
     def probing(self) -> Iterator[Callable[[int, int, int], tuple[int, ...]]]:
