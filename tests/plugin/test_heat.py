@@ -28,15 +28,18 @@ CASES: tuple[Mapping[str, int], ...] = ({"batch": 1}, {"batch": 4})
 class Played:
     """A bench in another process whose calls take so many seconds; after `blocks` of them its process is lost."""
 
-    def __init__(self, seconds: float, *, blocks: int = 1000, status: str = "ok") -> None:
+    def __init__(self, seconds: float, *, blocks: int = 1000, status: str = "ok", first: float = 0.0) -> None:
         self.opened = Opened("cpu", "a model", CASES, (1, 4), 0.0)
         self.runner = SimpleNamespace(peer=SimpleNamespace(alive=True), name="the runner")
-        self._seconds, self._blocks, self._status = seconds, blocks, status
+        self._seconds, self._blocks, self._status, self._first = seconds, blocks, status, first
         self.prepared: list[Prepare] = []
 
     def prepare(self, order: Prepare) -> Prepared:
         self.prepared.append(order)
         status: Any = self._status if order.case else "ok"
+        if order.step == "call" and self._first:
+            seconds, self._first = self._first, 0.0
+            return Prepared("ok", call_seconds=seconds)
         return Prepared(status, "" if status == "ok" else "too large", call_seconds=self._seconds * (order.case + 1))
 
     def block(self, order: Block) -> Samples:
@@ -116,4 +119,12 @@ def test_what_is_many_times_slower_is_neither_warmed_up_nor_timed(tmp_path: Path
     slow, fair = entrant("slow", bench, tmp_path), entrant("fair", Played(0.9 * HOPELESS * 0.02), tmp_path)
     assert paced([slow, fair], original, failures) == [fair]
     assert str(failures["slow"]) == "not faster: a single call takes 4.4 times as long"
-    assert {order.step for order in bench.prepared} == {"call"}
+    assert {order.step for order in bench.prepared} == {"admit", "call"}
+
+
+def test_what_compiles_itself_in_its_first_calls_is_not_taken_for_slow(tmp_path: Path) -> None:
+    original, failures = ready(Played(0.02)), Failures()
+    original.warm_up()
+    one = entrant("compiles", Played(0.01, first=9.0), tmp_path)
+    assert paced([one], original, failures) == [one]
+    assert not failures

@@ -3,7 +3,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from pytest_modelperf.measuring.orders import Block, Opened, Prepare, Prepared, Samples
+import pytest
+
+from pytest_modelperf.measuring.orders import Block, Opened, Prepare, Prepared, Samples, Step
 from pytest_modelperf.plugin.ready import SECONDS, Ready
 from pytest_modelperf.plugin.remote_bench import BodyLeft
 
@@ -11,15 +13,16 @@ from pytest_modelperf.plugin.remote_bench import BodyLeft
 class Played:
     """A bench in another process; blocks fail as they are told to."""
 
-    def __init__(self, samples: Samples | None = None) -> None:
+    def __init__(self, samples: Samples | None = None, seconds: float = 0.01) -> None:
         self.opened = Opened("cpu", "a model", ({"batch": 4}, {"batch": 1}), (4, 1), 0.0)
         self.runner = SimpleNamespace(peer=SimpleNamespace(alive=True))
         self.prepared: list[Prepare] = []
         self._samples = samples or Samples((1, 1))
+        self._seconds = seconds
 
     def prepare(self, order: Prepare) -> Prepared:
         self.prepared.append(order)
-        return Prepared("ok", call_seconds=0.01)
+        return Prepared("ok", call_seconds=0.0 if order.step == "finish" else self._seconds)
 
     def block(self, order: Block) -> Samples:
         return self._samples
@@ -47,6 +50,15 @@ def test_all_cases_are_made_ready_the_smallest_first() -> None:
     assert [order.case for order in bench.prepared] == [1, 0]
     assert one.call_seconds({"batch": 1}) == 0.01
     assert one.call_seconds({"batch": 2}) is None
+
+
+@pytest.mark.parametrize(("seconds", "last"), [(0.001, ["whole"]), (0.1, ["admit", "finish"])])
+def test_what_was_called_once_and_takes_long_is_warm_by_that(seconds: float, last: list[Step]) -> None:
+    bench = Played(seconds=seconds)
+    one = ready(bench)
+    assert one.single_call(0) == seconds
+    assert one.prepare(Prepare(0, 0.2)).call_seconds == seconds
+    assert [order.step for order in bench.prepared] == ["admit", "call", *last]
 
 
 def test_a_case_that_failed_is_not_called_again() -> None:

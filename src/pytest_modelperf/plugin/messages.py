@@ -123,8 +123,8 @@ class Candidates(Message, frozen=True):
 class Convert(Message, frozen=True):
     """Coordinator → twin: close the model, make the variant of this name and open that. Answered by Made or Unable.
 
-    Files go into `folder`, which is not there yet, and what is written meanwhile into the file `log`. After `seconds` its
-    process is killed.
+    Files go into `folder`, which is not there yet, and what is written meanwhile into the file `log`. After `seconds`
+    its process is killed.
     """
 
     name: str

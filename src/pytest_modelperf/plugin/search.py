@@ -20,7 +20,7 @@ from .heat import FIRST_SECONDS, Course, Fail, looks, paced
 from .ledger import Ledger
 from .messages import Terms
 from .ready import SECONDS, Ready
-from .twins import LOST, Fresh, Opens
+from .twins import LOST, Fresh, Opens, close_all
 from .workshop import Workplace, Workshop
 
 # So many processes are started side by side, as far as memory and time go: most of a start is one thread's work, and
@@ -30,8 +30,6 @@ AT_ONCE = 4
 ROOM = 3.0
 # For the second look at so many, the best of all, time is set aside: a reader takes one of the first.
 CONFIRMED = 3
-# What is made and measured once more takes about this many times what it took at first: it is measured for longer.
-AGAIN = 1.5
 # What the longer look takes, in what the first one took, which had to warm all up.
 LONGER = 2.0
 # How often the original is opened. What shared a heat in which it was lost is tried alone then.
@@ -149,8 +147,7 @@ class Search:
         entrants: list[Entrant] = []
         with contextlib.ExitStack() as stack:
             opened = self._opened(device, [one.name for one in candidates], allowance)
-            for one in opened:
-                stack.callback(one.close)
+            stack.callback(close_all, opened)
             for candidate, fresh in zip(candidates, opened, strict=True):
                 if allowance.is_spent and candidate is not candidates[0]:
                     self._ledger.pass_over(candidate)
@@ -214,8 +211,8 @@ class Search:
         return sorted(self._faster, key=lambda one: -one.found.overall)
 
     def _to_confirm(self, some: Sequence[_Seen], allowance: Allowance) -> float:
-        """The seconds that it takes to look at them once more."""
-        return (allowance.to_start(len(some) + 1) + AGAIN * sum(one.seconds for one in some)) if some else 0.0
+        """The seconds that it takes to look at them once more: files and settings are kept, and heats are longer."""
+        return (allowance.to_start(len(some) + 1) + sum(one.seconds for one in some)) if some else 0.0
 
     def _settle(self, device: str, allowance: Allowance) -> None:
         """Look once more at what is to be suggested, the best first: of many that were tried the best had luck, too."""
@@ -249,8 +246,7 @@ class Search:
 
         with contextlib.ExitStack() as stack:
             opened = self._opened(device, [_AGAIN, *(f"{name} again" for name in some)], allowance)
-            for one in opened:
-                stack.callback(one.close)
+            stack.callback(close_all, opened)
             entrants: list[Entrant] = []
             for seen, fresh in zip(list(some.values()), opened[1:], strict=True):
                 first, place = seen.entrant, seen.entrant.place
