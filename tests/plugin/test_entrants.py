@@ -53,6 +53,12 @@ def test_what_took_too_much_memory_may_have_it_alone(place: Workplace, monkeypat
     assert failed.crowded
 
 
+def test_what_had_too_little_time_might_do_with_more(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    hung = Fate("gave no answer for 12 s and was killed", remedy=entrants._LONGER)
+    assert entered(Lost("the runner", hung), place, monkeypatch).late
+    assert not entered(Lost("the runner", Fate("ended with exit code 7")), place, monkeypatch).late
+
+
 def test_what_cannot_be_made_has_the_converters_own_reason(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = entered("the operator `fold` is not supported", place, monkeypatch)
     assert (str(failed), failed.crowded) == ("the operator `fold` is not supported", False)

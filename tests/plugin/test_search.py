@@ -42,6 +42,8 @@ class World:
     # Conversions that fail: always, and beside others alone.
     failing: dict[str, str] = field(default_factory=dict)
     crowded: tuple[str, ...] = ()
+    # Those that take longer than they are given.
+    slow: tuple[str, ...] = ()
     # In a heat with these the original's process is lost.
     deadly: tuple[str, ...] = ()
     starts: float = 1.0
@@ -75,6 +77,9 @@ class World:
         self.now += self.converts
         if candidate.name in self.failing:
             raise Failed(self.failing[candidate.name])
+        if candidate.name in self.slow:
+            self.now += seconds
+            raise Failed(f"gave no answer for {seconds:g} s", late=True)
         if candidate.name in self.crowded and beside:
             raise Failed("it took all memory", crowded=True)
         variant = Variant(candidate.name, "", "cpu", (), "float32", "", 0.0, 0.0)
@@ -228,3 +233,13 @@ def test_where_there_is_time_all_suggestions_are_looked_at_once_more(
 ) -> None:
     world = World({f"variant-{number}": 2.0 for number in range(9)})
     assert not any(suggested(searched(world, tmp_path, monkeypatch)).values())
+
+
+def test_what_the_end_of_the_time_cuts_off_is_not_taken_for_one_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World({"hangs": 2.0, "a": 2.0, "late": 2.0}, slow=("hangs", "late"), converts=60.0)
+    found = searched(world, tmp_path, monkeypatch)
+    assert [one.name for one in found.rejected] == ["hangs"]
+    assert found.untried == ("late",)
+    assert "a" in suggested(found)

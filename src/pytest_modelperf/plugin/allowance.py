@@ -33,6 +33,11 @@ class Allowance:
         return self.left - self.set_aside < self._least
 
     @property
+    def is_short(self) -> bool:
+        """Whether a conversion that is begun now has less time than it might have had before."""
+        return self.limit < self._seconds * SHARE
+
+    @property
     def limit(self) -> float:
         """How long a conversion that is begun now may take."""
         return max(min(self._seconds * SHARE, self.left - self.set_aside), self._least)

@@ -12,7 +12,7 @@ from ..judging.gain import Gain
 from ..measuring.conduct import CaseLost
 from ..measuring.limits import Limits, resident_bytes
 from ..measuring.memory import available_bytes
-from ..measuring.peer import Lost, Peer
+from ..measuring.peer import Fate, Lost, Peer
 from .messages import Convert
 from .ready import Ready
 from .remote_bench import RemoteBench
@@ -27,12 +27,12 @@ _LONGER = "raise --modelperf-convert-seconds if it needs longer"
 class Failed(Exception):
     """A candidate that came to nothing, for this reason; `found` is the gain of one that is right.
 
-    `crowded`: alone it might have come to something.
+    `crowded`: alone it might have come to something; `late`: with more time.
     """
 
-    def __init__(self, reason: str, *, found: Gain | None = None, crowded: bool = False) -> None:
+    def __init__(self, reason: str, *, found: Gain | None = None, crowded: bool = False, late: bool = False) -> None:
         super().__init__(reason)
-        self.found, self.crowded = found, crowded
+        self.found, self.crowded, self.late = found, crowded, late
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,8 @@ def lost(error: Exception, place: Workplace) -> Failed:
     """What there is to say of a variant whose process is lost; the log has it, too."""
     place.note(str(error))
     what = error.lost if isinstance(error, CaseLost) else error
-    return Failed(told(error), crowded=isinstance(what, Lost) and what.fate.out_of_memory)
+    fate = what.fate if isinstance(what, Lost) else Fate("")
+    return Failed(told(error), crowded=fate.out_of_memory, late=fate.remedy == _LONGER)
 
 
 def told(error: Exception) -> str:

@@ -154,10 +154,15 @@ class Search:
                     continue
                 place = self._around.workshop.place(candidate.name, device)
                 self._around.show(Progress(f"converting: {candidate.name}"))
+                is_short = allowance.is_short
                 try:
                     entrants.append(enter(candidate, fresh, place, place.made, allowance.limit, beside=beside))
                 except Failed as failed:
-                    self._fail(candidate, device, place, failed, beside=beside)
+                    if failed.late and is_short:
+                        place.clear()
+                        self._ledger.pass_over(candidate)
+                    else:
+                        self._fail(candidate, device, place, failed, beside=beside)
             self._measure(entrants, original, allowance)
 
     def _measure(self, entrants: Sequence[Entrant], original: Ready, allowance: Allowance) -> None:
