@@ -52,7 +52,7 @@ def test_all_cases_are_made_ready_the_smallest_first() -> None:
     assert one.call_seconds({"batch": 2}) is None
 
 
-@pytest.mark.parametrize(("seconds", "last"), [(0.001, ["whole"]), (0.1, ["admit", "finish"])])
+@pytest.mark.parametrize(("seconds", "last"), [(0.001, ["whole"]), (0.1, ["admit", "call", "finish"])])
 def test_what_was_called_once_and_takes_long_is_warm_by_that(seconds: float, last: list[Step]) -> None:
     bench = Played(seconds=seconds)
     one = ready(bench)

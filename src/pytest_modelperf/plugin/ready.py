@@ -17,9 +17,8 @@ from .remote_bench import BodyLeft, RemoteBench
 # Seconds of measuring for a case in the longest heat: warm-up is for that one. The ratio of two processes in turn is
 # known to about 0.5% after 0.4 s each (docs/measurements/repeatability.md).
 SECONDS = 0.6
-# Of a case: whether there is room for it, and its first call; and what is told of one that needs no more.
+# Of a case: whether there is room for it, and a call.
 _CALLED_ONCE: tuple[Step, ...] = ("admit", "call")
-_TOLD: tuple[Step, ...] = ("admit", "finish")
 
 
 class Ready:
@@ -78,14 +77,17 @@ class Ready:
     def _warmed(self, case: int) -> Prepared:
         """As for the longest heat: what a short one cuts off would be missing there.
 
-        A variant is called for its proof, for its pace and twice to be told of. A call as long as a window of the
-        warm-up has caches and threads then; of shorter ones the warm-up sees when their time falls no longer.
+        A variant is called for its proof, for its pace, and three times here. A call as long as a window of the warm-up
+        has caches and threads then; of shorter ones the warm-up sees when their time falls no longer.
         """
         single = self._single.get(case, 0.0)
         if single < WINDOW_SECONDS:
             return self._bench.prepare(Prepare(case, SECONDS))
-        prepared = self._in_steps(case, _TOLD)
-        return msgspec.structs.replace(prepared, call_seconds=single) if prepared.status == "ok" else prepared
+        called = self._in_steps(case, _CALLED_ONCE)
+        prepared = self._bench.prepare(Prepare(case, SECONDS, "finish")) if called.status == "ok" else called
+        if prepared.status != "ok":
+            return prepared
+        return msgspec.structs.replace(prepared, call_seconds=min(single, called.call_seconds))
 
     def _in_steps(self, case: int, steps: Sequence[Step]) -> Prepared:
         """What the last says, or the first that does not go well."""
