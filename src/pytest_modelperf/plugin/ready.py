@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
 from ..domain.results import Status
 from ..measuring.limits import resident_bytes
-from ..measuring.orders import Block, Count, Prepare, Prepared, Samples, Soak, Soaked, Step, Tallied
+from ..measuring.orders import Block, Count, Prepare, Prepared, Samples, Soak, Soaked, Tallied
 from ..measuring.peer import Peer
 from ..measuring.warmup import WINDOW_SECONDS
 from .remote_bench import BodyLeft, RemoteBench
@@ -17,8 +17,6 @@ from .remote_bench import BodyLeft, RemoteBench
 # Seconds of measuring for a case in the longest heat: warm-up is for that one. The ratio of two processes in turn is
 # known to about 0.5% after 0.4 s each (docs/measurements/repeatability.md).
 SECONDS = 0.6
-# Of a case: whether there is room for it, and a call.
-_CALLED_ONCE: tuple[Step, ...] = ("admit", "call")
 
 
 class Ready:
@@ -56,7 +54,7 @@ class Ready:
     def single_call(self, case: int) -> float | None:
         """The seconds of one call, before it is warmed up; None where it fails."""
         self.resume()
-        prepared = self._in_steps(case, _CALLED_ONCE)
+        prepared = self._called(case)
         self.pause()
         if prepared.status != "ok":
             return None
@@ -83,19 +81,16 @@ class Ready:
         single = self._single.get(case, 0.0)
         if single < WINDOW_SECONDS:
             return self._bench.prepare(Prepare(case, SECONDS))
-        called = self._in_steps(case, _CALLED_ONCE)
+        called = self._called(case)
         prepared = self._bench.prepare(Prepare(case, SECONDS, "finish")) if called.status == "ok" else called
         if prepared.status != "ok":
             return prepared
         return msgspec.structs.replace(prepared, call_seconds=min(single, called.call_seconds))
 
-    def _in_steps(self, case: int, steps: Sequence[Step]) -> Prepared:
-        """What the last says, or the first that does not go well."""
-        prepared = Prepared("ok")
-        for step in steps:
-            if prepared.status == "ok":
-                prepared = self._bench.prepare(Prepare(case, SECONDS, step))
-        return prepared
+    def _called(self, case: int) -> Prepared:
+        """A call of it, where there is room."""
+        admitted = self._bench.prepare(Prepare(case, SECONDS, "admit"))
+        return self._bench.prepare(Prepare(case, SECONDS, "call")) if admitted.status == "ok" else admitted
 
     def block(self, order: Block) -> Samples:
         samples = self._bench.block(order)
