@@ -389,7 +389,7 @@ def test_onnx_transposes(modelperf: Any) -> None:
     node, nodes = helper.make_node, []
     for n in range(LAYERS):
         nodes.append(node("MatMul", [f"x{n}", "w"], [f"m{n}_0"]))
-        turns = 16 if FAULTY else 0
+        turns = 32 if FAULTY else 0
         for turn in range(turns):
             # Of another shape in between, so that two of them are not none.
             nodes.append(node("Transpose", [f"m{n}_{turn}"], [f"t{n}_{turn}"]))
