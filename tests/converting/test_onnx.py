@@ -54,6 +54,15 @@ def test_a_transformer_that_is_traced_answers_the_same(name: str, tmp_path: Path
         assert made.counts["Attention fused"] == 2
 
 
+@pytest.mark.parametrize("inputs", [{"input_ids": small.TOKENS["input_ids"]}, [small.TOKENS["input_ids"]]])
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_attention_without_a_mask_is_fused_too(attention: str, inputs: Any, tmp_path: Path) -> None:
+    model = small.bert(attention)
+    made = checks.variant("onnxruntime-bert", model, inputs, tmp_path)
+    assert made.counts["Attention fused"] == 2
+    assert [port.name for port in onnx.load(str(made.model)).graph.input] == ["input_ids"]
+
+
 def test_answers_without_names_and_nested_ones_survive_a_trace(tmp_path: Path) -> None:
     checks.variant("onnxruntime-traced", small.convolutions(), small.IMAGES, tmp_path / "one")
     assert checks.variant("onnxruntime-traced", small.named(), NAMED, tmp_path / "two").settled == ("doubled",)

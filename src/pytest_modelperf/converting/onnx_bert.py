@@ -1,12 +1,14 @@
 """onnxruntime's optimiser for transformers of BERT's kind, from an export that lets it fuse.
 
-It fuses attention only where it finds the nodes that eager attention and the exporter that traces leave behind; of what
-another export gives it fuses less, or nothing, and says nothing of it. So this exports for itself, and counts.
+It fuses attention only where it finds the nodes that eager attention and the exporter that traces leave behind, with a
+mask; of what another export gives it fuses less, or nothing, and says nothing of it. So this exports for itself, and
+counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from .protocol import ONNX, TORCH, Converted, Subject
 from .torch_flat import flattened
 
 _EAGER = "eager"
+_MASK = "attention_mask"
 # Its optimiser reads head and hidden sizes from the graph where they are 0.
 _FROM_GRAPH = 0
 # What it fuses of whole blocks; GELU and layer norm alone do not make another model of it.
@@ -49,7 +52,7 @@ class OnnxBert:
 
     def convert(self, subject: Subject, folder: Path) -> Converted:
         with eager(subject.model):
-            flat = flattened(subject, torch_models.ready(subject))
+            flat = flattened(subject, masked(torch_models.ready(subject), subject.inputs))
             export_trace(subject, flat, folder / "exported.onnx")
         optimised, fused = optimise(folder / "exported.onnx", subject.model.config)
         path = folder / "model.onnx"
@@ -70,6 +73,36 @@ def optimise(path: Path, config: Any) -> tuple[Any, dict[str, float]]:
         others = ", ".join(f"{kind} {number:.0f}" for kind, number in fused.items()) or "nothing"
         raise ConversionError(f"no attention was fused (fused: {others}): its blocks are not of the kind that is known")
     return model, {f"{kind} fused": number for kind, number in fused.items()}
+
+
+def masked(module: Any, inputs: Any) -> Any:
+    """The module with a mask that hides nothing, which it assumes, where the test gives it none.
+
+    Without one transformers (5) leaves no addition between attention's product and its softmax, and nothing is found.
+    """
+    import torch
+
+    signature = inspect.signature(module.forward)
+    names = list(signature.parameters)
+    given = list(inputs) if isinstance(inputs, Mapping) else names[: len(inputs)]
+    if _MASK not in names or _MASK in given:
+        return module
+
+    class Masked(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, *positional: Any, **named: Any) -> Any:
+            first = next(value for value in (*positional, *named.values()) if isinstance(value, torch.Tensor))
+            mask = torch.ones(first.shape[:2], dtype=torch.int64, device=first.device)
+            return self.module(*positional, **named, **{_MASK: mask})
+
+    # By it inputs that have no names get those of the model's parameters.
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [own, *signature.parameters.values()]
+    Masked.forward.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return Masked().eval()
 
 
 @contextmanager
