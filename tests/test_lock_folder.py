@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from pytest_modelperf import lock_folder
 from pytest_modelperf.errors import UsageError
@@ -44,3 +46,12 @@ def test_a_link_is_no_folder_for_locks(tmp_path: Path) -> None:
     (tmp_path / "locks").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="is no folder"):
         lock_folder.make(tmp_path / "locks")
+
+
+def test_who_holds_a_lock_is_told_where_the_system_tells(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    told = f"process {os.getpid()} (" if sys.platform == "linux" else "another process"
+    with FileLock(path):
+        assert lock_folder.holder(path).startswith(told)
+    assert lock_folder.holder(path) == "another process", "nobody holds it"
+    assert lock_folder.holder(tmp_path / "none.lock") == "another process"

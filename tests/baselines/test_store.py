@@ -368,7 +368,7 @@ def test_a_lock_that_nobody_gives_back_is_an_error(store: Store, locks: Path, mo
     monkeypatch.setattr(store_module, "LOCK_SECONDS", 0.1)
     path = store.accept(NODEID, run())
     (lock,) = locks.iterdir()
-    message = f"another process has been writing the baseline {path} for 0.1 s; end it and run again"
+    message = f" has been writing the baseline {path} for 0.1 s; end it and run again"
     with FileLock(lock), pytest.raises(BaselineError, match=re.escape(message)):
         store.accept(NODEID, run())
     assert locations(store) == [-4.5]

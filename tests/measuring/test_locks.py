@@ -102,12 +102,6 @@ def test_who_holds_a_device_for_long_is_named_once(
         assert named[1] == "another process"
 
 
-def test_nobody_holds_what_is_free(tmp_path: Path) -> None:
-    (tmp_path / "free.lock").touch()
-    assert locks_module.holder(tmp_path / "free.lock") == "another process"
-    assert locks_module.holder(tmp_path / "none.lock") == "another process"
-
-
 def test_other_devices_are_free(other: Other, locks: DeviceLocks) -> None:
     holder = other("cpu,cuda:0")
     assert heard(holder) == "holding"

@@ -189,7 +189,8 @@ def _locked(path: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise BaselineError(
-            f"another process has been writing the baseline {path} for {LOCK_SECONDS:g} s; end it and run again"
+            f"{lock_folder.holder(lock_path)} has been writing the baseline {path} for {LOCK_SECONDS:g} s; "
+            "end it and run again"
         ) from None
     except OSError as error:
         raise BaselineError(

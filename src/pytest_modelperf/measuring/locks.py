@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import psutil
 from filelock import FileLock, Timeout
 
 from .. import lock_folder
@@ -17,13 +16,6 @@ from ..errors import UsageError
 _CUDA = re.compile(r"^cuda:(\d+)$")
 # Most that measure are done within this time; of one that is not its waiters are told who it is.
 PATIENCE_SECONDS = 30.0
-# Where Linux tells who holds which lock: by process, device and inode of the file.
-_HELD = Path("/proc/locks")
-_FLOCK = re.compile(r"^\d+: FLOCK +ADVISORY +WRITE (\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) ", re.MULTILINE)
-# What execnet starts workers of pytest-xdist with, and nobody knows them by.
-_WORKER = "exec(eval(sys.stdin.readline()))"
-# Letters of a command.
-_LONGEST_COMMAND = 60
 
 # Told the device that is waited for, and who holds it: "" at first, and once more where that takes long.
 Waiting = Callable[[str, str], None]
@@ -89,33 +81,12 @@ class DeviceLocks:
                 lock.acquire(timeout=PATIENCE_SECONDS)
                 return
             except Timeout:
-                who = holder(Path(lock.lock_file))
-                # Once: with several workers each of them waits for the others all the time.
-                if who not in self._named:
+                who = lock_folder.holder(Path(lock.lock_file))
+                # Once: with several workers each of them waits for the others all the time. And who has just let go of
+                # it is not there any more.
+                if who not in self._named and (who != lock_folder.UNKNOWN or not self._named):
                     self._named.add(who)
                     self._waiting(device, who)
-
-
-def holder(path: Path) -> str:
-    """Who holds a lock: `"process 4711 (pytest --modelperf tests)"`, or `"another process"` where nobody tells."""
-    try:
-        file, held = path.stat(), _HELD.read_text()
-    except OSError:
-        return "another process"
-    place = (os.major(file.st_dev), os.minor(file.st_dev), file.st_ino)
-    for pid, major, minor, inode in _FLOCK.findall(held):
-        if (int(major, 16), int(minor, 16), int(inode)) == place:
-            return f"process {pid}{_command(int(pid))}"
-    return "another process"
-
-
-def _command(pid: int) -> str:
-    try:
-        words = " ".join(psutil.Process(pid).cmdline())
-    except psutil.Error:
-        return ""
-    command = "a worker of pytest-xdist" if _WORKER in words else "".join(filter(str.isprintable, words))
-    return f" ({command if len(command) <= _LONGEST_COMMAND else command[: _LONGEST_COMMAND - 1] + '…'})"
 
 
 def physical_name(device: str, visible: str | None) -> str:
