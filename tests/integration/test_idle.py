@@ -9,7 +9,7 @@ from integration.folders import Folder, output
 HEAVY = (
     *("numpy", "torch", "onnx", "onnxruntime", "rich", "msgspec", "psutil", "filelock"),
     *(f"pytest_modelperf.{part}" for part in ("measuring", "judging", "baselines", "reporting", "runtimes")),
-    *(f"pytest_modelperf.plugin.{part}" for part in ("setup", "coordinator", "runner", "examination")),
+    *(f"pytest_modelperf.plugin.{part}" for part in ("setup", "settings", "coordinator", "runner")),
 )
 LISTS_MODULES = """
 import sys

@@ -68,7 +68,6 @@ def warned(new_project: Callable[[], Project]) -> Both:
 @pytest.mark.parametrize(
     "options",
     [
-        ["-v", "--tb=short"],
         ["-q", "--tb=line"],
         ["-vv", "--tb=no", "-rN"],
         ["--showlocals", "--tb=long"],
@@ -222,19 +221,6 @@ class TestNothingRuns:
             ]
         )
         _nothing_was_measured(counting, result)
-
-    def test_markers_shows_the_marker(self, counting: Project) -> None:
-        result = counting.run("--markers")
-        result.stdout.fnmatch_lines(
-            ["@pytest.mark.modelperf(inputs, sweep, *): measure a model with the fixture modelperf*"]
-        )
-
-    def test_without_the_option_marked_tests_are_skipped_and_say_how_to_run_them(self, counting: Project) -> None:
-        result = counting.run_disabled("-rs")
-        result.assert_outcomes(skipped=1)
-        result.stdout.fnmatch_lines(["SKIPPED * test_model.py:*: a performance test: run it with --modelperf"])
-        assert counting.lines("pytests.txt") == ["pytest"]
-        assert "= modelperf =" not in result.stdout.str()
 
 
 def test_a_run_starts_one_runner_for_a_file(project: Project) -> None:
