@@ -43,103 +43,66 @@ def problem(text: str) -> str:
     return str(caught.value)
 
 
+# As it stands in a file.
+A_RUN = """\
+    {
+      "cases": {
+        "cpu batch=8": {
+          "counts": {
+            "parameters": 25557032
+          },
+          "figures": {
+            "memory.peak": 2147483648
+          },
+          "hardware": "AMD EPYC 7B13 x2",
+          "inputs": "1c07b4e2",
+          "outputs": {
+            "logits": {
+              "dtype": "float32",
+              "scale": 0.5,
+              "shape": [8, 1000],
+              "values": [0.25, -1, null, 0.1234567890123]
+            }
+          },
+          "profile": {
+            "operators": {
+              "aten::add": {"calls": 1.5, "form": "", "share": 0.125},
+              "aten::mm": {"calls": 2, "form": "float", "share": 0.25}
+            },
+            "settings": {
+              "threads": "2"
+            },
+            "source": "torch 2.13.0"
+          },
+          "rounds": 40,
+          "scaled": {
+            "numpy matmul/1": {"location": 1.25, "spread": 0.01}
+          },
+          "times": {"location": -4.5, "spread": 0.02},
+          "weights": "9f86d081"
+        }
+      },
+      "conditions": {
+        "isolation": "yes",
+        "torch": "2.13.0"
+      }
+    }
+"""
+
+
 def test_the_file_is_for_readers_too() -> None:
     full = run(cases={CASE: FULL})
     assert encode(Baseline(NODEID, "ci", (full,), (full,))) == (
         """{
   "anchors": [
-    {
-      "cases": {
-        "cpu batch=8": {
-          "counts": {
-            "parameters": 25557032
-          },
-          "figures": {
-            "memory.peak": 2147483648
-          },
-          "hardware": "AMD EPYC 7B13 x2",
-          "inputs": "1c07b4e2",
-          "outputs": {
-            "logits": {
-              "dtype": "float32",
-              "scale": 0.5,
-              "shape": [8, 1000],
-              "values": [0.25, -1, null, 0.1234567890123]
-            }
-          },
-          "profile": {
-            "operators": {
-              "aten::add": {"calls": 1.5, "form": "", "share": 0.125},
-              "aten::mm": {"calls": 2, "form": "float", "share": 0.25}
-            },
-            "settings": {
-              "threads": "2"
-            },
-            "source": "torch 2.13.0"
-          },
-          "rounds": 40,
-          "scaled": {
-            "numpy matmul/1": {"location": 1.25, "spread": 0.01}
-          },
-          "times": {"location": -4.5, "spread": 0.02},
-          "weights": "9f86d081"
-        }
-      },
-      "conditions": {
-        "isolation": "yes",
-        "torch": "2.13.0"
-      }
-    }
-  ],
+RUN  ],
   "format": 2,
   "machine": "ci",
   "runs": [
-    {
-      "cases": {
-        "cpu batch=8": {
-          "counts": {
-            "parameters": 25557032
-          },
-          "figures": {
-            "memory.peak": 2147483648
-          },
-          "hardware": "AMD EPYC 7B13 x2",
-          "inputs": "1c07b4e2",
-          "outputs": {
-            "logits": {
-              "dtype": "float32",
-              "scale": 0.5,
-              "shape": [8, 1000],
-              "values": [0.25, -1, null, 0.1234567890123]
-            }
-          },
-          "profile": {
-            "operators": {
-              "aten::add": {"calls": 1.5, "form": "", "share": 0.125},
-              "aten::mm": {"calls": 2, "form": "float", "share": 0.25}
-            },
-            "settings": {
-              "threads": "2"
-            },
-            "source": "torch 2.13.0"
-          },
-          "rounds": 40,
-          "scaled": {
-            "numpy matmul/1": {"location": 1.25, "spread": 0.01}
-          },
-          "times": {"location": -4.5, "spread": 0.02},
-          "weights": "9f86d081"
-        }
-      },
-      "conditions": {
-        "isolation": "yes",
-        "torch": "2.13.0"
-      }
-    }
-  ],
+RUN  ],
   "test": "tests/test_vision.py::test_resnet50"
 }
-"""
+""".replace("RUN", A_RUN)
     )
 
 
