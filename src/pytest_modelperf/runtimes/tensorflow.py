@@ -13,14 +13,14 @@ from ..domain.device import Device
 from ..domain.session import DeviceMemory, ModelFacts, Weight
 from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
-from ..errors import MetricUnavailable, ModelError, ModelPerfError, OutOfMemory, UsageError, nearest
+from ..errors import ModelError, ModelPerfError, OutOfMemory, UsageError, nearest
 from . import (
     tensorflow_devices,
-    tensorflow_flops,
     tensorflow_forms,
     tensorflow_keras,
     tensorflow_placement,
     tensorflow_saved,
+    tensorflow_tally,
 )
 from . import tensorflow_values as values
 from .kinds import is_a, last_line
@@ -152,15 +152,7 @@ class TensorFlowSession:
 
     def executed(self, call: Callable[[], Any]) -> Tally:
         assert isinstance(call, Call)
-        retraced = {"retracings": float(call.retraced)}
-        try:
-            operations, reason = tensorflow_flops.flops(call.nodes())
-        except MetricUnavailable as error:
-            operations, reason = 0.0, str(error)
-        by = {"retracings": "tf.function", "flops": tensorflow_flops.NAME}
-        if reason:
-            return Tally(retraced, missing={"flops": reason}, counted_by=by)
-        return Tally({**retraced, "flops": operations}, counted_by=by)
+        return tensorflow_tally.tally(call)
 
     def wait(self) -> None:
         if self.asynchronous:

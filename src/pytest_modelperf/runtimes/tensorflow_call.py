@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -31,10 +32,17 @@ class Call:
         return self._graph(*self._positional, **self._named)
 
     def nodes(self) -> list[tensorflow_graph.Node]:
-        """The operators of its graph. Raises MetricUnavailable, also where no call has made one."""
+        """The operators of its graph as it was given. Raises MetricUnavailable, also where no call has made one."""
+        return tensorflow_graph.nodes(self._made(), self._arguments)
+
+    def executed(self) -> Counter[str]:
+        """The operators of its graph as it is executed, by kind. Raises MetricUnavailable as well."""
+        return tensorflow_graph.executed(self._made(), self._arguments)
+
+    def _made(self) -> Callable[..., Any]:
         if self._graph is None:
             raise MetricUnavailable("the model was not called")
-        return tensorflow_graph.nodes(self._graph, self._arguments)
+        return self._graph
 
     def _begun(self) -> Any:
         before = self._traces()

@@ -7,11 +7,13 @@ the rest from the shapes of the inputs. Nothing is computed for it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import MetricUnavailable
+from . import tensorflow_placement
 from .tensorflow_devices import import_tensorflow
 from .tensorflow_forms import Arguments
 
@@ -32,6 +34,10 @@ class Node:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
+# What is there for the graph's sake, or hands on from device to device.
+_NO_OPERATORS = frozenset(
+    ("_Arg", "_Retval", "_DeviceArg", "_DeviceRetval", "Const", "NoOp", "_Send", "_Recv", "_HostSend", "_HostRecv")
+)
 # Attributes that say what is multiplied with what.
 _ATTRIBUTES = ("transpose_a", "transpose_b", "adj_x", "adj_y", "equation", "data_format")
 
@@ -42,13 +48,31 @@ def nodes(function: Any, arguments: Arguments) -> list[Node]:
     Raises MetricUnavailable where this release of TensorFlow does not let itself be asked.
     """
     tensorflow = import_tensorflow()
-    positional, named = arguments
-    around = tensorflow.function(lambda *some, **more: function(*some, **more))
-    outer = around.get_concrete_function(*positional, **named)
+    outer = _around(function, arguments)
     graph = tensorflow.Graph()
     with graph.as_default():
         tensorflow.graph_util.import_graph_def(_with_shapes(_inlined(outer), _variables(outer)), name="")
     return [_node(operation) for operation in graph.get_operations()]
+
+
+def executed(function: Any, arguments: Arguments) -> Counter[str]:
+    """The operators of the graph that TensorFlow makes of it to execute it, by kind: after its own optimisations.
+
+    It is optimised anew and called once for that, for a graph is told when it is made, and is given back then. What the
+    profiler sees is less: it leaves out what has been cheap in earlier calls.
+    """
+    positional, named = arguments
+    outer = _around(function, arguments)
+    with tensorflow_placement.recorded() as made:
+        outer(*positional, **named)
+    return Counter(node.op for node in made if node.op not in _NO_OPERATORS)
+
+
+def _around(function: Any, arguments: Arguments) -> Any:
+    """A graph that does nothing but to call the function with inputs of these shapes."""
+    positional, named = arguments
+    around = import_tensorflow().function(lambda *some, **more: function(*some, **more))
+    return around.get_concrete_function(*positional, **named)
 
 
 def _inlined(function: Any) -> Any:

@@ -113,11 +113,16 @@ def chrome_events(written: bytes, nodes: Mapping[str, Node]) -> Iterator[_Event]
 
 def _space(written: bytes) -> Any:
     try:
+        from google.protobuf.message import DecodeError
         from tensorflow.tsl.profiler.protobuf import xplane_pb2
     except ImportError as error:
         raise MetricUnavailable(f"this release of TensorFlow has no reader for what it profiles ({error})") from error
     space = xplane_pb2.XSpace()
-    space.ParseFromString(written)
+    try:
+        space.ParseFromString(written)
+    except DecodeError as error:
+        # Names of events that are no UTF-8 have been seen (2.21).
+        raise MetricUnavailable(f"what TensorFlow's profiler has written cannot be read: {error}") from error
     return space
 
 

@@ -34,6 +34,8 @@ def counted(model: object, inputs: dict[str, Value] = INPUTS) -> Counted:
     session = TensorFlowRuntime().open(model, Device("cpu"))
     try:
         with session.running():
+            # As when it has been timed.
+            session.bind(inputs)()
             wanted = [Wanted(lambda session: session.bind(inputs), 0.001)]
             return Counters([TensorFlowCounters(), ExecutedCounters()]).count(session, wanted, ROOM)[0]
     finally:
@@ -57,10 +59,25 @@ def test_operations_are_counted_for_the_shapes_of_the_call_in_every_form(form: s
     found = counted(models[form]())
     assert found.counts["flops"] == FLOPS
     assert found.counted_by["flops"].startswith("formulas by kind of operator")
-    assert found.counts["operator_calls"] == sum(found.operators.values()) >= found.counts["nodes"] > 5
+    assert found.counts["operator_calls"] == sum(found.operators.values()) == found.counts["nodes"] > 5
     assert (found.counts["retracings"], found.counts["graph_breaks"]) == (0.0, 0.0)
-    assert found.counted_by["operator_calls"] == "tf.profiler"
-    assert found.unavailable["counters.allocations"] == "TensorFlow tells of the allocations of a GPU alone"
+    assert found.counted_by["operator_calls"] == "TensorFlow's graph after its optimisations"
+    assert found.unavailable == {}
+
+
+def test_what_was_called_often_before_is_counted_all_the_same() -> None:
+    """TensorFlow's profiler leaves out operators that were cheap in earlier calls."""
+    session = TensorFlowRuntime().open(layer(tensorflow.nn.relu), Device("cpu"))
+    with session.running():
+        wanted = [Wanted(lambda session: session.bind(X), 0.001)]
+        counters = Counters([TensorFlowCounters(), ExecutedCounters()])
+        call = session.bind(X)
+        call()
+        before = counters.count(session, wanted, ROOM)[0]
+        for _ in range(300):
+            call()
+        assert counters.count(session, wanted, ROOM)[0] == before
+    session.close()
 
 
 def test_a_fusion_that_a_change_has_broken_is_seen() -> None:
@@ -81,12 +98,11 @@ def test_where_a_graph_calls_python_it_is_broken_and_its_operations_are_not_know
     assert "EagerPyFunc has no formula" in found.unavailable["counters.flops"]
 
 
-def test_a_loop_is_as_many_calls_as_it_goes_round_and_has_no_operations() -> None:
+def test_how_often_a_loop_goes_round_is_not_known() -> None:
     def loop(x: Any) -> Any:
         going = lambda number, _: number < 5  # noqa: E731
         return tensorflow.while_loop(going, lambda number, y: (number + 1, tensorflow.math.erf(y)), (0, x))[1]
 
     found = counted(layer(loop), X)
-    assert found.operators["Erf"] == 5
-    assert found.counts["nodes"] < found.counts["operator_calls"]
+    assert found.operators["Erf"] == 1
     assert "known only when it runs" in found.unavailable["counters.flops"]
