@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -12,6 +13,7 @@ from pytest_modelperf.measuring import workloads, yardstick
 from pytest_modelperf.measuring.host import cpu_count
 from pytest_modelperf.measuring.orders import Block
 from pytest_modelperf.measuring.peer import Lost
+from pytest_modelperf.measuring.pinning import Pins
 from pytest_modelperf.measuring.schedule import Schedule
 from pytest_modelperf.measuring.yardstick import YardstickProcess
 
@@ -65,17 +67,39 @@ def test_what_is_queued_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert yardstick._block(workload, Block(0, 4, 2)) == (1_000_000,) * 4
 
 
-def test_it_is_warm_when_it_has_been_called_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is as fast as its faster calls: noise only adds."""
+@pytest.mark.parametrize(
+    ("first", "seconds", "called"),
+    [
+        pytest.param((), 0.003, 30, id="slow: called so often"),
+        pytest.param((), 0.0001, 501, id="fast: called for so long"),
+        pytest.param((0.02,) * 5, 0.001, 30, id="the first calls are slower"),
+        # Whatever others do to the calls, one of them met a free machine.
+        pytest.param((0.1,) * 3 + (0.02,), 0.001, 30, id="beside others"),
+        pytest.param((), 0.2, 3, id="very slow: called no longer than need be"),
+    ],
+)
+def test_it_is_warm_when_it_has_been_called_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, first: tuple[float, ...], seconds: float, called: int
+) -> None:
     clock = Clock().install(monkeypatch)
     calls: list[float] = []
 
     def call() -> None:
-        calls.append(0.02 if len(calls) < 2 else 0.001 + 0.0001 * (len(calls) % 2))
+        calls.append([*first, *[seconds] * 1000][len(calls)])
         clock.work(calls[-1])
 
-    assert yardstick._warm(Workload("fake/1", call)) == pytest.approx(0.001)
-    assert sum(calls) == pytest.approx(yardstick.WARMUP_SECONDS, rel=0.2)
+    fastest, pins = yardstick._warm(Workload("fake/1", call))
+    assert fastest == pytest.approx(seconds)
+    assert pins == Pins()
+    assert len(calls) == pytest.approx(called, abs=2)
+
+
+def test_threads_that_share_all_cores_are_pinned_in_its_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else two threads of a product may share a core, and make it 80 times as slow."""
+    answers: Iterator[dict[int, float]] = iter([{1: 0.0, 2: 0.0}, {1: 1.0, 2: 1.0}])
+    monkeypatch.setattr(yardstick, "thread_seconds", lambda: next(answers))
+    monkeypatch.setattr(yardstick, "pins", lambda before, after: Pins(dict.fromkeys(after, frozenset({0}))))
+    assert yardstick._warm(Workload("fake/1", lambda: None))[1] == Pins({1: frozenset({0}), 2: frozenset({0})})
 
 
 def test_each_workload_takes_blocks_and_is_stopped_in_between(capfd: pytest.CaptureFixture[str]) -> None:

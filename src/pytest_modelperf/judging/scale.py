@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..domain.baseline import CaseRecord
 from .ratio import LEAST_ROUNDS, Ratio, Side, own_factor, ratio, stated_spread
 from .spread import Factor, drawn
 from .statistics import LEVEL
+
+# From so many accepted runs on it is they that choose the yardstick: what else is known of each then counts as a
+# quarter of a run more (docs/measurements/coverage.md).
+RUNS_THAT_CHOOSE = 5
+_OPINION = 0.25
 
 # What is known of a machine's runs, by scale ("" for times); on a scale that is not named, nothing.
 Experience = Mapping[str, Factor]
@@ -38,11 +43,17 @@ def compared(
 
     Scaled where both sides have the same yardstick and it helps: of all ways the one with the narrowest interval, which
     the spreads between runs and rounds tell and not the ratio. A yardstick of the wrong kind, or a disturbed one, makes
-    it wider. What runs in common spread on a scale is drawn toward what the machine is known for.
+    it wider. What runs in common spread on a scale is drawn toward what the machine is known for; for the choice hardly
+    any more from five runs on, so that a yardstick which fits most models is not forced on one that it does not fit.
     """
-    found = {scale: on_scale(scale, now, then, among, experience, drifting=drifting) for scale in _scales(now, then)}
+    scales = _scales(now, then)
+    found = {scale: on_scale(scale, now, then, among, experience, drifting=drifting) for scale in scales}
+    chosen_by = found
+    if len(among) >= RUNS_THAT_CHOOSE:
+        mild = {scale: replace(experience.get(scale, Factor()), freedom=_OPINION) for scale in scales}
+        chosen_by = {scale: on_scale(scale, now, then, among, mild, drifting=drifting) for scale in scales}
+    best = min(scales, key=lambda scale: chosen_by[scale].half_width(LEVEL))
     widths = {scale: one.half_width(LEVEL) for scale, one in found.items()}
-    best = min(widths, key=lambda scale: widths[scale])
     return Scaled(found[best], best, widths[""] / widths[best] if widths[best] else 1.0)
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 # A thread that ran for this share of the busiest one's time computes; others wait, or look after something.
 BUSY_SHARE = 0.1
-# What the busiest must have run to tell; warm-up is three windows of 0.04 s at the least.
-LEAST_SECONDS = 0.05
+# What the busiest must have run to tell: less than the shortest warm-up, that of a yardstick.
+LEAST_SECONDS = 0.02
 
 _TASKS = Path("/proc/self/task")
 

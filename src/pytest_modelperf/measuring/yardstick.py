@@ -11,6 +11,7 @@ from ..domain.workload import Workload
 from .blocks import time_calls, time_waited
 from .orders import Block, Message, Samples
 from .peer import Channel, Peer, connect
+from .pinning import Pins, pins, thread_seconds
 from .schedule import SETTLING_CALLS, Schedule
 
 # A yardstick's block lasts about this long; where that is more than its share of a turn, it sits turns out.
@@ -20,8 +21,10 @@ TURN_SECONDS = 0.0005
 # A busy machine makes a block this many times longer before it is ended early.
 PATIENCE = 2
 FEWEST_CALLS = 3
-# How long each workload is called before it counts: caches, pages and thread pools take a few milliseconds.
+# How long each workload is called before it counts: caches, pages and thread pools take a few milliseconds …
 WARMUP_SECONDS = 0.05
+# … and how often, but for no longer than this: beside others a few calls may all take many times as long.
+WARMUP_CALLS, LONGEST_WARMUP_SECONDS = 30, 0.5
 # What sets the threads of the libraries that numpy multiplies with, read when they are loaded.
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 # What makes the libraries of a model slower or faster, and is not to do so to its yardstick: that would hide it.
@@ -106,20 +109,28 @@ def main(module: str, *arguments: str) -> None:
     """The child's side: warm up, say so, and answer blocks until the connection closes."""
     channel: Channel[Block] = connect(Block)
     given: tuple[Workload, ...] = importlib.import_module(module).workloads(*arguments)
-    channel.send(Ready(tuple(one.name for one in given), tuple(map(_warm, given))))
+    warm = [_warm(one) for one in given]
+    channel.send(Ready(tuple(one.name for one in given), tuple(seconds for seconds, _ in warm)))
     # OSError: the parent was interrupted and has left in the middle of a block.
     with contextlib.suppress(EOFError, OSError):
         while True:
             order = channel.receive()
-            channel.send(Samples(_block(given[order.case], order)))
+            with warm[order.case][1].held():
+                samples = _block(given[order.case], order)
+            channel.send(Samples(samples))
 
 
-def _warm(workload: Workload) -> float:
-    """Call it for a while; gives the seconds of a call, by the faster ones: noise only adds."""
+def _warm(workload: Workload) -> tuple[float, Pins]:
+    """Call it for a while; gives the seconds of its fastest call, for noise only adds, and the threads that it uses."""
+    before = thread_seconds()
     samples = _timed(workload, FEWEST_CALLS)
-    while sum(samples) < WARMUP_SECONDS * 1e9:
+    while not _is_warm(len(samples), sum(samples) * 1e-9):
         samples += _timed(workload, FEWEST_CALLS)
-    return max(1, sorted(samples)[len(samples) // 4]) * 1e-9
+    return max(1, min(samples)) * 1e-9, pins(before, thread_seconds())
+
+
+def _is_warm(calls: int, seconds: float) -> bool:
+    return seconds >= LONGEST_WARMUP_SECONDS or (seconds >= WARMUP_SECONDS and calls >= WARMUP_CALLS)
 
 
 def _block(workload: Workload, order: Block) -> tuple[int, ...]:
