@@ -401,7 +401,11 @@ class TestKilledFromOutside:
 class TestInterrupt:
     OUTPUTS = ("--modelperf-update", "--modelperf-report=json:report.json")
 
-    @pytest.mark.parametrize("options", [(), ("--modelperf-isolate=no",)], ids=["in a runner", "in place"])
+    @pytest.mark.parametrize(
+        "options",
+        [(), ("--modelperf-isolate=no",), ("-p", "xdist", "-n1")],
+        ids=["in a runner", "in place", "under xdist"],
+    )
     def test_ctrl_c_keeps_what_has_been_measured(self, project: Project, options: tuple[str, ...]) -> None:
         with running(project, *self.OUTPUTS, *options) as process:
             _wait(lambda: any(one.status() == psutil.STATUS_STOPPED for one in project.processes()))
@@ -422,6 +426,7 @@ class TestInterrupt:
         assert report["interrupted"] is True
         assert [result["nodeid"].rpartition("::")[2] for result in report["results"]] == ["test_first", "test_slow"]
         assert sum(map(len, report["results"][1]["sweep"]["points"][0]["timing"]["rounds_ns"])) > 0
+        assert list(project.scratch.glob("modelperf-stopped-*")) == []
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
     def test_an_end_without_a_word_leaves_no_process_behind(self, project: Project, number: signal.Signals) -> None:
@@ -432,23 +437,6 @@ class TestInterrupt:
             assert project.left_behind() == []
             process.communicate()
         assert project.baselines() == {}
-
-    def test_under_xdist_it_keeps_as_much_and_leaves_no_process_behind(self, project: Project) -> None:
-        with running(project, *self.OUTPUTS, "-p", "xdist", "-n1") as process:
-            _wait(lambda: any(one.status() == psutil.STATUS_STOPPED for one in project.processes()))
-            os.killpg(process.pid, signal.SIGINT)
-            result = project.finish(process)
-            assert project.left_behind() == []
-        assert result.ret == pytest.ExitCode.INTERRUPTED
-        result.stdout.fnmatch_lines(
-            [
-                "interrupted: only what was measured*",
-                "1 new: test_model.py::test_first",
-                "1 not judged: test_model.py::test_slow",
-            ]
-        )
-        assert project.baselines() == {}
-        assert list(project.scratch.glob("modelperf-stopped-*")) == []
 
     def test_while_a_runner_starts(self, project: Project) -> None:
         project.write(
