@@ -52,8 +52,8 @@ MOST_CODE = 60
 class Place:
     """Where the user's code does what is worth a look, and how often in one call of the model.
 
-    `kind` is "cast", "copy" (into memory that is laid out anew), "read" (a value becomes a number of Python), "call" (of
-    any other `operator`) or "break" (torch.compile could not go on; `calls` is how often that was told while it
+    `kind` is "cast", "copy" (into memory that is laid out anew), "read" (a value becomes a number of Python), "call"
+    (of any other `operator`) or "break" (torch.compile could not go on; `calls` is how often that was told while it
     compiled); `file` is a path below where the run was started, or of a library's file its package and name; `code` is
     what stands on that line.
     """
