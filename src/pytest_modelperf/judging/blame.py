@@ -59,6 +59,7 @@ _PLACED = {
     **dict.fromkeys(("aten::clone", "aten::contiguous", "aten::constant_pad_nd", "aten::pad"), "copy"),
     **dict.fromkeys(("aten::item", "aten::_local_scalar_dense", "aten::is_nonzero"), "read"),
 }
+_AS_BEFORE = "nothing is called otherwise than before: look at threads, clocks, memory and versions"
 # Lines of code that a cause names.
 MOST_PLACES = 2
 
@@ -105,8 +106,13 @@ def blame(
     summed = _SUMS if broken or any(one.certain for one in told) else ()
     counted = tuple(Cause(text) for name, text in counters.items() if name not in (*summed, *(_BREAKS,) * len(broken)))
     named = (Cause(one.what, one.seconds, _where(one.names, then, places)) for one in told)
-    causes = (*broken, *counted, *_set_otherwise(then, now), *named)
-    return Blame(seconds, causes, compared.rest(told, seconds, explained=bool(causes)))
+    otherwise = (*broken, *counted, *_set_otherwise(then, now))
+    causes = (*otherwise, *named)
+    rest = compared.rest(told, seconds, explained=bool(causes))
+    if told and not otherwise and not any(one.certain or not one.names for one in told):
+        # What takes longer is no reason why.
+        rest = rest or _AS_BEFORE
+    return Blame(seconds, causes, rest)
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,7 @@ class _Compared:
                 times = significant(one.after_s / one.before_s, 2)
                 take = "takes" if one.now.calls == 1 else "take"
                 what = f"the same {_calls(one.now.calls)} of `{one.name}` {take} {times} times as long"
-                yield _Found(what, one.seconds, certain=False)
+                yield _Found(what, one.seconds, certain=False, names=(one.name,))
         one = self._outside
         if one.after_s > STANDS_OUT * self._common * one.before_s:
             yield _Found(f"time {OUTSIDE} (Python, waiting)", one.seconds, certain=False)
