@@ -16,6 +16,7 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 # Every rank writes down what became of its tests.
 CONFTEST = """\
 import os
+import time
 from pathlib import Path
 
 RANK = os.environ["RANK"]
@@ -31,6 +32,37 @@ def pytest_configure(config):
     # A runner's are handed on by its coordinator.
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Outcomes())
+"""
+# What the processors take together, whoever calls the model: read by rank 0 alone.
+CONFTEST += """
+
+class Plug:
+    name, description, units, missing = "plug", "the plug", {}, {}
+
+    def applies(self, device):
+        return device.kind == "cpu"
+
+    def available(self, place):
+        return ""
+
+    def open(self, place):
+        assert RANK == "0"
+        return self
+
+    def joules(self):
+        return 20 * time.perf_counter()
+
+    def read(self):
+        return {}
+
+    def held_back(self):
+        return ()
+
+    def close(self): ...
+
+
+def pytest_modelperf_meters():
+    return [Plug()]
 """
 # The model waits in each call for the other rank's: ranks that are not in step wait for ever.
 HEADER = """\
@@ -121,7 +153,8 @@ def test_devices(modelperf, total):
     modelperf(Total())
 """,
     )
-    return folder, run(folder, "--modelperf-update", "--junitxml=junit.xml", "--modelperf-report=json:perf.json")
+    told = ("--junitxml=junit.xml", "--modelperf-report=json:perf.json")
+    return folder, run(folder, "--modelperf-update", "--modelperf-soak=0.2", *told)
 
 
 def test_ranks_measure_together_and_one_reports(passed: tuple[Folder, pytest.RunResult]) -> None:
@@ -146,6 +179,13 @@ def test_throughput_counts_the_samples_of_all_ranks(passed: tuple[Folder, pytest
     folder, _ = passed
     points = report_of(folder.path / "perf.json")["results"][0]["sweep"]["points"]
     assert [point["samples_per_call"] for point in points] == [2, 8]
+
+
+def test_energy_is_that_of_all_ranks(passed: tuple[Folder, pytest.RunResult]) -> None:
+    folder, _ = passed
+    for point in report_of(folder.path / "perf.json")["results"][0]["sweep"]["points"]:
+        assert point["telemetry"]["meter"] == "plug: the plug"
+        assert point["figures"]["energy.per_sample"][0] > 0.0
 
 
 def test_baselines_are_written_once_and_hold_the_number_of_processes(passed: tuple[Folder, pytest.RunResult]) -> None:
