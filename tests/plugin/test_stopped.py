@@ -31,19 +31,39 @@ def test_what_workers_leave_reaches_the_controller_and_nothing_stays(controller:
     first, second = samples.batch_sweep(), samples.devices()
     left_by("gw1", nodes[1].workerinput, second)
     left_by("gw0", nodes[0].workerinput, first)
-    assert [result.nodeid for result in controller.results()] == [first.nodeid, second.nodeid]
-    assert controller.results()[0].sweep == first.sweep
+    notes: list[str] = []
+    found = controller.results(notes.append)
+    assert [result.nodeid for result in found] == [first.nodeid, second.nodeid]
+    assert found[0].sweep == first.sweep
     controller.pytest_unconfigure()
     assert list(tmp_path.iterdir()) == []
+    assert controller.results(notes.append) == []
+    assert notes == []
+
+
+def test_what_a_worker_could_not_write_to_its_end_hides_nothing(controller: FromWorkers) -> None:
+    node: Any = SimpleNamespace(workerinput={})
+    controller.pytest_configure_node(node)
+    folder = Path(node.workerinput["modelperf_stopped"])
+    whole = samples.batch_sweep()
+    left_by("gw2", node.workerinput, whole)
+    assert [file.name for file in folder.iterdir()] == ["gw2-0.json"]
+    (folder / "gw0-0.part").write_text('{"nodeid": "a')
+    (folder / "gw1-0.json").write_text('{"nodeid": "a')
+    notes: list[str] = []
+    assert [result.nodeid for result in controller.results(notes.append)] == [whole.nodeid]
+    (note,) = notes
+    assert note.startswith("what gw1 had measured of a test that it was stopped in cannot be read: ")
+    controller.pytest_unconfigure()
 
 
 def test_a_worker_of_another_host_has_no_such_folder(controller: FromWorkers) -> None:
     left_by("gw0", {"modelperf_stopped": "/on/another/host"}, samples.batch_sweep())
     left_by("gw0", {}, samples.batch_sweep())
-    assert controller.results() == []
+    assert controller.results(pytest.fail) == []
 
 
 def test_without_workers_no_folder_is_made(controller: FromWorkers, tmp_path: Path) -> None:
-    assert controller.results() == []
+    assert controller.results(pytest.fail) == []
     controller.pytest_unconfigure()
     assert list(tmp_path.iterdir()) == []

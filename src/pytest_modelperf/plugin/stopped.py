@@ -6,9 +6,12 @@ No report comes any more: after Ctrl-C the controller listens to no worker, but 
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ..domain.codec import from_json, to_json
@@ -34,13 +37,18 @@ class FromWorkers:
     def pytest_unconfigure(self) -> None:
         if self._folder is not None:
             self._folder.cleanup()
+            self._folder = None
 
-    def results(self) -> list[TestResult]:
-        """What the workers have left."""
-        if self._folder is None:
-            return []
-        files = sorted(Path(self._folder.name).iterdir())
-        return [from_json(file.read_bytes(), TestResult) for file in files]
+    def results(self, note: Callable[[str], None]) -> list[TestResult]:
+        """What the workers have left. `note` is told what of it cannot be read."""
+        found: list[TestResult] = []
+        for file in sorted(Path(self._folder.name).glob("*.json")) if self._folder is not None else ():
+            try:
+                found.append(from_json(file.read_bytes(), TestResult))
+            except (OSError, msgspec.DecodeError) as error:
+                worker = file.stem.partition("-")[0]
+                note(f"what {worker} had measured of a test that it was stopped in cannot be read: {error}")
+        return found
 
 
 class ToController:
@@ -55,4 +63,7 @@ class ToController:
         for number, result in enumerate(self._bureau.stopped if folder is not None else ()):
             # On another host there is no such folder.
             with contextlib.suppress(OSError):
-                Path(folder, f"{worker}-{number}.json").write_text(to_json(result), "utf-8")
+                # Whole or not at all: a worker may be killed meanwhile.
+                begun = Path(folder, f"{worker}-{number}.part")
+                begun.write_text(to_json(result), "utf-8")
+                os.replace(begun, begun.with_suffix(".json"))

@@ -40,9 +40,12 @@ class Summary:
         bureau: Bureau,
         machine: str,
         reports: Sequence[tuple[Reporter, Path]],
-        stopped: Callable[[], Sequence[TestResult]] = tuple,
+        stopped: Callable[[Callable[[str], None]], Sequence[TestResult]],
     ) -> None:
-        """`stopped` gives what the workers of xdist have measured of tests that they were stopped in."""
+        """`stopped` gives what the workers of xdist have measured of tests that they were stopped in.
+
+        It tells the function that it is given what the user should know of that.
+        """
         self._bureau, self._machine, self._reporters = bureau, machine, reports
         self._stopped = stopped
         self._results: dict[str, TestResult] = {}
@@ -88,7 +91,7 @@ class Summary:
             notes += self._not_run(session)
         notes += self._unmet(session.config)
         notes += self._not_exported()
-        report = self._made(session.config, interrupted)
+        report = self._made(session.config, interrupted, self._stopped(notes.append))
         for reporter, path in self._reporters:
             try:
                 reporter.write(report, path)
@@ -194,12 +197,12 @@ class Summary:
             "--modelperf-export: nothing to export: no converters were tried; ask for them: --modelperf-convert=auto"
         ]
 
-    def _made(self, config: pytest.Config, interrupted: bool) -> Report:
+    def _made(self, config: pytest.Config, interrupted: bool, stopped: Sequence[TestResult]) -> Report:
         results = [
             dataclasses.replace(result, passed=nodeid not in self._failed) for nodeid, result in self._in_order()
         ]
         return Report(
-            results=(*results, *self._bureau.stopped, *self._stopped()),
+            results=(*results, *self._bureau.stopped, *stopped),
             host=self._bureau.host,
             machine=self._machine,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
