@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -81,6 +84,41 @@ def test_a_profiler_of_the_test_itself_is_not_disturbed(tmp_path: Path) -> None:
             taken_of(tensorflow_models.module())
     finally:
         tensorflow.profiler.experimental.stop(save=False)
+
+
+def test_a_profiler_that_the_model_stops_is_the_reason_and_is_stopped_once() -> None:
+    session = TensorFlowRuntime().open(tensorflow_models.module(), CPU)
+    other = session.recorded(Path("nowhere"))
+    other.bind(INPUTS)()
+    tensorflow.profiler.experimental.stop(save=False)
+    with pytest.raises(MetricUnavailable, match="TensorFlow's profiler was stopped meanwhile"):
+        other.close()
+    other.close()
+    session.close()
+
+
+@pytest.mark.parametrize(("names", "found"), [((), "wrote none"), (("b", "a"), r"wrote a\.xplane\.pb, b\.xplane\.pb")])
+def test_all_but_one_file_of_the_profiler_is_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: Sequence[str], found: str
+) -> None:
+    from pytest_modelperf.runtimes import tensorflow_record
+
+    def stop() -> None:
+        (folder,) = tmp_path.glob("modelperf-profile-*")
+        for name in names:
+            (folder / f"{name}.xplane.pb").touch()
+
+    profiler = SimpleNamespace(start=lambda _: None, stop=stop, Trace=lambda _: nullcontext())
+    stand_in = SimpleNamespace(profiler=SimpleNamespace(experimental=profiler), errors=tensorflow.errors)
+    monkeypatch.setattr(tensorflow_record, "import_tensorflow", lambda: stand_in)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    call: Any = lambda: None  # noqa: E731
+    record = tensorflow_record.Record(tmp_path / "trace.json")
+    record.watched(call, lambda: None)()
+    with pytest.raises(MetricUnavailable, match=found):
+        record.write()
+    record.write()
+    assert not (tmp_path / "trace.json").exists()
 
 
 def test_other_models_are_not_looked_into() -> None:

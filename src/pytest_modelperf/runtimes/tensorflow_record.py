@@ -30,6 +30,7 @@ _COPIES = {"MemcpyH2D": "Memcpy HtoD", "MemcpyD2H": "Memcpy DtoH", "MemcpyD2D": 
 # What TensorFlow's optimisations put before the kind of an operator that they have made another kernel of.
 _REWRITTEN = re.compile(r"^_*(Mkl)?(Native)?")
 _MICRO = 1e-6
+_SUFFIX = ".xplane.pb"
 
 _Event = dict[str, Any]
 
@@ -59,14 +60,14 @@ class Record:
         return marked
 
     def write(self) -> None:
-        if self._folder is None:
+        # Whatever goes wrong, it is not done twice: the profiler is off by then.
+        self._folder, begun = None, self._folder
+        if begun is None:
             return
-        with self._folder as folder:
-            import_tensorflow().profiler.experimental.stop()
-            (written,) = Path(folder).rglob("*.xplane.pb")
-            found = list(chrome_events(written.read_bytes(), self._nodes()))
+        with begun as folder:
+            _stop()
+            found = list(chrome_events(_only(Path(folder)), self._nodes()))
         self._path.write_text(json.dumps({"traceEvents": found}))
-        self._folder = None
 
     def _nodes(self) -> dict[str, Node]:
         try:
@@ -89,6 +90,25 @@ class Record:
                 "another profiler of TensorFlow is on in this process; leave tf.profiler out of the test"
             ) from None
         self._folder = folder
+
+
+def _stop() -> None:
+    tensorflow = import_tensorflow()
+    try:
+        tensorflow.profiler.experimental.stop()
+    except tensorflow.errors.UnavailableError as error:
+        raise MetricUnavailable(
+            f"TensorFlow's profiler was stopped meanwhile ({error}); leave tf.profiler out of the model"
+        ) from error
+
+
+def _only(folder: Path) -> bytes:
+    """What the profiler has written of this process, which is one file."""
+    written = sorted(folder.rglob(f"*{_SUFFIX}"))
+    if len(written) != 1:
+        found = ", ".join(file.name for file in written) or "none"
+        raise MetricUnavailable(f"TensorFlow's profiler should have written one file *{_SUFFIX}, and wrote {found}")
+    return written[0].read_bytes()
 
 
 def chrome_events(written: bytes, nodes: Mapping[str, Node]) -> Iterator[_Event]:
