@@ -42,8 +42,9 @@ class World:
     # Conversions that fail: always, and beside others alone.
     failing: dict[str, str] = field(default_factory=dict)
     crowded: tuple[str, ...] = ()
-    # Those that take longer than they are given.
+    # Those that take longer than they are given: always, and when they are made once more.
     slow: tuple[str, ...] = ()
+    slow_again: tuple[str, ...] = ()
     # In a heat with these the original's process is lost.
     deadly: tuple[str, ...] = ()
     starts: float = 1.0
@@ -77,7 +78,7 @@ class World:
         self.now += self.converts
         if candidate.name in self.failing:
             raise Failed(self.failing[candidate.name])
-        if candidate.name in self.slow:
+        if candidate.name in self.slow or (candidate.name in self.slow_again and folder == place.again):
             self.now += seconds
             raise Failed(f"gave no answer for {seconds:g} s", late=True)
         if candidate.name in self.crowded and beside:
@@ -243,3 +244,15 @@ def test_what_the_end_of_the_time_cuts_off_is_not_taken_for_one_that_hangs(
     assert [one.name for one in found.rejected] == ["hangs"]
     assert found.untried == ("late",)
     assert "a" in suggested(found)
+
+
+@pytest.mark.parametrize("seconds", [60.0, 300.0])
+def test_what_the_end_of_the_time_cuts_off_when_it_is_made_once_more_is_suggested_by_its_first_look(
+    seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World({"a": 3.0, "late": 2.0}, slow_again=("late",), converts=10.0)
+    found = searched(world, tmp_path, monkeypatch, seconds)
+    assert ("beside its variants again", "a again", "late again") in world.opened
+    # Where it had all the time that a conversion may take it hangs.
+    assert suggested(found) == ({"a": False, "late": True} if seconds == 60.0 else {"a": False})
+    assert [one.name for one in found.rejected] == ([] if seconds == 60.0 else ["late"])

@@ -235,7 +235,8 @@ class Search:
     def _confirm(self, some: dict[str, _Seen], device: str, allowance: Allowance) -> None:
         """Make and measure them again, the original opened anew as well, and judge by both pairs of processes.
 
-        Each is taken out; of what is left the first look alone tells, for its process or the original's was lost.
+        Each is taken out; of what is left the first look alone tells: its process or the original's was lost, or the
+        end of the time has cut it off.
         """
         self._around.show(Progress(f"once more: {', '.join(some)}"))
         try:
@@ -255,10 +256,12 @@ class Search:
             entrants: list[Entrant] = []
             for seen, fresh in zip(list(some.values()), opened[1:], strict=True):
                 first, place = seen.entrant, seen.entrant.place
+                is_short = allowance.is_short
                 try:
                     entrants.append(enter(first.candidate, fresh, place, place.again, allowance.limit, beside=True))
                 except Failed as failed:
-                    fail(first, failed)
+                    if not (failed.late and is_short):
+                        fail(first, failed)
             original = Ready(opened[0].held())
             for entrant, look in looks(self._course, entrants, original, SECONDS, fail, number=1):
                 self._judge_again(some.pop(entrant.candidate.name), look)
