@@ -50,7 +50,8 @@ class StandIn:
     class cuptiError(Exception):  # noqa: N801 - its own name
         pass
 
-    def __init__(self, records: Sequence[Any], refuses: str = "") -> None:
+    def __init__(self, records: Sequence[Any], **refuses: str) -> None:
+        """`refuses` is what is said of functions that are refused: `enable` at the third kind, `disable`, `flush`."""
         self._records, self._refuses = records, refuses
         self.enabled: list[int] = []
         self._completed: Callable[[Sequence[Any]], None] = lambda _: None
@@ -62,16 +63,22 @@ class StandIn:
         self._completed = func_buffer_completed
 
     def activity_enable(self, kind: int) -> None:
-        if self._refuses:
-            raise self.cuptiError(self._refuses)
+        if len(self.enabled) == 2:
+            self._check("enable")
         self.enabled.append(kind)
 
     def activity_disable(self, kind: int) -> None:
         self.enabled.remove(kind)
+        self._check("disable")
 
     def activity_flush_all(self, flag: int) -> None:
         assert flag == 1
+        self._check("flush")
         self._completed(self._records)
+
+    def _check(self, name: str) -> None:
+        if name in self._refuses:
+            raise self.cuptiError(self._refuses[name])
 
     def get_callback_name(self, domain: int, cbid: int) -> str:
         return {(2, 211): "cudaLaunchKernel", (2, 41): "cudaMemcpyAsync"}[domain, cbid]
@@ -106,12 +113,20 @@ def test_activities_become_a_profile() -> None:
     assert profile.operators[0].share == pytest.approx(0.4)
 
 
-def test_what_cupti_refuses_is_the_reason() -> None:
-    with (
-        pytest.raises(MetricUnavailable, match="CUPTI says MULTIPLE_SUBSCRIBERS"),
-        recorded(StandIn((), "MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED")),
-    ):
+@pytest.mark.parametrize("name", ["enable", "disable", "flush"])
+def test_what_cupti_refuses_is_the_reason_and_nothing_stays_enabled(name: str) -> None:
+    cupti = StandIn((), **{name: "MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED"})
+    with pytest.raises(MetricUnavailable, match="CUPTI says MULTIPLE_SUBSCRIBERS"), recorded(cupti):
         pass
+    assert cupti.enabled == []
+
+
+@pytest.mark.parametrize("name", ["disable", "flush"])
+def test_what_the_model_raises_is_not_hidden_by_what_cupti_refuses(name: str) -> None:
+    cupti = StandIn((), **{name: "ILLEGAL_ADDRESS"})
+    with pytest.raises(ZeroDivisionError), recorded(cupti):
+        raise ZeroDivisionError
+    assert cupti.enabled == []
 
 
 def test_a_model_on_the_cpu_is_not_looked_into() -> None:

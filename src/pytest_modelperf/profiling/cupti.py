@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import metadata, util
 from typing import Any
 
@@ -79,8 +79,12 @@ def _timed(cupti: Any, session: Session, call: Callable[[], Any]) -> tuple[int, 
 
 @contextmanager
 def recorded(cupti: Any) -> Iterator[list[_Event]]:
-    """The activities of all GPUs meanwhile, as events of a Chrome trace; filled in by the end."""
+    """The activities of all GPUs meanwhile, as events of a Chrome trace; filled in by the end.
+
+    Raises MetricUnavailable for what CUPTI refuses, but where something was raised meanwhile, that alone.
+    """
     found: list[_Event] = []
+    enabled: list[int] = []
     kinds = {int(getattr(cupti.ActivityKind, name)): name for name in _KINDS}
 
     def completed(activities: Iterable[Any]) -> None:
@@ -89,17 +93,28 @@ def recorded(cupti: Any) -> Iterator[list[_Event]]:
             event(record, kinds[int(record.kind)], _names(cupti)) for record in activities if int(record.kind) in kinds
         )
 
-    with _mapped(cupti):
-        cupti.activity_register_callbacks(lambda: (_BUFFER_BYTES, 0), completed)
-        for kind in kinds:
-            cupti.activity_enable(kind)
     try:
+        with _mapped(cupti):
+            cupti.activity_register_callbacks(lambda: (_BUFFER_BYTES, 0), completed)
+            for kind in kinds:
+                cupti.activity_enable(kind)
+                enabled.append(kind)
         yield found
-    finally:
+    except BaseException:
+        with suppress(*_errors(cupti)):
+            _end(cupti, enabled)
+        raise
+    with _mapped(cupti):
+        _end(cupti, enabled)
+
+
+def _end(cupti: Any, enabled: Iterable[int]) -> None:
+    """Have all buffers handed over, and disable these kinds, each whatever goes wrong before it."""
+    with ExitStack() as stack:
+        for kind in enabled:
+            stack.callback(cupti.activity_disable, kind)
         # 1: also buffers that are not full.
         cupti.activity_flush_all(1)
-        for kind in kinds:
-            cupti.activity_disable(kind)
 
 
 def event(record: Any, kind: str, name_of: Callable[[str, int], str]) -> _Event:
@@ -147,5 +162,10 @@ def _mapped(cupti: Any) -> Iterator[None]:
     """CUPTI's errors as the reason: no permission for counters, another profiler, a driver that is too old."""
     try:
         yield
-    except (cupti.cuptiError, RuntimeError) as error:
+    except _errors(cupti) as error:
         raise MetricUnavailable(f"CUPTI says {error}; another profiler may be on in this process") from error
+
+
+def _errors(cupti: Any) -> tuple[type[Exception], ...]:
+    """What CUPTI's errors are raised as."""
+    return cupti.cuptiError, RuntimeError
