@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,6 +68,15 @@ class TestPins:
                 assert os.sched_getaffinity(thread) == one
                 assert os.sched_getaffinity(0) == allowed
             assert os.sched_getaffinity(thread) == allowed
+
+    def test_a_thread_that_is_started_within_is_freed(self) -> None:
+        """It inherits the core of who starts it."""
+        allowed = os.sched_getaffinity(0)
+        with ExitStack() as stack:
+            with Pins({threading.get_native_id(): frozenset({min(allowed)})}).held():
+                started = stack.enter_context(waiting())
+                assert os.sched_getaffinity(started) == {min(allowed)}
+            assert os.sched_getaffinity(started) == allowed
 
     def test_are_given_up_after_a_failure(self) -> None:
         allowed = os.sched_getaffinity(0)

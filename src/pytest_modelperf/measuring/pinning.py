@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,20 +32,16 @@ class Pins:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Pinned within the block only: threads that are started later would inherit the CPUs of who starts them."""
-        before: dict[int, Set[int]] = {}
-        try:
-            for thread, cpus in self.threads.items():
-                before[thread] = os.sched_getaffinity(thread)
-                os.sched_setaffinity(thread, cpus)
-        except OSError:
-            # A thread that has ended, or a system that forbids it: none is better than some.
-            _restore(before)
-            before = {}
+        """Pinned within the block only, and threads that are started in it, which inherit a single core, are freed."""
+        if not self.threads:
+            yield
+            return
+        known, before = _threads(), _pin(self.threads)
         try:
             yield
         finally:
-            _restore(before)
+            started = _threads() - known if before else set()
+            _set({**before, **dict.fromkeys(started, set().union(*before.values()))})
 
 
 def pins(before: Mapping[int, float], after: Mapping[int, float]) -> Pins:
@@ -64,9 +60,9 @@ def pins(before: Mapping[int, float], after: Mapping[int, float]) -> Pins:
 def thread_seconds() -> dict[int, float]:
     """The CPU time of each thread of this process, as far as the system tells."""
     spent: dict[int, float] = {}
-    for folder in _TASKS.iterdir() if _TASKS.is_dir() else ():
+    for thread in _threads():
         try:
-            spent[int(folder.name)] = int((folder / "schedstat").read_text().split()[0]) * 1e-9
+            spent[thread] = int((_TASKS / str(thread) / "schedstat").read_text().split()[0]) * 1e-9
         except (OSError, ValueError, IndexError):
             # It has ended, or this kernel does not count.
             continue
@@ -114,10 +110,26 @@ def _allowed(thread: int) -> Set[int]:
         return set()
 
 
-def _restore(before: Mapping[int, Set[int]]) -> None:
-    for thread, cpus in before.items():
-        try:
+def _pin(threads: Mapping[int, Cpus]) -> dict[int, Set[int]]:
+    """Pin all, and give what each had before; none where one has ended, or where the system forbids it."""
+    before: dict[int, Set[int]] = {}
+    try:
+        for thread, cpus in threads.items():
+            before[thread] = os.sched_getaffinity(thread)
             os.sched_setaffinity(thread, cpus)
-        except OSError:
-            # It has ended.
-            continue
+    except OSError:
+        _set(before)
+        return {}
+    return before
+
+
+def _set(allowed: Mapping[int, Set[int]]) -> None:
+    for thread, cpus in allowed.items():
+        # One that has ended.
+        with suppress(OSError):
+            os.sched_setaffinity(thread, cpus)
+
+
+def _threads() -> set[int]:
+    """Those of this process."""
+    return {int(folder.name) for folder in _TASKS.iterdir()} if _TASKS.is_dir() else set()

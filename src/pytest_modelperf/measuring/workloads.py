@@ -17,8 +17,9 @@ from ..domain.workload import Workload
 SINGLE = ("calls", "single", "memory")
 # On all threads of the device, in a process for each number.
 THREADS = ("threads",)
-# Increase a workload's whenever what it does changes: ratios to another workload are not comparable.
-VERSIONS = {"calls": 1, "single": 1, "memory": 1, "threads": 1}
+# Increase a workload's whenever what it does, or how it is placed, changes: ratios to another are not comparable.
+# 2: its threads keep to a core each.
+VERSIONS = {"calls": 1, "single": 1, "memory": 1, "threads": 2}
 
 CALLS = 1000
 SINGLE_SIZE, SINGLE_PRODUCTS = 96, 20
