@@ -85,8 +85,8 @@ class TestPins:
         assert os.sched_getaffinity(0) == allowed
 
     def test_where_a_thread_has_ended_none_is_pinned(self) -> None:
-        with waiting() as ended:
-            pass
+        # A joined thread may be there for a moment still: no system counts as far as this.
+        ended = 2**31 - 1
         allowed = os.sched_getaffinity(0)
         one = frozenset({min(allowed)})
         with Pins({threading.get_native_id(): one, ended: one}).held():
