@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pytest_modelperf.plugin.twin import how_ended, side_by_side
+from pytest_modelperf.errors import PeerLost
+from pytest_modelperf.plugin.pairs import Absent
+from pytest_modelperf.plugin.remote import RunnerBroken
+from pytest_modelperf.plugin.remote_bench import BodyLeft
+from pytest_modelperf.plugin.twin import Twin, how_ended, side_by_side, there
 
 
 def report(when: str, outcome: str, longrepr: Any = None) -> dict[str, Any]:
@@ -48,3 +54,28 @@ def test_each_goes_on_while_the_others_are_waited_for() -> None:
 
     assert side_by_side([steps("a", 2), steps("b", 1), steps("c", 0)]) == ["a", "b", "c"]
     assert log == ["a0", "b0", "a1"]
+
+
+TREE: Any = SimpleNamespace(name="main (3fa2b1c)", here="/repository", path=lambda path: __file__)
+LEFT: Any = SimpleNamespace(tree=TREE)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PeerLost("it died"), "it died"),
+        (RunnerBroken("it could not start"), "it could not start"),
+        (OSError("no room for its log"), "no room for its log"),
+        (BodyLeft(LEFT, "Timeout"), "at main (3fa2b1c): Timeout"),
+    ],
+)
+def test_whatever_is_lost_in_another_tree_is_told_and_ended(error: Exception, reason: str) -> None:
+    ended: list[str] = []
+
+    def begin(*_: object) -> None:
+        raise error
+
+    runners: Any = SimpleNamespace(begin=begin, kill_one=lambda path, label: ended.append(label))
+    twin = Twin(runners, Path("/repository/test_model.py"), "test_it", "", "cpu", "at main", TREE)
+    assert side_by_side([there(twin, TREE)]) == [Absent("not measured", reason)]
+    assert ended == ["at main"]

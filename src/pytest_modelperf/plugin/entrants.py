@@ -15,8 +15,8 @@ from ..measuring.memory import available_bytes
 from ..measuring.peer import Fate, Lost, Peer
 from .messages import Convert
 from .ready import Ready
-from .remote_bench import RemoteBench
-from .twins import LOST, Fresh
+from .remote_bench import LOST, RemoteBench
+from .twins import Fresh
 from .workshop import Workplace
 
 # Of the memory that is free a conversion may take this share, beside what its process has already.

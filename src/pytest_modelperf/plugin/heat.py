@@ -17,7 +17,7 @@ from .entrants import Entrant, Failed, lost
 from .messages import Terms
 from .points import point
 from .ready import Ready
-from .twins import LOST
+from .remote_bench import LOST
 
 # Seconds of measuring for a case on either side in a first look, when most of what cannot win is told apart.
 FIRST_SECONDS = 0.2

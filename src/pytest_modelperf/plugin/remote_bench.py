@@ -52,6 +52,10 @@ class BodyLeft(Exception):
         self.runner = runner
 
 
+# What is raised where a process is lost, cannot be started, or does not answer as it should.
+LOST = (PeerLost, RunnerBroken, BodyLeft, OSError)
+
+
 class RemoteBench:
     """The bench that a runner holds. It is stopped whenever it has no turn."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +13,17 @@ from .tree import Tree
 
 
 class Runners:
-    """Starts runners when they are first asked for, and ends them."""
+    """Starts runners when they are first asked for, and ends them.
+
+    `end` and `kill_one` may be called in threads at once, each for a runner of its own; all else is one thread's.
+    """
 
     def __init__(self, config: pytest.Config, timeout_s: float, make: Callable[..., Runner] = Runner) -> None:
         """`make` is called as the class Runner is."""
         self._config, self._timeout_s, self._make = config, timeout_s, make
         self._started: dict[tuple[Path, str], Runner] = {}
+        # Held while one is taken out of them, not while it ends.
+        self._taking = threading.Lock()
 
     def has(self, path: Path) -> bool:
         """Whether the runner of a file is there."""
@@ -41,11 +47,14 @@ class Runners:
 
     def end(self, path: Path, label: str, *, at_once: bool = False) -> None:
         """Let one runner tear down, and end it; `at_once` without freeing its memory object by object."""
-        self._started.pop((path, label)).close(at_once=at_once)
+        with self._taking:
+            runner = self._started.pop((path, label))
+        runner.close(at_once=at_once)
 
     def kill_one(self, path: Path, label: str) -> None:
         """End one runner at once, if it is there."""
-        runner = self._started.pop((path, label), None)
+        with self._taking:
+            runner = self._started.pop((path, label), None)
         if runner is not None:
             runner.kill()
 

@@ -20,7 +20,8 @@ from .heat import FIRST_SECONDS, Course, Fail, looks, paced
 from .ledger import Ledger
 from .messages import Terms
 from .ready import SECONDS, Ready
-from .twins import LOST, Fresh, Opens, close_all
+from .remote_bench import LOST
+from .twins import Fresh, Opens, close_all
 from .workshop import Workplace, Workshop
 
 # So many processes are started side by side, as far as memory and time go: most of a start is one thread's work, and

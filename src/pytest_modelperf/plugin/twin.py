@@ -7,12 +7,11 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import PeerLost
 from ..measuring.conduct import CaseLost
 from .messages import BodyDone, Broken, Dismiss, Judged, Missing, Refused, Reported, RunTest, Terms, TestDone
 from .pairs import Absent
 from .remote import Runner, RunnerBroken, TestMissing
-from .remote_bench import BodyLeft, RemoteBench
+from .remote_bench import LOST, BodyLeft, RemoteBench
 from .runners import Runners
 from .tree import Tree, below
 
@@ -134,16 +133,16 @@ def there(twin: Twin, tree: Tree) -> Steps[RemoteBench | Absent]:
     except Ended as ended:
         how = f"the test {ended}" + (" and did not call modelperf" if ended.passed else "")
         return Absent("new" if ended.passed else "not measured", f"at {tree.name} {how}")
-    except (PeerLost, RunnerBroken) as error:
+    except LOST as error:
         twin.kill()
-        return Absent("not measured", str(error))
+        return lost_there(error)
     if isinstance(bench, RemoteBench):
         return bench
     return _refused(tree, bench.reason)
 
 
-def lost_there(error: CaseLost | BodyLeft) -> Absent:
-    """What there is to say of a twin of another tree that was lost, or left its test, while it was measured."""
+def lost_there(error: Exception) -> Absent:
+    """What there is to say of a twin of another tree that was lost, or left its test."""
     if isinstance(error, BodyLeft) and error.runner.tree is not None:
         return _refused(error.runner.tree, str(error))
     return Absent("not measured", str(error))

@@ -11,12 +11,11 @@ from typing import Protocol
 
 from psutil import Process
 
-from ..errors import PeerLost
 from ..measuring.processes import kill_all
 from .messages import Missing, Refused
 from .pairs import Absent
 from .remote import RunnerBroken
-from .remote_bench import BodyLeft, RemoteBench
+from .remote_bench import LOST, RemoteBench
 from .runners import Runners
 from .same_model import Original, note_on_weights, refusal
 from .tree import Tree
@@ -26,8 +25,6 @@ from .twin import Steps, Twin, here, side_by_side, there
 Use = Callable[[Sequence[RemoteBench], Sequence[RemoteBench]], None]
 
 
-# What is raised where a process is lost, or does not answer as it should.
-LOST = (PeerLost, RunnerBroken, BodyLeft, OSError)
 # Whatever was done to a process, its end is not waited for longer.
 ENDING_SECONDS = 5.0
 
@@ -44,7 +41,7 @@ class Other:
         try:
             self.bench.release()
             self.twin.dismiss()
-        except (PeerLost, RunnerBroken, BodyLeft):
+        except LOST:
             self.twin.kill()
 
 
@@ -63,7 +60,11 @@ class Fresh:
         return self._opened
 
     def close(self) -> None:
-        """Have it tear down, and end it soon, with all that it has started."""
+        """Have it tear down, and end it soon, with all that it has started.
+
+        Several may be closed in threads at once: each speaks to its own process alone, and the Runners that they share
+        let go of one at a time.
+        """
         started: list[Process] = []
         try:
             if isinstance(self._opened, RemoteBench) and self._opened.runner.peer.alive:
@@ -174,7 +175,7 @@ class Twins:
         theirs = [self._twin(device, name, tree) for device in devices] if tree is not None else []
         try:
             self._use(mine, theirs, use)
-        except (PeerLost, RunnerBroken, BodyLeft) as error:
+        except LOST as error:
             return str(error)
         finally:
             for twin in (*mine, *theirs):
