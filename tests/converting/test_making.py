@@ -283,8 +283,30 @@ def test_the_model_itself_is_a_variant_with_other_settings_alone(
 ) -> None:
     itself = Converted(double, unchanged=True)
     assert made(tuned(tmp_path, monkeypatch, itself, [Knob("factor", (2.0,))]), tmp_path)[1].settings == ("factor",)
-    with pytest.raises(ConversionError, match=r"no setting that was tried makes it 1\.05 times as fast"):
+    with pytest.raises(ConversionError, match="no setting was tried: there is none here that the test"):
         made(tuned(tmp_path / "other", monkeypatch, itself, []), tmp_path / "other")
+
+
+def test_the_model_itself_is_no_variant_where_no_setting_wins_or_none_could_be_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = tuned(tmp_path, monkeypatch, Converted(double, unchanged=True), [Knob("factor", (2.0,))])
+    with pytest.raises(ConversionError, match="no setting was tried: there was no time left"):
+        by.make("other", held(by), CPU, tmp_path / "late", 0.0)
+    with pytest.raises(ConversionError, match="no setting was tried: its content cannot be told"):
+        made(replace(by, cache=None), tmp_path / "not kept")
+    monkeypatch.setattr(tuning, "is_faster", lambda new, old, cases, has_time: False)
+    with pytest.raises(ConversionError, match=r"no setting that was tried makes it 1\.05 times as fast"):
+        made(by, tmp_path / "slow")
+
+
+def test_what_was_found_without_the_options_of_the_test_is_not_taken_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = tuned(tmp_path, monkeypatch, Converted(double), [Knob("factor", (2.0,))])
+    assert made(by, tmp_path / "first")[1].options == {"factor": 2.0}
+    asks = replace(by, runtime=RuntimeChoice(CallableRuntime().name, {"factor": 3.0}))
+    assert made(asks, tmp_path / "second")[1].options == {"factor": 3.0}
 
 
 def test_what_would_have_to_be_made_anew_is_not_tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_modelperf.converting import settings as tried
-from pytest_modelperf.converting.settings import Knob, Settings, knobs, shown, walk
+from pytest_modelperf.converting.settings import Knob, Settings, Walked, knobs, shown, walk
 from pytest_modelperf.domain.device import Device
 
 CPU = Device("cpu")
@@ -61,12 +61,19 @@ def test_the_farther_value_is_not_tried_where_the_nearer_did_not_win() -> None:
         asked.append(step)
         return step == {"threads": 4}
 
-    assert walk([Knob("threads", (4, 2, 1), ordered=True)], wins, lambda: True) == {"threads": 4}
+    walked = walk([Knob("threads", (4, 2, 1), ordered=True)], wins, lambda: True)
+    assert walked == Walked({"threads": 4}, 2, ended=True)
     assert asked == [{"threads": 4}, {"threads": 2}]
 
 
 def test_without_time_nothing_is_tried() -> None:
-    assert walk(FLAGS, lambda _: pytest.fail("tried"), lambda: False) == {}
+    assert walk(FLAGS, lambda _: pytest.fail("tried"), lambda: False) == Walked({}, 0, ended=False)
+
+
+def test_a_step_that_did_not_win_before_the_end_of_the_time_was_not_tried() -> None:
+    left = iter([True, True])
+    walked = walk(FLAGS, lambda step: step == {"a": 1}, lambda: next(left, False))
+    assert walked == Walked({"a": 1}, 1, ended=False)
 
 
 @settings(derandomize=True, max_examples=60, deadline=None)
@@ -89,7 +96,7 @@ def test_the_walk_ends_where_no_single_step_is_better(times: list[int]) -> None:
         here = place(step) if won else here
         return won
 
-    found = place(walk(FLAGS, wins, lambda: True))
+    found = place(walk(FLAGS, wins, lambda: True).settings)
     assert found == here
     # No step leads back to a default.
     steps = [{**dict(zip("abc", found, strict=True)), knob.option: value} for knob in FLAGS for value in knob.values]

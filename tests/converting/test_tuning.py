@@ -10,7 +10,7 @@ import pytest
 from numpy.random import default_rng
 
 from pytest_modelperf.converting import tuning
-from pytest_modelperf.converting.settings import Knob
+from pytest_modelperf.converting.settings import Knob, Walked
 from pytest_modelperf.converting.tuning import ROUNDS, Timer, challenged, is_faster, tune
 
 MS = 1_000_000
@@ -112,7 +112,7 @@ def test_what_wins_is_found_step_by_step_and_all_is_closed() -> None:
     left: list[Bench] = []
     bench: Any = Bench(10.0, left)
     knobs = [Knob("a", (1,)), Knob("b", (1,))]
-    assert tune(bench, knobs, opener(COSTS, left), always) == {"a": 1, "b": 1}
+    assert tune(bench, knobs, opener(COSTS, left), always) == Walked({"a": 1, "b": 1}, 2, ended=True)
     assert left == [bench]
 
 

@@ -27,8 +27,7 @@ from ..runtimes.kinds import last_line
 from ..runtimes.protocol import Runtime
 from ..runtimes.registry import find
 from .cache import FROM_CACHE, Cache
-from .choosing import Shelf
-from .choosing import settings as settings_for
+from .choosing import Choice, Shelf, chosen
 from .content import content
 from .export import Answer, describe, export
 from .forms import form_of
@@ -37,7 +36,6 @@ from .protocol import Converted, Converter, Subject
 from .routes import Route, routes, unreachable
 from .settings import Settings, knobs, shown
 from .tuning import MARGIN
-from .tuning import SECONDS as TUNING_SECONDS
 
 # Draws of inputs at the smallest case; all others are asked once. A model that is frozen to one shape differs at
 # another, one that is wrong for some values with other values.
@@ -46,6 +44,7 @@ DRAWS = 3
 # that is tens of times slower (float16 where the CPU has no arithmetic for it) would take minutes to be proven and
 # timed.
 SLOW_SECONDS, SLOW_TIMES = 1.0, 10.0
+NONE_WINS = f"no setting that was tried makes it {MARGIN} times as fast"
 
 
 @dataclass(frozen=True)
@@ -171,31 +170,38 @@ class Maker:
 
         Raises ConversionError for what is no variant without any.
         """
+        made = proven.made
+        choice = self._choice(proven, device, variant, source, searched)
+        if choice.settings:
+            proven.bench.release()
+            try:
+                return replace(check(self._set(made, choice.settings)), settings=choice.settings)
+            except Exception:  # noqa: BLE001 - whatever a framework raises: it is right without them
+                proven = check(made)
+        if made.unchanged:
+            proven.bench.release()
+            why = f"no setting was tried: {choice.untried}" if choice.untried else NONE_WINS
+            raise ConversionError(why)
+        return proven
+
+    def _choice(self, proven: _Proven, device: Device, variant: str, source: str, searched: float) -> Choice:
+        """The settings of its runtime that suit it, of those that neither the test nor the converter has settled."""
         made, bench = proven.made, proven.bench
         name, given = self._runs(made)
         some = knobs(name, device, given) if made.tunable else []
-        # Both are in memory while they take turns.
-        fits = bench.opened.counts.get("size_bytes", 0.0) * 2 < available_bytes()
-        found: Settings = {}
-        if some and self.cache is not None and variant and fits:
-            until = min(searched, perf_counter() + TUNING_SECONDS)
-            found = settings_for(
-                bench,
-                some,
-                Shelf.of(self.cache, variant, source, name),
-                lambda settings: self._opened(self._set(made, settings), device),
-                lambda: perf_counter() < until,
-            )
-        if found:
-            bench.release()
-            try:
-                return replace(check(self._set(made, found)), settings=found)
-            except Exception:  # noqa: BLE001 - whatever a framework raises: it is right without them
-                found, proven = {}, check(made)
-        if made.unchanged:
-            proven.bench.release()
-            raise ConversionError(f"no setting that was tried makes it {MARGIN} times as fast")
-        return proven
+        if not some:
+            return Choice({}, "there is none here that the test does not settle itself")
+        if self.cache is None or not variant:
+            return Choice({}, "its content cannot be told, so what is found could not be kept for it")
+        asked = self.runtime if self.runtime is not None and self.runtime.name == name else RuntimeChoice(name)
+        return chosen(
+            bench,
+            some,
+            Shelf.of(self.cache, variant, source, RuntimeChoice(name, given), asked, some),
+            lambda settings: self._opened(self._set(made, settings), device),
+            searched,
+            fits=bench.opened.counts.get("size_bytes", 0.0) * 2 < available_bytes(),
+        )
 
     def _runs(self, made: Converted) -> tuple[str, Mapping[str, object]]:
         """The name of the runtime that runs it, and its options."""

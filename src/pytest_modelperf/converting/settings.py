@@ -35,8 +35,17 @@ def knobs(runtime: str, device: Device, given: Settings) -> list[Knob]:
     return [knob for knob in (*_threads(_THREADS[runtime]), *table) if knob.option not in settled and knob.values]
 
 
-def walk(all_knobs: Sequence[Knob], wins: Callable[[Settings], bool], has_time: Callable[[], bool]) -> Settings:
-    """The settings where no step along one coordinate wins any more, from the defaults; as far as there is time.
+@dataclass(frozen=True)
+class Walked:
+    """Where a walk came to: settings, after so many steps were `tried` to their end; none is left where it `ended`."""
+
+    settings: Settings
+    tried: int
+    ended: bool
+
+
+def walk(all_knobs: Sequence[Knob], wins: Callable[[Settings], bool], has_time: Callable[[], bool]) -> Walked:
+    """To where no step along one coordinate wins any more, from the defaults; as far as there is time.
 
     `wins(settings)` tries them against what has won last, or the defaults before that. None is tried twice.
     """
@@ -53,13 +62,17 @@ def walk(all_knobs: Sequence[Knob], wins: Callable[[Settings], bool], has_time: 
                         break
                     continue
                 if not has_time():
-                    return chosen
+                    return Walked(chosen, len(tried) - 1, ended=False)
+                won = wins(step)
+                if not (won or has_time()):
+                    # Whether it would have won is not known.
+                    return Walked(chosen, len(tried) - 1, ended=False)
                 tried.append(step)
-                if wins(step):
+                if won:
                     chosen, moved = step, True
                 elif knob.ordered:
                     break
-    return chosen
+    return Walked(chosen, len(tried) - 1, ended=True)
 
 
 def shown(settings: Settings) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from statistics import fmean, median
 
 from ..measuring.bench import LocalBench
-from .settings import Knob, Settings, walk
+from .settings import Knob, Settings, Walked, walk
 
 # What a setting must be faster by, as a suggestion must: less than that a short look does not tell from noise.
 MARGIN = 1.05
@@ -35,8 +35,8 @@ Timer = Callable[[int, int, int], Sequence[int]]
 
 def tune(
     bench: LocalBench, knobs: Sequence[Knob], opens: Callable[[Settings], LocalBench], has_time: Callable[[], bool]
-) -> Settings:
-    """The settings that have won, from the defaults, with which the bench is open; all that was opened is closed."""
+) -> Walked:
+    """What has won, from the defaults, with which the bench is open; all that was opened is closed."""
     standing = bench
 
     def wins(settings: Settings) -> bool:
