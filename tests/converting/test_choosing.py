@@ -12,7 +12,7 @@ import pytest
 
 from pytest_modelperf.converting import choosing
 from pytest_modelperf.converting.cache import Cache
-from pytest_modelperf.converting.choosing import NO_MEMORY, NO_TIME, Choice, Shelf, chosen
+from pytest_modelperf.converting.choosing import NO_MEMORY, NO_TIME, Choice, Shelf, choose
 from pytest_modelperf.converting.settings import Knob, Settings, Walked
 from pytest_modelperf.domain.spec import RuntimeChoice
 
@@ -59,7 +59,7 @@ class Kept:
     ) -> Choice:
         nothing: Any = None
         shelf = Shelf.of(self._cache, variant, model, given, given, knobs)
-        return chosen(nothing, knobs, shelf, nothing, latest, fits=fits)
+        return choose(nothing, knobs, shelf, nothing, latest, fits=fits)
 
 
 def test_a_variant_made_again_has_the_settings_that_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_variants_whose_converters_gave_them_other_options_share_what_was_found(
     for precision in ("f32", "bf16"):
         given = RuntimeChoice("openvino", {"INFERENCE_PRECISION_HINT": precision})
         shelf = Shelf.of(cache, f"in {precision}", "model", given, asked, KNOBS)
-        chosen(nothing, KNOBS, shelf, nothing, math.inf, fits=True)
+        choose(nothing, KNOBS, shelf, nothing, math.inf, fits=True)
     assert (search.searches, search.tried) == (1, [{"threads": 1}])
 
 

@@ -54,7 +54,7 @@ NO_TIME = Choice({}, "there was no time left to try one to the end")
 NO_MEMORY = Choice({}, "there is no memory for it twice")
 
 
-def chosen(
+def choose(
     bench: LocalBench,
     knobs: Sequence[Knob],
     shelf: Shelf,

@@ -27,7 +27,7 @@ from ..runtimes.kinds import last_line
 from ..runtimes.protocol import Runtime
 from ..runtimes.registry import find
 from .cache import FROM_CACHE, Cache
-from .choosing import Choice, Shelf, chosen
+from .choosing import Choice, Shelf, choose
 from .content import content
 from .export import Answer, describe, export
 from .forms import form_of
@@ -194,7 +194,7 @@ class Maker:
         if self.cache is None or not variant:
             return Choice({}, "its content cannot be told, so what is found could not be kept for it")
         asked = self.runtime if self.runtime is not None and self.runtime.name == name else RuntimeChoice(name)
-        return chosen(
+        return choose(
             bench,
             some,
             Shelf.of(self.cache, variant, source, RuntimeChoice(name, given), asked, some),
