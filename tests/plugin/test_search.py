@@ -45,6 +45,8 @@ class World:
     # Those that take longer than they are given: always, and when they are made once more.
     slow: tuple[str, ...] = ()
     slow_again: tuple[str, ...] = ()
+    # Those that have other settings when they are made once more.
+    changing: tuple[str, ...] = ()
     # In a heat with these the original's process is lost.
     deadly: tuple[str, ...] = ()
     starts: float = 1.0
@@ -83,7 +85,8 @@ class World:
             raise Failed(f"gave no answer for {seconds:g} s", late=True)
         if candidate.name in self.crowded and beside:
             raise Failed("it took all memory", crowded=True)
-        variant = Variant(candidate.name, "", "cpu", (), "float32", "", 0.0, 0.0)
+        options = {"threads": 1} if candidate.name in self.changing and folder == place.again else {}
+        variant = Variant(candidate.name, "", "cpu", (), "float32", "", 0.0, 0.0, options=options)
         return Entrant(candidate, variant, self.ready(fresh), place, self.converts, beside)
 
     def looks(
@@ -256,3 +259,10 @@ def test_what_the_end_of_the_time_cuts_off_when_it_is_made_once_more_is_suggeste
     # Where it had all the time that a conversion may take it hangs.
     assert suggested(found) == ({"a": False, "late": True} if seconds == 60.0 else {"a": False})
     assert [one.name for one in found.rejected] == ([] if seconds == 60.0 else ["late"])
+
+
+def test_what_has_other_settings_when_it_is_made_once_more_is_suggested_by_its_first_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World({"a": 3.0, "other": 2.0}, changing=("other",))
+    assert suggested(searched(world, tmp_path, monkeypatch)) == {"a": False, "other": True}

@@ -236,8 +236,8 @@ class Search:
     def _confirm(self, some: dict[str, _Seen], device: str, allowance: Allowance) -> None:
         """Make and measure them again, the original opened anew as well, and judge by both pairs of processes.
 
-        Each is taken out; of what is left the first look alone tells: its process or the original's was lost, or the
-        end of the time has cut it off.
+        Each is taken out; of what is left the first look alone tells: its process or the original's was lost, the
+        end of the time has cut it off, or it was made with other settings, which a search for them had no time to find.
         """
         self._around.show(Progress(f"once more: {', '.join(some)}"))
         try:
@@ -265,7 +265,8 @@ class Search:
                         fail(first, failed)
             original = Ready(opened[0].held())
             for entrant, look in looks(self._course, entrants, original, SECONDS, fail, number=1):
-                self._judge_again(some.pop(entrant.candidate.name), look)
+                if entrant.variant.options == some[entrant.candidate.name].entrant.variant.options:
+                    self._judge_again(some.pop(entrant.candidate.name), look)
 
     def _judge_again(self, first: _Seen, look: Look) -> None:
         try:
