@@ -73,7 +73,7 @@ def test_what_differs_beside_the_time_is_told() -> None:
     assert found.conditions == ("torch 2.12.0 → 2.13.0",)
     assert found.notes == ("layers 0 → 8", "parameters 100 → 104 (+4.0%)", "ratio 0.250000 → 0.125000 (-50.0%)")
     assert found.counters == ("parameters",)
-    assert found.grown == {"layers": None, "parameters": 1.04, "ratio": 0.5}
+    assert found.changed == {"layers": (0.0, 8.0), "parameters": (100.0, 104.0), "ratio": (0.25, 0.125)}
 
 
 def test_a_counter_that_grew_many_times_is_told_in_times() -> None:

@@ -133,15 +133,14 @@ def test_a_slower_case_is_blamed_on_what_differs_from_its_newest_record(tmp_path
         "slower",
         "cpu",
         Estimate(2.0, 1.9, 2.1),
-        notes=("allocations 100 → 101", "parameters 1 → 2"),
         counters=("allocations", "parameters"),
-        grown={"allocations": 1.01, "parameters": 2.0},
+        changed={"allocations": (100.0, 101.0), "parameters": (1.0, 2.0)},
     )
     then = Uses("torch 2", {"aten::mm": Use(2, 0.99)})
     found = profiles.blamed({"cpu": slower}, [point()], baseline(then))["cpu"].blame
     assert found is not None
     assert found.seconds == pytest.approx(0.01)
-    assert [cause.what for cause in found.causes] == ["parameters 1 → 2", "`aten::sort` 0 → 1 call"]
+    assert [cause.what for cause in found.causes] == ["parameters 1 → 2 (+100.0%)", "`aten::sort` 0 → 1 call"]
     found = profiles.blamed({"cpu": slower}, [point()], baseline(None))["cpu"].blame
     assert found is not None
     assert found.rest == "it was not profiled before: the next --modelperf-update does"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..domain.blame import MOST_KEPT, Blame, Cause, Use, Uses
 from ..domain.profile import Place, Profile
 from ..domain.units import format_quantity, significant
-from .wording import OF_THE_ANSWERS
+from .wording import OF_THE_ANSWERS, counted
 
 # What is called alike counts as slower beyond this factor, over what all such operators have become together: shares
 # of the same operator in two profiles of an unchanged model differ by less, but for those that take next to nothing.
@@ -64,14 +64,14 @@ _AS_BEFORE = "nothing is called otherwise than before: look at threads, clocks, 
 MOST_PLACES = 2
 
 
-def explaining(grown: Mapping[str, float | None], change: float) -> list[str]:
+def explaining(changed: Mapping[str, tuple[float, float]], change: float) -> list[str]:
     """The counters that explain a slowdown by this factor, the most telling first; MOST_COUNTED at most.
 
-    `grown` are those that changed, each with the factor by which it has grown (None: from nothing). What grew much less
-    than the time is no cause of it; what goes with others that are more telling is left to the notes.
+    `changed` are those that changed, each with what it was and has become. What grew much less than the time is no
+    cause of it; what goes with others that are more telling is left to the notes.
     """
     least = max(1.0, change) ** LEAST_GROWTH
-    enough = [name for name, factor in grown.items() if _more_work(name, factor) >= least]
+    enough = [name for name, sides in changed.items() if _more_work(name, *sides) >= least]
     return sorted(enough, key=lambda name: _TELLING.index(name) if name in _TELLING else len(_TELLING))[:MOST_COUNTED]
 
 
@@ -87,32 +87,39 @@ def blame(
     now: Uses,
     before_s: float,
     after_s: float,
-    counters: Mapping[str, str] = {},
+    counters: Mapping[str, tuple[float, float]] = {},
     places: Sequence[Place] = (),
 ) -> Blame:
     """What explains that a call takes `after_s` where it took `before_s`, both in seconds.
 
-    `counters` are those that explain it, by name, each with what it has become; they are named first. `places` are the
-    lines of code that the profile of now tells of.
+    `counters` are those that explain it, by name, each with what it was and has become; they are named first. `places`
+    are the lines of code that the profile of now tells of.
     """
     seconds = after_s - before_s
     if _name(then.source) != _name(now.source):
-        counted = tuple(Cause(text) for text in counters.values())
-        return Blame(seconds, counted, f"it was profiled by {then.source} before, and by {now.source} now")
+        return Blame(
+            seconds, of_counters(counters), f"it was profiled by {then.source} before, and by {now.source} now"
+        )
     compared = _Compared(then, now, before_s, after_s)
     told = _ranked([*compared.called_otherwise(), *compared.standing_out()], seconds)[:MOST_CAUSES]
     broken = tuple(_broken(then, now, counters, places))
     # The operators of a model that is compiled otherwise are called otherwise for it.
     summed = _SUMS if broken or any(one.certain for one in told) else ()
-    counted = tuple(Cause(text) for name, text in counters.items() if name not in (*summed, *(_BREAKS,) * len(broken)))
+    told_already = (*summed, *(_BREAKS,) * len(broken))
+    alone = of_counters({name: sides for name, sides in counters.items() if name not in told_already})
     named = (Cause(one.what, one.seconds, _where(one.names, then, places)) for one in told)
-    otherwise = (*broken, *counted, *_set_otherwise(then, now))
+    otherwise = (*broken, *alone, *_set_otherwise(then, now))
     causes = (*otherwise, *named)
     rest = compared.rest(told, seconds, explained=bool(causes))
     if told and not otherwise and not any(one.certain or not one.names for one in told):
         # What takes longer is no reason why.
         rest = rest or _AS_BEFORE
     return Blame(seconds, causes, rest)
+
+
+def of_counters(counters: Mapping[str, tuple[float, float]]) -> tuple[Cause, ...]:
+    """What counters tell by themselves, each with what it was and has become."""
+    return tuple(Cause(counted(name, *sides)) for name, sides in counters.items())
 
 
 @dataclass(frozen=True)
@@ -219,13 +226,13 @@ def _ranked(found: Sequence[_Found], seconds: float) -> list[_Found]:
     return sorted(large, key=lambda one: (-one.seconds * (CERTAIN if one.certain else 1.0), one.what))
 
 
-def _more_work(name: str, grown: float | None) -> float:
+def _more_work(name: str, before: float, after: float) -> float:
     """By what factor there is more to do; what is wrong with answers costs no time."""
     if name in OF_THE_ANSWERS:
         return 0.0
     if name in _BETTER_MORE:
-        return 0.0 if grown is None else 1.0 / grown if grown else math.inf
-    return math.inf if grown is None else grown
+        before, after = after, before
+    return after / before if before else math.inf
 
 
 def _hidden(name: str, side: Uses) -> bool:
@@ -251,14 +258,17 @@ def _forms(one: _Change) -> str:
     return f"now as {one.now.form or 'unknown'}, before as {one.then.form or 'unknown'}"
 
 
-def _broken(then: Uses, now: Uses, counters: Mapping[str, str], places: Sequence[Place]) -> Iterator[Cause]:
+def _broken(
+    then: Uses, now: Uses, counters: Mapping[str, tuple[float, float]], places: Sequence[Place]
+) -> Iterator[Cause]:
     """Where torch.compile could not go on, if it compiles otherwise than before."""
     breaks = [one for one in places if one.kind == "break"]
-    counted = counters.get(_BREAKS, "")
-    if counted or (breaks and _regions(then) != _regions(now)):
-        began = counted.startswith(f"{_BREAKS} 0 ") or (not counted and bool(_regions(then)))
+    sides = counters.get(_BREAKS)
+    if sides is not None or (breaks and _regions(then) != _regions(now)):
+        began = not sides[0] if sides is not None else bool(_regions(then))
         what = "new graph break" if began else "graph breaks"
-        into = counted or f"{len(_regions(then))} → {len(_regions(now))} compiled regions"
+        regions = f"{len(_regions(then))} → {len(_regions(now))} compiled regions"
+        into = counted(_BREAKS, *sides) if sides is not None else regions
         yield Cause(f"{what}, {into}", None, _told(breaks))
 
 

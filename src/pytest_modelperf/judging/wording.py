@@ -79,10 +79,18 @@ def told(
     return replace(
         verdict,
         conditions=differing,
-        notes=tuple(f"{name} {_change(*sides)}" for name, sides in changed.items()),
+        notes=tuple(counted(name, *sides) for name, sides in changed.items()),
         counters=tuple(name for name in changed if alike or name in OF_THE_MODEL),
-        grown={name: after / before if before else None for name, (before, after) in changed.items()},
+        changed=changed,
     )
+
+
+def counted(name: str, before: float, after: float) -> str:
+    """What a counter has become: `"flops 2 → 3 (+50.0%)"`."""
+    numbers = (f"{int(n)}" if n == int(n) else significant(n, 6) for n in (before, after))
+    change = after / before if before else 0.0
+    told = f"{change:.0f} times" if change >= _IN_TIMES else f"{signed_percent(change)}%"
+    return f"{name} {' → '.join(numbers)}" + (f" ({told})" if before else "")
 
 
 def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
@@ -90,10 +98,3 @@ def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[st
         before, after = then.get(name) or "none", now.get(name) or "none"
         if before != after:
             yield f"{name} {before} → {after}"
-
-
-def _change(before: float, after: float) -> str:
-    numbers = (f"{int(n)}" if n == int(n) else significant(n, 6) for n in (before, after))
-    change = after / before if before else 0.0
-    told = f"{change:.0f} times" if change >= _IN_TIMES else f"{signed_percent(change)}%"
-    return " → ".join(numbers) + (f" ({told})" if before else "")

@@ -12,11 +12,11 @@ import pytest
 
 from ..baselines.paths import baseline_path
 from ..domain.baseline import Baseline
-from ..domain.blame import Blame, Cause, Uses
+from ..domain.blame import Blame, Uses
 from ..domain.profile import Profile
 from ..domain.results import Point
 from ..domain.verdict import Verdict
-from ..judging.blame import blame, explaining, uses
+from ..judging.blame import blame, explaining, of_counters, uses
 from ..measuring.orders import Opened, Profiled, TakeProfile
 from ..profiling.protocol import Source
 from ..profiling.registry import Sources, chosen
@@ -104,16 +104,14 @@ class Profiles:
 
     def _blame(self, verdict: Verdict, then: Uses | None, after_s: float) -> Blame:
         before_s = after_s / verdict.change if verdict.change else after_s
-        judged = {name: grown for name, grown in verdict.grown.items() if name in verdict.counters}
-        named = explaining(judged, verdict.change or 1.0)
-        counted = {name: note for name in named for note in verdict.notes if note.startswith(f"{name} ")}
+        judged = {name: sides for name, sides in verdict.changed.items() if name in verdict.counters}
+        counters = {name: judged[name] for name in explaining(judged, verdict.change or 1.0)}
         now = self.now.get(verdict.case)
         if now is not None and then is not None:
-            return blame(then, uses(now), before_s, after_s, counted, now.places)
+            return blame(then, uses(now), before_s, after_s, counters, now.places)
         why = "it was not profiled before: the next --modelperf-update does" if now is not None else ""
         why = why or self.untaken.get(verdict.case, "" if self._isolated else _IN_PLACE)
-        causes = tuple(Cause(text) for text in counted.values())
-        return Blame(after_s - before_s, causes, f"not profiled: {why}" if now is None else why)
+        return Blame(after_s - before_s, of_counters(counters), f"not profiled: {why}" if now is None else why)
 
     def notes(self) -> list[str]:
         """What there is to say of profiles that the user asked for and does not get."""

@@ -39,7 +39,7 @@ and of the nouns below it:
     },
     "verdicts": {"cpu batch=8": {"word": "slower", "case": …, "change": [1.124, 1.098, 1.151, ""], "tolerance": 0.05,
                  "level": 0.0125, "detectable": 0.031 | null, "runs": 8, "scale": …, "conditions": […], "notes": […],
-                 "counters": ["names of those that changed"], "grown": {"flops": 1.5, "graph_breaks": null},
+                 "counters": ["names of those that changed"], "changed": {"flops": [2e9, 3e9], …},
                  "reason": "",
                  "beside": [{"word": "hungrier", "path": "memory.peak", "before": 536870912, "now": 746586112,
                              "change": [1.39, 1.31, 1.47, ""] | null, "tolerance": 0.05 | null, "evidence": …}],
