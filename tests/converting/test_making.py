@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +13,10 @@ import pytest
 from pytest_modelperf import Tensor
 from pytest_modelperf.converting import making, tuning
 from pytest_modelperf.converting.cache import Cache
-from pytest_modelperf.converting.making import DRAWS, Maker
+from pytest_modelperf.converting.making import Maker
 from pytest_modelperf.converting.parity import Wrong
 from pytest_modelperf.converting.protocol import CALLABLE, Converted, Subject
+from pytest_modelperf.converting.proving import DRAWS
 from pytest_modelperf.converting.routes import Route
 from pytest_modelperf.converting.settings import Knob
 from pytest_modelperf.domain.device import Device
@@ -108,19 +108,6 @@ def test_a_variant_is_asked_what_the_original_was(tmp_path: Path) -> None:
 def test_a_variant_that_answers_otherwise_is_wrong(other: Function, reason: str, tmp_path: Path) -> None:
     with pytest.raises(Wrong, match=reason):
         made(maker(double, other), tmp_path)
-
-
-def test_a_variant_that_is_many_times_slower_is_asked_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = Asked()
-
-    def slow(x: Any, scale: float) -> dict[str, Any]:
-        time.sleep(0.02)
-        return other(x, scale)
-
-    monkeypatch.setattr(making, "SLOW_SECONDS", 0.01)
-    with pytest.raises(ConversionError, match=r"not faster: a call at batch=1 takes \d+ times as long"):
-        made(maker(double, slow), tmp_path)
-    assert len(other.given) == DRAWS
 
 
 def test_what_a_variant_raises_comes_out(tmp_path: Path) -> None:

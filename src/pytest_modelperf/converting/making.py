@@ -11,15 +11,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from ..domain.counting import Count
 from ..domain.device import Device
 from ..domain.spec import RuntimeChoice
-from ..domain.tensor import Value, map_leaves, tensors
-from ..domain.variant import EXPORT, NOT_WRITTEN, Candidate, Parity, Permitted, Quality, QualityCheck, Variant
+from ..domain.variant import EXPORT, NOT_WRITTEN, Candidate, Parity, Permitted, QualityCheck, Variant
 from ..errors import ConversionError
-from ..measuring.bench import Asked, LocalBench
+from ..measuring.bench import LocalBench
 from ..measuring.inputs import draw
 from ..measuring.memory import available_bytes
 from ..measuring.orders import Opened
@@ -31,19 +28,13 @@ from .choosing import Choice, Shelf, choose
 from .content import content
 from .export import Answer, describe, export
 from .forms import form_of
-from .parity import FINEST, Wrong, check_kind, coarser, parities, repeats
+from .parity import FINEST, Wrong, coarser, repeats
 from .protocol import Converted, Converter, Subject
+from .proving import Expected, Prover, fits, unsettled, where
 from .routes import Route, routes, unreachable
 from .settings import Settings, knobs, shown
 from .tuning import MARGIN
 
-# Draws of inputs at the smallest case; all others are asked once. A model that is frozen to one shape differs at
-# another, one that is wrong for some values with other values.
-DRAWS = 3
-# What takes as long in the last of these calls, in seconds and in those of the original's, is asked no more: a variant
-# that is tens of times slower (float16 where the CPU has no arithmetic for it) would take minutes to be proven and
-# timed.
-SLOW_SECONDS, SLOW_TIMES = 1.0, 10.0
 NONE_WINS = f"no setting that was tried makes it {MARGIN} times as fast"
 
 
@@ -112,10 +103,11 @@ class Maker:
         """
         searched = perf_counter() + seconds / 2
         route = next(route for route in self.routes() if route.name == name)
-        expected = self._expected(original)
+        prover = self._prover()
+        expected = prover.expected(original)
         # A model that is kept in a half is no more exact than that, whatever computes it.
         precision = coarser(route.precision, original.opened.precision or FINEST)
-        before = self.quality.measure(self._caller(original, ())) if self.quality is not None else 0.0
+        before = prover.measured(original)
         original.release()
         subject = self._subject(device)
         # Now: converters change a live model.
@@ -138,10 +130,10 @@ class Maker:
         proven = self._tuned(proven, device, check, route.key(source), source, searched)
         made, bench = proven.made, proven.bench
         try:
-            quality = self._quality(bench, made, before)
+            quality = prover.kept(bench, made, before)
             exported: tuple[str, ...] = ()
             if self.exports:
-                answers = [answer.named(proven.names) for answer in self._answers(expected, made.fixed)]
+                answers = [answer.named(proven.names) for answer in prover.answers(expected, made.fixed)]
                 write = partial(_written, made, route, subject, answers, source)
                 exported = _exported(write, check, folder / EXPORT)
         except BaseException:
@@ -203,6 +195,9 @@ class Maker:
             fits=bench.opened.counts.get("size_bytes", 0.0) * 2 < available_bytes(),
         )
 
+    def _prover(self) -> Prover:
+        return Prover(self.inputs, self.cases, self.permitted, self.quality)
+
     def _runs(self, made: Converted) -> tuple[str, Mapping[str, object]]:
         """The name of the runtime that runs it, and its options."""
         name = find(made.model, self.runtimes, made.runtime)[0].name
@@ -230,10 +225,10 @@ class Maker:
 
     def _opened(self, made: Converted, device: Device) -> LocalBench:
         runtime, model = find(made.model, self.runtimes, made.runtime)
-        inputs = _unsettled(self.inputs, made.settled)
-        cases = [dict(axes) for axes in self.cases if _fits(axes, made.fixed)]
+        inputs = unsettled(self.inputs, made.settled)
+        cases = [dict(axes) for axes in self.cases if fits(axes, made.fixed)]
         if not cases:
-            raise ConversionError(f"it is made for {_where(made.fixed or {})}, which the sweep does not have")
+            raise ConversionError(f"it is made for {where(made.fixed or {})}, which the sweep does not have")
         return LocalBench(
             lambda: runtime.open(model, device),
             device,
@@ -244,70 +239,14 @@ class Maker:
             count=self.count,
         )
 
-    def _checked(
-        self, made: Converted, device: Device, expected: Sequence[tuple[int, int, Asked]], precision: str
-    ) -> _Proven:
+    def _checked(self, made: Converted, device: Device, expected: Sequence[Expected], precision: str) -> _Proven:
         """The variant opened and proven. Raises Wrong, and what a framework raises."""
         bench = self._opened(made, device)
         try:
-            return _Proven(made, bench, *self._proven(bench, made, expected, precision))
+            return _Proven(made, bench, *self._prover().parity(bench, made, expected, precision))
         except BaseException:
             bench.release()
             raise
-
-    def _expected(self, original: LocalBench) -> list[tuple[int, int, Asked]]:
-        """The original's answers, each with the number of its case and of its draw."""
-        first, *others = sorted(range(len(self.cases)), key=lambda index: math.prod(self.cases[index].values()))
-        asked = [*((first, number) for number in range(DRAWS)), *((index, 0) for index in others)]
-        return [(index, number, original.ask(draw(self.inputs, self.cases[index], number))) for index, number in asked]
-
-    def _answers(self, expected: Sequence[tuple[int, int, Asked]], fixed: Mapping[str, int] | None) -> list[Answer]:
-        """The first of the original at every case that the variant takes."""
-        return [
-            Answer(self.cases[index], asked.arrays, asked.dtypes)
-            for index, number, asked in expected
-            if number == 0 and _fits(self.cases[index], fixed)
-        ]
-
-    def _proven(
-        self, bench: LocalBench, made: Converted, expected: Sequence[tuple[int, int, Asked]], precision: str
-    ) -> tuple[tuple[Parity, ...], Mapping[str, str]]:
-        """How far its answers are from the expected ones, and its names of the outputs. Raises Wrong."""
-        pairs: list[tuple[Asked, Asked]] = []
-        names: dict[str, str] = {}
-        for index, number, before in expected:
-            axes = self.cases[index]
-            if _fits(axes, made.fixed):
-                case = list(bench.opened.cases).index(axes)
-                values = _unsettled(draw(self.inputs, axes, number), made.settled)
-                now = bench.ask(values, case)
-                names = check_kind(before, now, _where(axes))
-                pairs.append((before, now))
-                if number == DRAWS - 1:
-                    _check_pace(before, now, _where(axes))
-        return parities(pairs, names, precision, self.permitted), names
-
-    def _quality(self, bench: LocalBench, made: Converted, before: float) -> Quality | None:
-        if self.quality is None:
-            return None
-        now = self.quality.measure(self._caller(bench, made.settled))
-        if not before - now <= self.quality.drop:
-            raise ConversionError(
-                f"its quality is {now:.4g}, where the original's is {before:.4g} and may drop by {self.quality.drop:g}"
-            )
-        return Quality(before, now, self.quality.drop)
-
-    def _caller(self, bench: LocalBench, settled: Sequence[str]) -> Callable[..., Any]:
-        """The model as a function of numpy arrays, positional or by name as the test declares inputs, that gives the
-        arrays of its outputs by name."""
-
-        def call(*args: Any, **kwargs: Any) -> Mapping[str, Any]:
-            if isinstance(self.inputs, Mapping):
-                plain = {name: value for name, value in self.inputs.items() if not any(tensors(value))}
-                return bench.ask(_unsettled(_values({**plain, **kwargs}, self.inputs), settled)).arrays
-            return bench.ask(_values(list(args), self.inputs)).arrays
-
-        return call
 
 
 def _described(route: Route, made: Converted, opened: Opened) -> Variant:
@@ -355,30 +294,3 @@ def _exported(
         what = "the file gives other answers: " if isinstance(error, Wrong) else f"{type(error).__name__}: "
         return (f"{NOT_WRITTEN}: {what}{last_line(error)}",)
     return written.notes
-
-
-def _values(given: Any, declared: Any) -> Any:
-    """Arrays as Values of the dtypes that the test declares at their places, else of their own."""
-    dtypes = {path: tensor.dtype for path, tensor in tensors(declared)}
-    return map_leaves(given, np.ndarray, lambda path, array: Value(array, dtypes.get(path, array.dtype.name)))
-
-
-def _unsettled(inputs: Any, settled: Sequence[str]) -> Any:
-    """The inputs without those that have become part of the variant."""
-    if not isinstance(inputs, Mapping):
-        return inputs
-    return {name: value for name, value in inputs.items() if name not in settled}
-
-
-def _check_pace(before: Asked, now: Asked, where: str) -> None:
-    if now.seconds > max(SLOW_SECONDS, SLOW_TIMES * before.seconds):
-        times = now.seconds / max(before.seconds, 1e-9)
-        raise ConversionError(f"not faster: a call at {where} takes {times:.0f} times as long")
-
-
-def _fits(axes: Mapping[str, int], fixed: Mapping[str, int] | None) -> bool:
-    return all(axes.get(axis) == value for axis, value in (fixed or {}).items())
-
-
-def _where(axes: Mapping[str, int]) -> str:
-    return " ".join(f"{axis}={value}" for axis, value in axes.items()) or "every call"

@@ -1,0 +1,131 @@
+"""Proving: whether a variant answers as the original does, and keeps what the user measures of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..domain.tensor import Value, map_leaves, tensors
+from ..domain.variant import Parity, Permitted, Quality, QualityCheck
+from ..errors import ConversionError
+from ..measuring.bench import Asked, LocalBench
+from ..measuring.inputs import draw
+from .export import Answer
+from .parity import check_kind, parities
+from .protocol import Converted
+
+# Draws of inputs at the smallest case; all others are asked once. A model that is frozen to one shape differs at
+# another, one that is wrong for some values with other values.
+DRAWS = 3
+# What takes as long in the last of these calls, in seconds and in those of the original's, is asked no more: a variant
+# that is tens of times slower (float16 where the CPU has no arithmetic for it) would take minutes to be proven and
+# timed.
+SLOW_SECONDS, SLOW_TIMES = 1.0, 10.0
+
+# An answer of the original, with the number of its case and of its draw.
+Expected = tuple[int, int, Asked]
+
+
+@dataclass(frozen=True)
+class Prover:
+    """Holds variants of a model to its answers at these `cases`, and to its `quality` before."""
+
+    inputs: Any
+    cases: Sequence[Mapping[str, int]]
+    permitted: Permitted | None
+    quality: QualityCheck | None
+
+    def expected(self, original: LocalBench) -> list[Expected]:
+        """The original's answers."""
+        first, *others = sorted(range(len(self.cases)), key=lambda index: math.prod(self.cases[index].values()))
+        asked = [*((first, number) for number in range(DRAWS)), *((index, 0) for index in others)]
+        return [(index, number, original.ask(draw(self.inputs, self.cases[index], number))) for index, number in asked]
+
+    def answers(self, expected: Sequence[Expected], fixed: Mapping[str, int] | None) -> list[Answer]:
+        """The first of the original at every case that the variant takes."""
+        return [
+            Answer(self.cases[index], asked.arrays, asked.dtypes)
+            for index, number, asked in expected
+            if number == 0 and fits(self.cases[index], fixed)
+        ]
+
+    def parity(
+        self, bench: LocalBench, made: Converted, expected: Sequence[Expected], precision: str
+    ) -> tuple[tuple[Parity, ...], Mapping[str, str]]:
+        """How far its answers are from the expected ones, and its names of the outputs. Raises Wrong."""
+        pairs: list[tuple[Asked, Asked]] = []
+        names: dict[str, str] = {}
+        for index, number, before in expected:
+            axes = self.cases[index]
+            if fits(axes, made.fixed):
+                case = list(bench.opened.cases).index(axes)
+                values = unsettled(draw(self.inputs, axes, number), made.settled)
+                now = bench.ask(values, case)
+                names = check_kind(before, now, where(axes))
+                pairs.append((before, now))
+                if number == DRAWS - 1:
+                    _check_pace(before, now, where(axes))
+        return parities(pairs, names, precision, self.permitted), names
+
+    def measured(self, original: LocalBench) -> float:
+        """The quality of the original, 0 where none is measured."""
+        return self.quality.measure(self._caller(original, ())) if self.quality is not None else 0.0
+
+    def kept(self, bench: LocalBench, made: Converted, before: float) -> Quality | None:
+        """The quality of the variant beside that; None where none is measured.
+
+        Raises ConversionError where it is too low.
+        """
+        if self.quality is None:
+            return None
+        now = self.quality.measure(self._caller(bench, made.settled))
+        if not before - now <= self.quality.drop:
+            raise ConversionError(
+                f"its quality is {now:.4g}, where the original's is {before:.4g} and may drop by {self.quality.drop:g}"
+            )
+        return Quality(before, now, self.quality.drop)
+
+    def _caller(self, bench: LocalBench, settled: Sequence[str]) -> Callable[..., Any]:
+        """The model as a function of numpy arrays, positional or by name as the test declares inputs, that gives the
+        arrays of its outputs by name."""
+
+        def call(*args: Any, **kwargs: Any) -> Mapping[str, Any]:
+            if isinstance(self.inputs, Mapping):
+                plain = {name: value for name, value in self.inputs.items() if not any(tensors(value))}
+                return bench.ask(unsettled(_values({**plain, **kwargs}, self.inputs), settled)).arrays
+            return bench.ask(_values(list(args), self.inputs)).arrays
+
+        return call
+
+
+def unsettled(inputs: Any, settled: Sequence[str]) -> Any:
+    """The inputs without those that have become part of the variant."""
+    if not isinstance(inputs, Mapping):
+        return inputs
+    return {name: value for name, value in inputs.items() if name not in settled}
+
+
+def fits(axes: Mapping[str, int], fixed: Mapping[str, int] | None) -> bool:
+    """Whether a variant that is fixed to these sizes takes the case."""
+    return all(axes.get(axis) == value for axis, value in (fixed or {}).items())
+
+
+def where(axes: Mapping[str, int]) -> str:
+    """The case for people."""
+    return " ".join(f"{axis}={value}" for axis, value in axes.items()) or "every call"
+
+
+def _values(given: Any, declared: Any) -> Any:
+    """Arrays as Values of the dtypes that the test declares at their places, else of their own."""
+    dtypes = {path: tensor.dtype for path, tensor in tensors(declared)}
+    return map_leaves(given, np.ndarray, lambda path, array: Value(array, dtypes.get(path, array.dtype.name)))
+
+
+def _check_pace(before: Asked, now: Asked, place: str) -> None:
+    if now.seconds > max(SLOW_SECONDS, SLOW_TIMES * before.seconds):
+        times = now.seconds / max(before.seconds, 1e-9)
+        raise ConversionError(f"not faster: a call at {place} takes {times:.0f} times as long")

@@ -1,0 +1,90 @@
+"""What a variant is asked, up to where it is given up, and what it keeps of the user's measure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_modelperf import Tensor
+from pytest_modelperf.converting import proving
+from pytest_modelperf.converting.protocol import Converted
+from pytest_modelperf.converting.proving import DRAWS, Prover, fits, unsettled, where
+from pytest_modelperf.domain.device import Device
+from pytest_modelperf.domain.variant import Quality, QualityCheck
+from pytest_modelperf.errors import ConversionError
+from pytest_modelperf.measuring.bench import LocalBench
+from pytest_modelperf.runtimes.callable import CallableRuntime
+
+CPU = Device("cpu")
+CASES: tuple[dict[str, int], ...] = ({"batch": 3}, {"batch": 1})
+INPUTS: dict[str, Any] = {"x": Tensor(("batch", 4)), "scale": 2.0}
+
+
+def double(x: Any, scale: float = 2.0) -> dict[str, Any]:
+    return {"y": x * scale}
+
+
+def bench(model: Callable[..., Any]) -> LocalBench:
+    session = CallableRuntime().open(model, CPU)
+    return LocalBench(lambda: session, CPU, INPUTS, [dict(axes) for axes in CASES])
+
+
+def prover(quality: QualityCheck | None = None) -> Prover:
+    return Prover(INPUTS, CASES, None, quality)
+
+
+def test_the_smallest_case_is_asked_several_times_and_all_others_once() -> None:
+    expected = prover().expected(bench(double))
+    assert [(index, number) for index, number, _ in expected] == [*((1, number) for number in range(DRAWS)), (0, 0)]
+    answers = prover().answers(expected, None)
+    assert [answer.axes for answer in answers] == [{"batch": 1}, {"batch": 3}]
+    assert [answer.axes for answer in prover().answers(expected, {"batch": 3})] == [{"batch": 3}]
+
+
+def test_the_same_answers_are_off_by_nothing() -> None:
+    (parity,), names = prover().parity(
+        bench(double), Converted(double), prover().expected(bench(double)), precision="float32"
+    )
+    assert (parity.output, parity.error, names) == ("y", 0.0, {"y": "y"})
+
+
+def test_what_is_many_times_slower_is_asked_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def slow(x: Any, scale: float) -> dict[str, Any]:
+        asked.append(len(x))
+        time.sleep(0.02)
+        return double(x, scale)
+
+    monkeypatch.setattr(proving, "SLOW_SECONDS", 0.01)
+    with pytest.raises(ConversionError, match=r"not faster: a call at batch=1 takes \d+ times as long"):
+        prover().parity(bench(slow), Converted(slow), prover().expected(bench(double)), precision="float32")
+    assert asked == [1] * DRAWS
+
+
+def share_above_zero(call: Callable[..., Mapping[str, Any]]) -> float:
+    return float(np.mean(call(x=np.linspace(-1.0, 1.0, 8, dtype=np.float32).reshape(2, 4))["y"] > 0))
+
+
+def test_the_quality_of_the_variant_stands_beside_the_original_s() -> None:
+    def shifted(x: Any, scale: float) -> dict[str, Any]:
+        return {"y": x - 0.2}
+
+    checks = prover(QualityCheck(share_above_zero, 0.125))
+    before = checks.measured(bench(double))
+    assert checks.kept(bench(shifted), Converted(shifted), before) == Quality(0.5, 0.375, 0.125)
+    with pytest.raises(ConversionError, match=r"its quality is 0\.375, where the original's is 0\.5"):
+        prover(QualityCheck(share_above_zero, 0.1)).kept(bench(shifted), Converted(shifted), before)
+    assert prover().kept(bench(double), Converted(double), prover().measured(bench(double))) is None
+
+
+def test_cases_and_inputs_of_a_variant_that_has_settled_some() -> None:
+    assert [fits(axes, {"batch": 3}) for axes in CASES] == [True, False]
+    assert fits({}, None)
+    assert list(unsettled(INPUTS, ["scale"])) == ["x"]
+    assert unsettled((1, 2), ["scale"]) == (1, 2)
+    assert (where({"batch": 3, "length": 7}), where({})) == ("batch=3 length=7", "every call")
