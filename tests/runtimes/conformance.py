@@ -306,6 +306,8 @@ class Conformance:
 
     # -- calls ------------------------------------------------------------------------------------------------------
 
+    # On a machine that others use one thread may do all before the other gets a core.
+    @pytest.mark.flaky(reruns=2)
     def test_threads_are_honoured(self, model: object) -> None:
         if not self.sets_threads:
             with pytest.raises((UsageError, DeviceMissing), match="threads"):
