@@ -54,6 +54,9 @@ AT_COLLECTION = {
     '@pytest.mark.modelperf(devices=["gpu one"])': "device 'gpu one' is not understood; write 'cpu', 'cpu:threads=2' ",
     "@pytest.mark.modelperf(devices=[])": 'devices is []; write one or a list of "cpu", "cpu:threads=2", "cuda:0"',
     '@pytest.mark.modelperf(allow_failed="yes")': "allow_failed is 'yes'; write True or False",
+    '@pytest.mark.modelperf(runtime=("onnxrt", {"threads": 2}))': (
+        "::test_it: there is no runtime 'onnxrt'; did you mean 'onnxruntime'?"
+    ),
     "@pytest.mark.modelperf(seconds=0)": "seconds 0 is no measuring time; write a number above zero",
     "@pytest.mark.modelperf(tolerance=-0.1)": 'tolerance -0.1 is no accepted slowdown; write 0.05 or "5%"',
 }

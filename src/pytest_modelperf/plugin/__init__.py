@@ -73,17 +73,18 @@ def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, ob
         for item in items:
             check(item)
         if items and is_enabled(collector.config) and not collector.config.stash.get(IN_RUNNER, False):
-            _check_converters(items)
+            _check_names(items)
     except UsageError as error:
         raise pytest.Collector.CollectError(str(error)) from None
     return made
 
 
-def _check_converters(items: Sequence[pytest.Item]) -> None:
-    from .converters import check_marked
+def _check_names(items: Sequence[pytest.Item]) -> None:
+    from . import converters, runtimes
 
     for item in items:
-        check_marked(item)
+        runtimes.check_marked(item)
+        converters.check_marked(item)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -277,8 +277,9 @@ def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:
     from ..runtimes.registry import find
     from .converters import all_converters, asked_converters
     from .profiles import sources
+    from .runtimes import all_runtimes
 
-    more = [runtime for runtimes in item.config.hook.pytest_modelperf_runtimes() for runtime in runtimes]
+    more = all_runtimes(item.config)
     runtime, model = find(given, more, spec.runtime)
     inputs = _completed(spec, runtime, model)
     axes = [dict(case.axes) for case in cases("", resolve_sweep(inputs, spec.sweep))]

@@ -49,10 +49,16 @@ def find(model: object, runtimes: Sequence[Runtime], choice: RuntimeChoice | Non
     raise ModelError(_unknown_path(model, runtimes) if isinstance(model, Path) else _unknown_object(model, runtimes))
 
 
+def check_name(name: str, runtimes: Sequence[Runtime]) -> None:
+    """Raises UsageError where none of `runtimes` has this name."""
+    names = [runtime.name for runtime in runtimes]
+    if name not in names:
+        raise UsageError(f"there is no runtime {name!r}; {nearest(name, names)}")
+
+
 def _chosen(name: str, model: object, runtimes: Sequence[Runtime]) -> Runtime:
+    check_name(name, runtimes)
     named = {runtime.name: runtime.accepts for runtime in runtimes}
-    if name not in named:
-        raise UsageError(f"there is no runtime {name!r}; {nearest(name, named)}")
     able = [runtime for runtime in runtimes if runtime.recognises(model)]
     for runtime in able:
         if runtime.name == name:
