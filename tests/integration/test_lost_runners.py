@@ -428,12 +428,30 @@ class TestInterrupt:
         assert sum(map(len, report["results"][1]["sweep"]["points"][0]["timing"]["rounds_ns"])) > 0
         assert list(project.scratch.glob("modelperf-stopped-*")) == []
 
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
-    def test_an_end_without_a_word_leaves_no_process_behind(self, project: Project, number: signal.Signals) -> None:
+    def test_sigterm_ends_the_run_as_ctrl_c_does(self, project: Project) -> None:
         with running(project, *self.OUTPUTS) as process:
             _wait(lambda: any(one.status() == psutil.STATUS_STOPPED for one in project.processes()))
-            process.send_signal(number)
-            assert process.wait(LIMIT_S) == -number
+            # As `timeout` does: to its child, and to the whole group.
+            process.send_signal(signal.SIGTERM)
+            os.killpg(process.pid, signal.SIGTERM)
+            result = project.finish(process)
+            assert project.left_behind() == []
+        assert result.ret == pytest.ExitCode.INTERRUPTED
+        result.stdout.fnmatch_lines(
+            [
+                "interrupted: only what was measured until then; no baseline was written",
+                "1 not judged: test_model.py::test_slow",
+                "*!!! KeyboardInterrupt !!!*",
+            ]
+        )
+        assert project.baselines() == {}
+        assert json.loads((project.path / "report.json").read_text("utf-8"))["interrupted"] is True
+
+    def test_an_end_without_a_word_leaves_no_process_behind(self, project: Project) -> None:
+        with running(project, *self.OUTPUTS) as process:
+            _wait(lambda: any(one.status() == psutil.STATUS_STOPPED for one in project.processes()))
+            process.kill()
+            assert process.wait(LIMIT_S) == -signal.SIGKILL
             assert project.left_behind() == []
             process.communicate()
         assert project.baselines() == {}

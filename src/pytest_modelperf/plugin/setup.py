@@ -31,6 +31,7 @@ from .settings import Settings
 from .stash import DESK, SETTINGS
 from .stopped import FromWorkers, ToController
 from .summary import Summary
+from .terminated import Terminated
 from .yardsticks import Yardsticks
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def register(config: pytest.Config) -> None:
     if config.getoption("tx", None):
         config.pluginmanager.register(stopped, "modelperf-from-workers")
     if not is_silent:
+        config.pluginmanager.register(Terminated(), "modelperf-terminated")
         config.pluginmanager.register(Summary(bureau, machine, reports, stopped.results), "modelperf-summary")
 
 
