@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from ..errors import BaselineError, DeviceMissing, ModelPerfError, ModelPerfWarning, NotMeasured, UsageError
-from .marker import is_marked, own_id, spec_of
+from .marker import is_marked, meant, own_id, spec_of
 from .stash import DESK, MEASUREMENT, RESULT, SETTINGS, START_BYTES
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def modelperf(request: pytest.FixtureRequest) -> Callable[..., Sweep]:
     """
     item = request.node
     if not is_marked(item):
-        raise UsageError(f"{item.nodeid} uses the fixture modelperf without the marker; add @pytest.mark.modelperf(…)")
+        # Without a traceback: of the mistake the plugin's source tells nothing.
+        pytest.fail(f"{item.nodeid} uses the fixture modelperf without the marker; {meant(item)}", pytrace=False)
     desk = request.config.stash.get(DESK, None)
     if desk is None:
         pytest.skip("the tests marked modelperf run with --modelperf")

@@ -18,10 +18,23 @@ LINE = (
     "modelperf(inputs, sweep, runtime, devices, budget, tolerance, allow_failed, seconds, converters, parity, "
     "quality, goal): measure a model with the fixture modelperf; the test runs with --modelperf"
 )
+# How near a name is (difflib's ratio) that is taken for a misspelt `modelperf`; `perf` has 0.6, and means more.
+_MISSPELT = 0.8
 
 
 def is_marked(item: pytest.Item) -> bool:
     return item.get_closest_marker(NAME) is not None
+
+
+def meant(item: pytest.Item) -> str:
+    """What to write where a test lacks the marker: a marker that it has may be a misspelt one."""
+    from difflib import get_close_matches
+
+    names = {marker.name.lower(): marker.name for marker in item.iter_markers()}
+    close = get_close_matches(NAME, names, n=1, cutoff=_MISSPELT)
+    if close:
+        return f"it has the marker {names[close[0]]}; did you mean {NAME}?"
+    return f"add @pytest.mark.{NAME}(…)"
 
 
 def name_in_file(item: pytest.Item) -> str:
