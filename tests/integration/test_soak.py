@@ -140,8 +140,11 @@ def test_the_report_holds_the_curves(project: Folder, soaked: pytest.RunResult) 
 def test_without_a_meter_there_is_a_reason(project: Folder) -> None:
     """Without a soak too: tests/integration/test_budget.py."""
     (project.path / "unplugged").touch()
-    result = project.run(BRIEF, "-k", "wasteful", "--modelperf-isolate=no", "--modelperf-report=json:perf.json")
-    assert "plug: nothing is in its socket" in summary(result)
+    report = "--modelperf-report=json:perf.json"
+    result = project.run(BRIEF, SHORT, "-k", "wasteful", "--modelperf-isolate=no", report)
+    assert "was not measured: plug: nothing is in its socket; budget" in summary(result)
+    asked = "--modelperf-soak: no energy, power or clocks were read: plug: nothing is in its socket (cpu)"
+    assert asked in summary(result)
     (point,) = points(project)
     assert point["telemetry"] is None
     assert point["unavailable"]["power.mean"] == "plug: nothing is in its socket"

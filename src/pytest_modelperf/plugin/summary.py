@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _RUNS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
 # How long git may take to tell the commit.
 _GIT_SECONDS = 5
+# A figure that every meter gives where it gives any; else it has the reason.
+_METERED = "power.mean"
 
 
 class Summary:
@@ -91,6 +93,8 @@ class Summary:
             notes += self._not_run(session)
         notes += self._unmet(session.config)
         notes += self._not_exported()
+        if session.config.getoption("modelperf_soak", None) and self._bureau.settings.soak:
+            notes += unmetered(self._results.values())
         report = self._made(session.config, interrupted, self._stopped(notes.append))
         for reporter, path in self._reporters:
             try:
@@ -222,6 +226,19 @@ def _unsteady(result: TestResult) -> list[str]:
         f"{result.nodeid}: accepted, though the machine was too unsteady to tell a factor of two ({', '.join(cases)}); "
         "restore the file and accept a run of a quieter moment"
     ]
+
+
+def unmetered(results: Iterable[TestResult]) -> list[str]:
+    """Why no meter was read in the whole run: for who asks by the option, since a table only lacks its columns."""
+    points = [point for result in results for point in result.sweep if point.timing is not None]
+    if any(point.telemetry is not None for point in points):
+        return []
+    reasons = {point.device: point.unavailable[_METERED] for point in points if _METERED in point.unavailable}
+    devices: dict[str, list[str]] = {}
+    for device, why in reasons.items():
+        devices.setdefault(why, []).append(device)
+    told = "; ".join(f"{why} ({', '.join(names)})" for why, names in devices.items())
+    return [f"--modelperf-soak: no energy, power or clocks were read: {told}"] if told else []
 
 
 def _timelines(results: Iterable[TestResult]) -> Iterator[str]:

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reporting import samples
+
+from pytest_modelperf.domain.report import TestResult
+from pytest_modelperf.domain.results import Sweep
+from pytest_modelperf.domain.telemetry import Telemetry
+from pytest_modelperf.plugin.summary import unmetered
+
+
+def result(**reasons: str) -> TestResult:
+    """A test that was measured on these devices, of which no meter was read for these reasons."""
+    points = [
+        replace(samples.point(0.01, device=name), unavailable={"power.mean": why}) for name, why in reasons.items()
+    ]
+    return TestResult("test_a.py::test_it", Sweep(tuple(points)))
+
+
+def test_a_reason_is_told_once_with_its_devices() -> None:
+    found = unmetered([result(cpu="rapl: not there"), result(cpu="rapl: not there", xpu="no meter reads it")])
+    assert found == [
+        "--modelperf-soak: no energy, power or clocks were read: rapl: not there (cpu); no meter reads it (xpu)"
+    ]
+    (note,) = unmetered([result(cpu="not there", xpu="not there")])
+    assert note.endswith(": not there (cpu, xpu)")
+
+
+def test_nothing_is_told_where_a_meter_was_read_or_nothing_was_measured() -> None:
+    read = replace(samples.point(0.01), telemetry=Telemetry("plug: the plug in the wall", 5, 0.5, {}))
+    assert unmetered([result(cpu="not there"), TestResult("test_a.py::test_b", Sweep((read,)))]) == []
+    assert unmetered([]) == unmetered([TestResult("test_a.py::test_c", Sweep(()))]) == []
