@@ -13,7 +13,7 @@ from pytest_modelperf.domain.baseline import WINDOW
 from pytest_modelperf.domain.estimate import Estimate
 from pytest_modelperf.domain.verdict import Verdict
 from pytest_modelperf.judging.ratio import Ratio
-from pytest_modelperf.judging.remedy import remedy, too_unsteady
+from pytest_modelperf.judging.remedy import remedy, sure, too_unsteady, unsure
 
 QUIET = Ratio(log_ratio=0.0, now_rounds=1e-6, then_rounds=1e-6, between_runs=1e-6, runs=WINDOW, freedom=20.0)
 
@@ -107,6 +107,44 @@ def test_what_is_not_yet_faster_is_held_to_the_level_of_its_alarm() -> None:
     match = re.match(r"known to ±([\d.]+)% where ±([\d.]+)% would tell: ", text)
     assert match is not None, text
     assert float(match[1]) > float(match[2])
+
+
+def test_the_level_comes_before_what_would_help() -> None:
+    found = dataclasses.replace(QUIET, log_ratio=math.log(0.93), now_rounds=0.009**2)
+    text = unsure(found, Verdict("uncertain", "cpu batch=8", tolerance=0.05, level=0.001))
+    assert re.match(r"judged at a level of 0\.10%, .* the interval is \[-\d.*%\]; known to ±", text), text
+
+
+CHANGED = {"allocations": (7.0, 9.0), "flops": (10.0, 20.0), "operator_calls": (94.0, 118.0), "nan_values": (0.0, 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("judged", "told"),
+    [
+        (("operator_calls",), "operator_calls 94 → 118 (+25.5%)"),
+        (
+            ("allocations", "flops", "nan_values", "operator_calls"),
+            "flops 10 → 20 (+100.0%), operator_calls 94 → 118 (+25.5%) and 1 more",
+        ),
+    ],
+)
+def test_counters_that_changed_are_sure_though_the_time_is_not(judged: tuple[str, ...], told: str) -> None:
+    verdict = Verdict("uncertain", "cpu batch=8", tolerance=0.05, level=0.05, counters=judged, changed=CHANGED)
+    expected = (
+        f"only the time is uncertain, the model or its code did change: {told}; "
+        "--modelperf-against=REF tells what it costs"
+    )
+    assert sure(verdict) == expected
+    assert unsure(dataclasses.replace(QUIET, now_rounds=0.05**2), verdict).endswith(f"; {expected}")
+
+
+@pytest.mark.parametrize(
+    ("counters", "against"), [((), ""), (("nan_values",), ""), (("operator_calls",), "main (3fa2b1c)")]
+)
+def test_what_is_not_judged_or_is_compared_with_a_commit_already_is_not_sure(
+    counters: tuple[str, ...], against: str
+) -> None:
+    assert sure(Verdict("uncertain", "cpu", counters=counters, changed=CHANGED, against=against)) == ""
 
 
 @given(

@@ -11,7 +11,7 @@ from judging.simulated import CASE, HARDWARE
 from pytest_modelperf.domain.baseline import CaseRecord, Location
 from pytest_modelperf.domain.verdict import Verdict
 from pytest_modelperf.judging.ratio import Ratio
-from pytest_modelperf.judging.wording import SHOWN_LEVEL, redeclared, told, worded
+from pytest_modelperf.judging.wording import SHOWN_LEVEL, judged_at, redeclared, told, worded
 
 PLAIN = Verdict("not measured", CASE, tolerance=0.05, level=0.005)
 RECORD = CaseRecord(HARDWARE, 20, Location(-4.6, 0.02))
@@ -46,6 +46,24 @@ def test_an_alarm_needs_the_cases_own_level_and_same_does_not() -> None:
     assert worded(dataclasses.replace(PLAIN, level=0.05), slowdown).word == "slower"
     assert worded(PLAIN, slowdown).word == "uncertain"
     assert worded(dataclasses.replace(PLAIN, level=1e-6), known_to(0.01)).word == "same"
+
+
+def test_one_that_is_shown_beyond_the_tolerance_and_is_uncertain_says_at_which_level() -> None:
+    slowdown = known_to(0.01, math.log(1.075))
+    strict = slowdown.estimate(PLAIN.level)
+    assert strict.low < 1.05 < slowdown.estimate(SHOWN_LEVEL).low
+    expected = f"[{100 * (strict.low - 1):+.1f}%, {100 * (strict.high - 1):+.1f}%]"
+    assert judged_at(worded(PLAIN, slowdown), slowdown) == (
+        f"judged at a level of 0.50%, its share of 5% for all cases and looks, where the interval is {expected}"
+    )
+    speedup = known_to(0.01, math.log(0.925))
+    assert judged_at(worded(PLAIN, speedup), speedup).startswith("judged at a level of 0.50%, ")
+
+
+@pytest.mark.parametrize(("error", "change"), [(0.01, 0.0), (0.01, 0.05), (0.5, 0.3), (0.001, 1.0)])
+def test_where_the_shown_interval_says_it_no_level_is_told(error: float, change: float) -> None:
+    found = known_to(error, change)
+    assert judged_at(worded(PLAIN, found), found) == ""
 
 
 @pytest.mark.parametrize(

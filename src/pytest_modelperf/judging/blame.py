@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..domain.blame import MOST_KEPT, Blame, Cause, Use, Uses
@@ -72,7 +72,12 @@ def explaining(changed: Mapping[str, tuple[float, float]], change: float) -> lis
     """
     least = max(1.0, change) ** LEAST_GROWTH
     enough = [name for name, sides in changed.items() if _more_work(name, *sides) >= least]
-    return sorted(enough, key=lambda name: _TELLING.index(name) if name in _TELLING else len(_TELLING))[:MOST_COUNTED]
+    return by_telling(enough)[:MOST_COUNTED]
+
+
+def by_telling(counters: Iterable[str]) -> list[str]:
+    """The counters, those first that say most of why there is more or less to do."""
+    return sorted(counters, key=lambda name: _TELLING.index(name) if name in _TELLING else len(_TELLING))
 
 
 def uses(profile: Profile) -> Uses:

@@ -10,7 +10,7 @@ from ..domain.estimate import Estimate, change_text
 from ..domain.verdict import NEVER_ACCEPTED, TOLERANCES, Tolerances, Verdict, Word
 from .beside import beside
 from .ratio import LEAST_ROUNDS
-from .remedy import remedy
+from .remedy import sure, unsure
 from .scale import Experience, compared, on_scale
 from .wording import SHOWN_LEVEL, redeclared, told, worded
 
@@ -73,7 +73,7 @@ def compare(
     found = beside([now, *again], window, tolerances, level=level, anchor=anchor)
     verdict = replace(told(verdict, newest.record, now, *sides), beside=found)
     if min(now.rounds, max(one.record.rounds for one in comparable)) < LEAST_ROUNDS:
-        return replace(verdict, word="uncertain", reason=_FEW_ROUNDS)
+        return replace(verdict, word="uncertain", reason="; ".join(filter(None, (_FEW_ROUNDS, sure(verdict)))))
     attempts = [now, *(one for one in again if one.rounds >= LEAST_ROUNDS)]
     return _judged(verdict, attempts, window, anchor, experience or {}, seconds)
 
@@ -141,7 +141,7 @@ def _judged(
         if drifted.word == "slower" and verdict.change is not None and drifted.change is not None:
             return replace(drifted, reason=_drift(drifted.change, verdict.change, verdict))
     if verdict.word == "uncertain":
-        return replace(verdict, reason=remedy(against.ratio, verdict, seconds=seconds))
+        return replace(verdict, reason=unsure(against.ratio, verdict, seconds=seconds))
     return verdict
 
 

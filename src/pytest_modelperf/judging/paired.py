@@ -13,7 +13,7 @@ from ..errors import NotMeasured
 from .beside import beside
 from .ratio import LEAST_ROUNDS, Ratio, Side, own_factor
 from .record import log_median, log_medians, record
-from .remedy import remedy
+from .remedy import unsure
 from .rounds import kept_turns
 from .spread import Factor, drawn
 from .statistics import Cut, trimmed_mean, trimmed_mean_error
@@ -101,7 +101,7 @@ def compare_pairs(
         return replace(verdict, word="uncertain", reason=reason)
     found = _mean(kept)
     verdict = worded(verdict, found)
-    return replace(verdict, reason=remedy(found, verdict, seconds=seconds)) if verdict.word == "uncertain" else verdict
+    return replace(verdict, reason=unsure(found, verdict, seconds=seconds)) if verdict.word == "uncertain" else verdict
 
 
 def _mean(pairs: Sequence[Pair]) -> Ratio:

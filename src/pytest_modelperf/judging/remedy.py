@@ -8,13 +8,36 @@ from dataclasses import replace
 from ..domain.baseline import WINDOW
 from ..domain.units import significant
 from ..domain.verdict import Verdict
+from .blame import MOST_COUNTED, by_telling
 from .ratio import Ratio
-from .wording import SHOWN_LEVEL
+from .wording import OF_THE_ANSWERS, SHOWN_LEVEL, counted, judged_at
 
 # More than this many times the measuring time is no advice: the change lies at the edge of what is accepted.
 _MOST_TIMES = 20
 # An interval wider than a factor of two either way comes from a machine that does something else, not from few calls.
 _HOPELESS = math.log(2.0)
+
+
+def unsure(found: Ratio, verdict: Verdict, *, seconds: float | None = None) -> str:
+    """The reason of an uncertain verdict: at which level it is that, what would help, and what is sure nonetheless."""
+    told = (judged_at(verdict, found), remedy(found, verdict, seconds=seconds), sure(verdict))
+    return "; ".join(filter(None, told))
+
+
+def sure(verdict: Verdict) -> str:
+    """That counters have changed, which repeat where times do not, and what tells the cost of that; "" for neither.
+
+    Where two commits take turns already there is nothing better to name.
+    """
+    names = by_telling(name for name in verdict.counters if name not in OF_THE_ANSWERS)
+    if verdict.against or not names:
+        return ""
+    told = [counted(name, *verdict.changed[name]) for name in names[:MOST_COUNTED]]
+    more = f" and {len(names) - len(told)} more" if names[len(told) :] else ""
+    return (
+        f"only the time is uncertain, the model or its code did change: {', '.join(told)}{more}; "
+        "--modelperf-against=REF tells what it costs"
+    )
 
 
 def remedy(found: Ratio, verdict: Verdict, *, seconds: float | None = None) -> str:

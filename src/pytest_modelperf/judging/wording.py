@@ -52,6 +52,16 @@ def _word(strict: Estimate, shown: Estimate, tolerance: float) -> Word:
     return "same" if shown.low >= 1.0 - tolerance and shown.high <= 1.0 + tolerance else "uncertain"
 
 
+def judged_at(verdict: Verdict, found: Ratio) -> str:
+    """Of an uncertain one that is shown beyond the tolerance: its level, and the interval there; "" for others."""
+    shown, strict = found.estimate(SHOWN_LEVEL), found.estimate(verdict.level)
+    if verdict.word != "uncertain" or _word(shown, shown, verdict.tolerance) == "uncertain":
+        return ""
+    level = f"{significant(verdict.level * 100.0, 2)}%, its share of 5% for all cases and looks"
+    interval = f"[{signed_percent(strict.low)}%, {signed_percent(strict.high)}%]"
+    return f"judged at a level of {level}, where the interval is {interval}"
+
+
 def redeclared(then: Mapping[str, str], now: Mapping[str, str]) -> str:
     """What the test declares otherwise than before, so that its times are of other work; "" for nothing."""
     for name, what in DECLARED.items():
