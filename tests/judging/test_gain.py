@@ -49,6 +49,20 @@ def test_three_percent_are_too_little_and_no_more_rounds_are_needed_to_say_so() 
     assert one.is_hopeless
 
 
+@pytest.mark.parametrize(
+    ("overall", "why"),
+    [
+        (Estimate(0.8, 0.7, 0.9), "not faster"),
+        (Estimate(0.719, 0.36, 1.44), "not faster beyond doubt"),
+        (Estimate(0.98, 0.94, 1.02), "not faster beyond doubt"),
+        (Estimate(1.02, 1.01, 1.03), "too little faster"),
+        (Estimate(1.14, 0.98, 1.33), "not faster beyond doubt"),
+    ],
+)
+def test_what_may_be_faster_is_not_called_slower(overall: Estimate, why: str) -> None:
+    assert Gain(overall, {}).shortcoming == why
+
+
 def test_what_may_be_enough_is_neither_suggested_nor_given_up() -> None:
     one = found((10.0, 10.0 * LEAST_GAIN), noise=0.05)
     assert not one.suffices

@@ -38,9 +38,10 @@ class Gain:
     @property
     def shortcoming(self) -> str:
         """Why one that does not suffice is no suggestion."""
-        if self.overall <= 1.0:
+        if self.overall.high < 1.0:
             return "not faster"
-        return "too little faster" if self.is_hopeless else "not faster beyond doubt"
+        # An interval around 1 tells of no slowdown either.
+        return "too little faster" if self.is_hopeless and self.overall > 1.0 else "not faster beyond doubt"
 
     def loses_to(self, other: Gain | None) -> bool:
         """Whether the other is faster beyond doubt."""

@@ -8,7 +8,7 @@ from ..domain.estimate import Estimate
 from ..domain.metrics import METRICS
 from ..domain.report import Report, TestResult
 from ..domain.results import Point
-from ..domain.units import scale_of, significant
+from ..domain.units import format_quantity, scale_of, significant
 from ..domain.variant import Rejected, Suggestion, Suggestions
 from .lines import Line
 from .tables import MISSING, Column, Form, aligned, narrowed
@@ -101,7 +101,7 @@ def _about(suggestion: Suggestion, names: dict[str, str]) -> Iterator[Line]:
     for point in suggestion.points:
         if not point.ok:
             yield f"{plain(variant.name)} {point.status} at {point.case.label}: {plain(point.reason)}", "yellow"
-    counts = [f"{name}: {significant(count)}" for name, count in variant.counts.items()]
+    counts = [f"{name}: {format_quantity(count, '')}" for name, count in variant.counts.items()]
     for text in (*counts, *variant.notes):
         yield f"{plain(variant.name)}: {plain(text)}", "dim"
     if variant.quality is not None:
