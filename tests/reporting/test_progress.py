@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import queue
+import threading
 from dataclasses import dataclass, field
 
 import pytest
 
-from pytest_modelperf.reporting.progress import NoProgress, ProgressLine
+from pytest_modelperf.reporting.progress import ProgressLine, ProgressLog
 
 SAVE = "\x1b7"
 BACK = "\x1b8\x1b[K"
@@ -80,11 +82,47 @@ def test_of_a_long_name_the_end_stays() -> None:
     assert written.endswith("::test_resnet50 batch=8, round 3/40, 5.0 s left")
 
 
-def test_nothing_where_the_output_is_no_terminal() -> None:
-    terminal = Terminal()
-    line = ProgressLine.for_terminal(terminal.writes.append, lambda: 80, False)
-    assert isinstance(line, NoProgress)
-    line.show("t", "c", 1, 2, 1.0)
-    line.clear()
-    assert terminal.writes == []
-    assert isinstance(ProgressLine.for_terminal(terminal.writes.append, lambda: 80, True), ProgressLine)
+class HalfMinutes:
+    """A clock for the log: half minutes pass when they are let."""
+
+    def __init__(self) -> None:
+        self.lines: queue.Queue[str] = queue.Queue()
+        self._passed = threading.Semaphore(0)
+
+    def log(self) -> ProgressLog:
+        return ProgressLog(self.lines.put, self.wait)
+
+    def wait(self, ended: threading.Event) -> bool:
+        while not ended.wait(0.001):
+            if self._passed.acquire(blocking=False):
+                return False
+        return True
+
+    def line(self) -> str:
+        """What is told when one more has passed."""
+        self._passed.release()
+        return self.lines.get(timeout=60)
+
+
+def test_in_a_log_the_phase_now_under_way_is_told_every_half_minute() -> None:
+    clock = HalfMinutes()
+    log = clock.log()
+    log.show("t.py::t", "warming up cpu batch=8", 0, 0, 0.0)
+    log.show("t.py::t", "converting: int8", 0, 0, 0.0)
+    assert [clock.line(), clock.line()] == ["t.py::t converting: int8"] * 2
+    log.show("t.py::t", "2 cases in turn", 40, 120, 35.0)
+    assert clock.line() == "t.py::t 2 cases in turn, round 40/120, 35 s left"
+    log.clear()
+    assert clock.lines.empty()
+
+
+def test_in_a_log_nothing_is_told_before_or_after() -> None:
+    clock = HalfMinutes()
+    log = clock.log()
+    log.clear()
+    for _ in range(2):
+        log.show("t", "c", 1, 2, 1.0)
+        log.clear()
+        log.clear()
+    assert clock.lines.empty()
+    assert "modelperf-progress" not in {thread.name for thread in threading.enumerate()}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,7 @@ from ..baselines.store import Store
 from ..errors import PeerLost, UsageError
 from ..measuring.host import read_host
 from ..measuring.locks import DeviceLocks, Waiting
-from ..reporting.progress import NoProgress, ProgressLine
+from ..reporting.progress import NoProgress, ProgressLine, ProgressLog
 from ..reporting.protocol import parse_report_option
 from . import ranks
 from .against import Against, of_worker
@@ -26,6 +24,7 @@ from .local import LocalDesk
 from .marked import MarkedTests
 from .marker import is_marked
 from .meters import Meters
+from .outside import Outside
 from .plan import planned
 from .settings import Settings
 from .stash import DESK, SETTINGS
@@ -77,7 +76,9 @@ def register(config: pytest.Config) -> None:
     _check_against(settings, in_place)
     if place is not None:
         _check_ranks(config, settings, in_place)
-    progress = _progress(config, is_silent)
+    outside = Outside()
+    config.pluginmanager.register(outside, "modelperf-outside")
+    progress = NoProgress() if place is not None and place.rank > 0 else _progress(config, outside)
     bureau = Bureau(
         settings,
         Store(settings.baselines, machine),
@@ -88,13 +89,16 @@ def register(config: pytest.Config) -> None:
         rules=lambda: [rule for some in config.hook.pytest_modelperf_advice() for rule in some],
         meters=Meters(lambda: [meter for some in config.hook.pytest_modelperf_meters() for meter in some], place),
     )
-    locks = DeviceLocks(_say_waiting(config, progress))
+    say_waiting = _say_waiting(config, progress, outside)
+    locks = DeviceLocks(say_waiting)
     if in_place:
         desk = LocalDesk(bureau, locks)
         config.stash[DESK] = desk
         config.pluginmanager.register(MarkedTests(desk), "modelperf-marked")
     else:
-        coordinator = Coordinator(config, bureau, locks) if place is None else _of_rank(config, bureau, place)
+        coordinator = (
+            Coordinator(config, bureau, locks) if place is None else _of_rank(config, bureau, place, say_waiting)
+        )
         config.pluginmanager.register(coordinator, "modelperf-coordinator")
         locks = coordinator.locks
     if settings.against and is_worker:
@@ -179,7 +183,7 @@ def _check_ranks(config: pytest.Config, settings: Settings, in_place: str) -> No
             raise pytest.UsageError(f"{flag} does not work with the several processes of torchrun: {remedy}")
 
 
-def _of_rank(config: pytest.Config, bureau: Bureau, place: Place) -> Coordinator:
+def _of_rank(config: pytest.Config, bureau: Bureau, place: Place, say_waiting: Waiting) -> Coordinator:
     """The coordinator of one of several ranks. Raises pytest.UsageError."""
     from .follower import Follower
     from .leader import Leader, Leading, RankLocks
@@ -192,7 +196,7 @@ def _of_rank(config: pytest.Config, bureau: Bureau, place: Place) -> Coordinator
         leader = Leader(place, config.rootpath, bureau.settings.timeout_s)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    return Leading(config, bureau, RankLocks(place, _say_waiting(config, bureau.progress)), leader)
+    return Leading(config, bureau, RankLocks(place, say_waiting), leader)
 
 
 def _check_sources(config: pytest.Config) -> None:
@@ -219,7 +223,7 @@ def _check_devices(settings: Settings) -> None:
             raise UsageError(f"--modelperf-device={device}: there is no such device; there are: {there}")
 
 
-def _say_waiting(config: pytest.Config, progress: Progress) -> Waiting:
+def _say_waiting(config: pytest.Config, progress: Progress, outside: Outside) -> Waiting:
     """What to do before this process waits for a device: say so, in the log too where there is no terminal."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     worker = getattr(config, "workerinput", {}).get("workerid", "")
@@ -228,26 +232,23 @@ def _say_waiting(config: pytest.Config, progress: Progress) -> Waiting:
         what = f"for {holder or 'another process'} that measures on {device}"
         if worker and holder:
             # What else a worker of xdist waits for is told at the end.
-            _say_past_capture(config, f"modelperf: {worker} is waiting {what}")
-        elif isinstance(progress, NoProgress) and reporter is not None:
+            outside.say(f"{worker} is waiting {what}")
+        elif reporter is not None and not isinstance(progress, ProgressLine):
             reporter.write(f"(waiting {what}) ")
-        progress.show("waiting", what, 0, 0, 0.0)
+        if not worker:
+            progress.show("waiting", what, 0, 0, 0.0)
 
     return waiting
 
 
-def _say_past_capture(config: pytest.Config, line: str) -> None:
-    """Write a line where this process was started."""
-    capture = config.pluginmanager.get_plugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture is not None else contextlib.nullcontext():
-        sys.stderr.write(f"\n{line}\n")
-        sys.stderr.flush()
-
-
-def _progress(config: pytest.Config, is_silent: bool) -> Progress:
+def _progress(config: pytest.Config, outside: Outside) -> Progress:
+    if hasattr(config, "workerinput"):
+        return ProgressLog(outside.say)
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or is_silent:
+    if reporter is None:
         return NoProgress()
+    if not reporter.isatty:
+        return ProgressLog(outside.say)
     writer = reporter._tw
 
     def write(text: str) -> None:
@@ -258,4 +259,4 @@ def _progress(config: pytest.Config, is_silent: bool) -> Progress:
     def room() -> int:
         return int(writer.fullwidth - writer.width_of_current_line)
 
-    return ProgressLine.for_terminal(write, room, isatty=reporter.isatty)
+    return ProgressLine(write, room)
