@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from pytest_modelperf.domain.session import Session
 from pytest_modelperf.errors import MetricUnavailable, UsageError
 from pytest_modelperf.profiling.cupti import CuptiSource
 from pytest_modelperf.profiling.registry import Sources, builtin, chosen
+from pytest_modelperf.profiling.torch import TorchSource
 from pytest_modelperf.runtimes.callable import CallableRuntime
 
 SESSION: Session = CallableRuntime().open(len, Device("cpu"))
@@ -44,7 +46,18 @@ def test_where_none_can_all_reasons_are_told() -> None:
     sources = Sources([FakeSource("a", unable="no a"), FakeSource("b", blind="dark")])
     with pytest.raises(MetricUnavailable, match="a: no a; b: dark"):
         sources.take(SESSION, [], calls=3, warm=1)
-    assert Sources(sources.sources[:1]).unable(SESSION) == "a: no a"
+    session: Any = SimpleNamespace()
+    assert Sources(sources.sources[:1]).unable(session) == "a: no a"
+
+
+def test_of_a_plain_function_one_sentence_is_told_and_what_sources_of_the_user_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(TorchSource, "available", lambda self, session: "not imported")
+    told = Sources(builtin()).unable(SESSION)
+    assert told.startswith("the model is a function, and of those only what torch computes can be seen")
+    assert "onnxruntime" not in told
+    assert Sources([*builtin(), FakeSource("a", unable="no a")]).unable(SESSION) == f"{told}; a: no a"
 
 
 def test_what_a_gpu_did_is_told_beside_the_operators_of_a_runtime(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,7 +151,9 @@ OPTIONS = (
     ),
     Option(
         "modelperf_profile",
-        "where the time of a call goes: auto, none, or sources (torch, onnxruntime, openvino), the first that can",
+        # Those of profiling/registry.py, which imports too much to be asked in every run of pytest.
+        "where the time of a call goes: auto, none, or sources (onnxruntime, openvino, tensorrt, tensorflow, torch, "
+        "cupti), the first that can",
         "none",
         "--modelperf-profile",
         "SOURCES",

@@ -49,7 +49,12 @@ class Sources:
         reasons = {source.name: source.available(session) for source in self.sources}
         if "" in reasons.values():
             return ""
-        return session.unrecorded if isinstance(session, Unrecorded) else _told(reasons)
+        if not isinstance(session, Unrecorded):
+            return _told(reasons)
+        # One sentence in place of what each of ours would say; those of the user's have their own.
+        ours = {source.name for source in builtin()}
+        others = {name: reason for name, reason in reasons.items() if name not in ours}
+        return "; ".join([session.unrecorded, *([_told(others)] if others else [])])
 
     def take(self, session: Session, inputs: Any, *, calls: int, warm: int) -> Taken:
         """What the first that sees something has seen. Raises MetricUnavailable with the reasons of all."""

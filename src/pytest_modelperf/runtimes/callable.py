@@ -58,6 +58,12 @@ class CallableRuntime:
 class CallableSession(SynchronousSession):
     """A function that is ready to be called."""
 
+    # Nothing is known of what it computes with.
+    unrecorded = (
+        "the model is a function, and of those only what torch computes can be seen, where torch is imported before "
+        "they are called"
+    )
+
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         import numpy as np
 
