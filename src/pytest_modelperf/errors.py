@@ -77,7 +77,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     names = sorted(known)
+    # Else one that begins like it: `onx` for `onnxruntime`.
+    begun = {name[: len(word) + 1]: name for name in names}
     close = get_close_matches(word, names, n=1)
+    close = close or [begun[start] for start in get_close_matches(word, begun, n=1, cutoff=0.8)]
     return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(names)}"
 
 
