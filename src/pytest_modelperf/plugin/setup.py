@@ -36,6 +36,7 @@ from .yardsticks import Yardsticks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..domain.host import Host
     from ..reporting.progress import Progress
     from ..reporting.protocol import Reporter
     from .ranks import Place
@@ -54,25 +55,9 @@ _IN_PLACE = {
 
 def register(config: pytest.Config) -> None:
     """Register the parts of an enabled run. Raises pytest.UsageError for options that cannot be."""
-    settings = config.stash[SETTINGS]
-    is_worker = hasattr(config, "workerinput")
-    place = ranks.place(os.environ)
-    # Whether another process writes and reports.
-    is_silent = is_worker or (place is not None and place.rank > 0)
-    host = read_host()
-    try:
-        machine = checked_name(settings.machine) if settings.machine else machine_name(host)
-        reports = _reports(config, settings)
-        if settings.profile:
-            _check_sources(config)
-        if settings.convert:
-            check_converters(config)
-        if not is_worker:
-            _check_devices(settings)
-    except (UsageError, PeerLost) as error:
-        raise pytest.UsageError(str(error)) from None
-    in_place = next((flag for name, flag in _IN_PLACE.items() if config.getoption(name, False)), "")
-    in_place = in_place or ("" if settings.isolate else "--modelperf-isolate=no")
+    settings, place, host = config.stash[SETTINGS], ranks.place(os.environ), read_host()
+    machine, reports = _checked(config, host)
+    in_place = _in_place(config, settings)
     _check_against(settings, in_place)
     if place is not None:
         _check_ranks(config, settings, in_place)
@@ -90,28 +75,84 @@ def register(config: pytest.Config) -> None:
         meters=Meters(lambda: [meter for some in config.hook.pytest_modelperf_meters() for meter in some], place),
     )
     say_waiting = _say_waiting(config, progress, outside)
-    locks = DeviceLocks(say_waiting)
-    if in_place:
-        desk = LocalDesk(bureau, locks)
-        config.stash[DESK] = desk
-        config.pluginmanager.register(MarkedTests(desk), "modelperf-marked")
-    else:
-        coordinator = (
-            Coordinator(config, bureau, locks) if place is None else _of_rank(config, bureau, place, say_waiting)
-        )
-        config.pluginmanager.register(coordinator, "modelperf-coordinator")
-        locks = coordinator.locks
-    if settings.against and is_worker:
-        bureau.tree = of_worker(config)
-    elif settings.against:
-        config.pluginmanager.register(Against(config, bureau), "modelperf-against")
+    locks = (
+        _register_local(config, bureau, say_waiting)
+        if in_place
+        else _register_coordinator(config, bureau, place, say_waiting)
+    )
+    _register_against(config, bureau)
     config.pluginmanager.register(Run(bureau, locks), "modelperf-run")
-    if is_worker:
+    _register_reporting(config, bureau, place, machine, reports)
+
+
+def _checked(config: pytest.Config, host: Host) -> tuple[str, list[tuple[Reporter, Path]]]:
+    """The name of the machine and the reports that are asked for; raises pytest.UsageError for what cannot be."""
+    settings = config.stash[SETTINGS]
+    try:
+        machine = checked_name(settings.machine) if settings.machine else machine_name(host)
+        reports = _reports(config, settings)
+        if settings.profile:
+            _check_sources(config)
+        if settings.convert:
+            check_converters(config)
+        if not _is_worker(config):
+            _check_devices(settings)
+    except (UsageError, PeerLost) as error:
+        raise pytest.UsageError(str(error)) from None
+    return machine, reports
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    """Whether this is a worker of xdist."""
+    return hasattr(config, "workerinput")
+
+
+def _in_place(config: pytest.Config, settings: Settings) -> str:
+    """The option for which tests run where pytest is, "" where they run in a runner."""
+    flag = next((flag for name, flag in _IN_PLACE.items() if config.getoption(name, False)), "")
+    return flag or ("" if settings.isolate else "--modelperf-isolate=no")
+
+
+def _register_local(config: pytest.Config, bureau: Bureau, say_waiting: Waiting) -> DeviceLocks:
+    """What runs tests in this process; gives its locks."""
+    locks = DeviceLocks(say_waiting)
+    desk = LocalDesk(bureau, locks)
+    config.stash[DESK] = desk
+    config.pluginmanager.register(MarkedTests(desk), "modelperf-marked")
+    return locks
+
+
+def _register_coordinator(
+    config: pytest.Config, bureau: Bureau, place: Place | None, say_waiting: Waiting
+) -> DeviceLocks:
+    """What runs tests in runners; gives its locks. Raises pytest.UsageError."""
+    coordinator = (
+        Coordinator(config, bureau, DeviceLocks(say_waiting))
+        if place is None
+        else _of_rank(config, bureau, place, say_waiting)
+    )
+    config.pluginmanager.register(coordinator, "modelperf-coordinator")
+    return coordinator.locks
+
+
+def _register_against(config: pytest.Config, bureau: Bureau) -> None:
+    """The other commit, which the workers of xdist share."""
+    if bureau.settings.against and _is_worker(config):
+        bureau.tree = of_worker(config)
+    elif bureau.settings.against:
+        config.pluginmanager.register(Against(config, bureau), "modelperf-against")
+
+
+def _register_reporting(
+    config: pytest.Config, bureau: Bureau, place: Place | None, machine: str, reports: list[tuple[Reporter, Path]]
+) -> None:
+    """Who tells what was found: the process that writes the summary, and those that hand on to it."""
+    if _is_worker(config):
         config.pluginmanager.register(ToController(config, bureau), "modelperf-to-controller")
     stopped = FromWorkers()
     if config.getoption("tx", None):
         config.pluginmanager.register(stopped, "modelperf-from-workers")
-    if not is_silent:
+    if not _is_worker(config) and (place is None or place.rank == 0):
         config.pluginmanager.register(Terminated(), "modelperf-terminated")
         config.pluginmanager.register(Summary(bureau, machine, reports, stopped.results), "modelperf-summary")
 
@@ -242,7 +283,7 @@ def _say_waiting(config: pytest.Config, progress: Progress, outside: Outside) ->
 
 
 def _progress(config: pytest.Config, outside: Outside) -> Progress:
-    if hasattr(config, "workerinput"):
+    if _is_worker(config):
         return ProgressLog(outside.say)
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
