@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_modelperf.errors import nearest
+from pytest_modelperf.errors import in_one_line, last_line, nearest
 
 RUNTIMES = ("callable", "litert", "onnxruntime", "openvino")
 
@@ -17,3 +17,15 @@ def test_a_misspelt_or_shortened_word_is_answered_with_one_name(word: str, name:
 def test_another_word_is_answered_with_all_names() -> None:
     assert nearest("jax", RUNTIMES) == "known are: callable, litert, onnxruntime, openvino"
     assert nearest("pixels", ["x"]) == "known are: x"
+
+
+def test_an_error_in_one_line_is_its_class_and_the_last_line_or_the_one_asked_for() -> None:
+    error = ValueError("\nin layer 3:\n  nothing to read  \n")
+    assert in_one_line(error) == "ValueError: nothing to read"
+    assert in_one_line(error, line=0) == "ValueError: in layer 3:"
+    assert last_line(error) == "nothing to read"
+
+
+def test_an_error_that_says_nothing_is_told_by_its_class() -> None:
+    assert in_one_line(KeyboardInterrupt()) == "KeyboardInterrupt: without a message"
+    assert last_line(MemoryError()) == "MemoryError"

@@ -87,3 +87,22 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def in_words(error: BaseException) -> str:
     """An error's class and message: `"ValueError: no such thing"`."""
     return f"{type(error).__name__}: {error}"
+
+
+def in_one_line(error: BaseException, line: int = -1) -> str:
+    """An error's class and one line of its message: the last, which says most, where its library does not do otherwise.
+
+    >>> in_one_line(ValueError("in layer 3:\\n  no such thing"))
+    'ValueError: no such thing'
+    """
+    return f"{type(error).__name__}: {_line(error, line) or 'without a message'}"
+
+
+def last_line(error: BaseException) -> str:
+    """The last line of what an error says, with its class only where it says nothing."""
+    return _line(error, -1) or type(error).__name__
+
+
+def _line(error: BaseException, number: int) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[number].strip() if lines else ""

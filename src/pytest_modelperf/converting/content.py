@@ -20,7 +20,7 @@ import numpy as np
 from ..domain.device import Device
 from ..domain.session import Weight
 from ..domain.tensor import tensors
-from ..errors import ModelError
+from ..errors import ModelError, last_line
 from ..measuring.host import read_host
 from ..measuring.inputs import digest
 from ..measuring.weights import fingerprint
@@ -33,7 +33,6 @@ from ..runtimes import (
     tensorflow_values,
     torch_weights,
 )
-from ..runtimes.kinds import last_line
 from ..runtimes.weights import bytes_weight, file_weights, folder_weights
 from .protocol import KERAS, ONNX, OPENVINO, TORCH, Subject
 

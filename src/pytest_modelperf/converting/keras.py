@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConversionError
+from ..errors import ConversionError, last_line
 from ..runtimes import tensorflow_keras
-from ..runtimes.kinds import last_line
 from ..runtimes.tensorflow_devices import import_tensorflow
 from . import tensorflow_models as models
 from .libraries import lacks

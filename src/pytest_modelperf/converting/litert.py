@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ConversionError
-from ..runtimes.kinds import last_line
+from ..errors import ConversionError, last_line
 from ..runtimes.tensorflow_devices import import_tensorflow
 from . import torch_models
 from .libraries import lacks

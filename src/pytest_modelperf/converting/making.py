@@ -15,12 +15,11 @@ from ..domain.counting import Count
 from ..domain.device import Device
 from ..domain.spec import RuntimeChoice
 from ..domain.variant import EXPORT, NOT_WRITTEN, Candidate, Parity, Permitted, QualityCheck, Variant
-from ..errors import ConversionError
+from ..errors import ConversionError, in_one_line, last_line
 from ..measuring.bench import LocalBench
 from ..measuring.inputs import draw
 from ..measuring.memory import available_bytes
 from ..measuring.orders import Opened
-from ..runtimes.kinds import last_line
 from ..runtimes.protocol import Runtime
 from ..runtimes.registry import find
 from .cache import FROM_CACHE, Cache
@@ -270,7 +269,7 @@ def _refusal(route: Route, subject: Subject) -> str:
     try:
         return route.refuses(subject)
     except Exception as error:  # noqa: BLE001 - whatever a framework raises; the other routes are none the worse
-        return f"whether it applies cannot be told: {type(error).__name__}: {last_line(error)}"
+        return f"whether it applies cannot be told: {in_one_line(error)}"
 
 
 def _written(
@@ -291,6 +290,7 @@ def _exported(
         check(written).bench.release()
     except Exception as error:  # noqa: BLE001 - whatever a framework raises; the variant is none the worse
         shutil.rmtree(folder, ignore_errors=True)
-        what = "the file gives other answers: " if isinstance(error, Wrong) else f"{type(error).__name__}: "
-        return (f"{NOT_WRITTEN}: {what}{last_line(error)}",)
+        wrong = isinstance(error, Wrong)
+        what = f"the file gives other answers: {last_line(error)}" if wrong else in_one_line(error)
+        return (f"{NOT_WRITTEN}: {what}",)
     return written.notes

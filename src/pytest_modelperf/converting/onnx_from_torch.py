@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConversionError
-from ..runtimes.kinds import last_line
+from ..errors import ConversionError, in_one_line, last_line
 from . import onnx_files, torch_models
 from .libraries import lacks
 from .protocol import ONNX, TORCH, Converted, Subject
@@ -43,7 +42,7 @@ class TorchToOnnx:
             export_program(flat, path)
         except Exception as error:  # noqa: BLE001 - the exporter lets whatever a model raises come out
             export_trace(subject, flat, path)
-            notes = (f"exported by tracing, since torch.export fails: {type(error).__name__}: {last_line(error)}",)
+            notes = (f"exported by tracing, since torch.export fails: {in_one_line(error)}",)
         return Converted(path, settled=flat.settled, notes=notes)
 
 

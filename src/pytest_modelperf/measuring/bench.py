@@ -21,7 +21,7 @@ from ..domain.profile import Taken
 from ..domain.results import Warmup
 from ..domain.session import FILE, ModelFacts, Session
 from ..domain.tensor import tensors
-from ..errors import ModelError, ModelPerfError
+from ..errors import ModelError, ModelPerfError, in_one_line
 from . import answers, failures, memory, weights
 from . import inputs as drawing
 from .answers import Answer
@@ -362,7 +362,7 @@ class LocalBench:
     def _failure(self, error: Exception, axes: Mapping[str, int]) -> Prepared:
         if not self._session.is_out_of_memory(error):
             return Prepared("failed", failures.told(error, self._inputs, axes))
-        what = failures.summary(error)
+        what = in_one_line(error)
         # Tracebacks, of what led to it too, hold the model's intermediate values: without them they can be given back.
         error.__traceback__ = error.__cause__ = error.__context__ = None
         memory.give_back()
@@ -377,4 +377,4 @@ def _counts(facts: ModelFacts) -> dict[str, float]:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, ModelPerfError) else failures.summary(error)
+    return str(error) if isinstance(error, ModelPerfError) else in_one_line(error)

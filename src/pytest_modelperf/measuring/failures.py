@@ -7,20 +7,14 @@ from typing import Any
 
 from ..domain.own_code import place
 from ..domain.tensor import tensors
-from ..errors import UsageError
+from ..errors import UsageError, in_one_line
 
 
 def told(error: Exception, inputs: Any, axes: Mapping[str, int]) -> str:
     """`"RuntimeError: 4 and 5 are not aligned (model.py:12 in forward; inputs tried: x (1, 4) float32)"`."""
-    what = summary(error)
+    what = in_one_line(error)
     if isinstance(error, UsageError):
         return what
     tried = ", ".join(f"{path} {tensor.sized(axes)} {tensor.dtype}" for path, tensor in tensors(inputs))
     more = "; ".join(filter(None, [place(error.__traceback__), f"inputs tried: {tried}" if tried else ""]))
     return f"{what} ({more})" if more else what
-
-
-def summary(error: Exception) -> str:
-    """The error's class and the last line of its message, which says most."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[-1].strip() if lines else 'without a message'}"

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from ..errors import BaselineError, DeviceMissing, ModelPerfError, ModelPerfWarning, NotMeasured, UsageError
+from ..errors import (
+    BaselineError,
+    DeviceMissing,
+    ModelPerfError,
+    ModelPerfWarning,
+    NotMeasured,
+    UsageError,
+    in_one_line,
+)
 from .marker import is_marked, meant, own_id, spec_of
 from .stash import DESK, MEASUREMENT, RESULT, SETTINGS, START_BYTES
 
@@ -204,7 +212,8 @@ class MarkedTests:
         except BaseException as error:
             self._judge(item, passed=False)
             if isinstance(error, Exception):
-                _note_unmeasured(item, _first_line(error))
+                # An assert says first what is not so, and then where it comes from.
+                _note_unmeasured(item, in_one_line(error, line=0))
             raise
         self._check_asked(item)
         failure = self._judge(item, passed=True)
@@ -255,11 +264,6 @@ def _fail_unmeasured(item: pytest.Item, reason: str) -> NoReturn:
 def _fail(text: str) -> NoReturn:
     # A frame that is not hidden: of a failure without any pytest says that all of them are.
     raise ModelPerfFailure(text)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _note_unmeasured(item: pytest.Item, reason: str) -> None:

@@ -6,9 +6,3 @@ from __future__ import annotations
 def is_a(model: object, *names: str) -> bool:
     """Whether one of `names` (`"torch.nn.modules.module.Module"`) is the model's class or a base of it."""
     return any(f"{base.__module__}.{base.__qualname__}" in names for base in type(model).__mro__)
-
-
-def last_line(error: BaseException) -> str:
-    """The last line of what an exception says, with its type where it says nothing."""
-    lines = str(error).strip().splitlines()
-    return lines[-1] if lines else type(error).__name__

@@ -13,10 +13,9 @@ from ..domain.device import Device
 from ..domain.session import ModelFacts, Weight
 from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
-from ..errors import DeviceMissing, MissingLibrary, ModelError, OutOfMemory, UsageError, nearest
+from ..errors import DeviceMissing, MissingLibrary, ModelError, OutOfMemory, UsageError, last_line, nearest
 from . import litert_graph
 from .formats import seems
-from .kinds import last_line
 from .litert_entry import Entry, entry, interpreter_class, undelegated, version
 from .synchronous import SynchronousSession
 from .weights import file_weights

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ModelError, OutOfMemory
-from .kinds import is_a, last_line
+from ..errors import ModelError, OutOfMemory, last_line
+from .kinds import is_a
 
 # The class's module has changed with onnx's releases.
 _PROTOS = ("onnx.onnx_ml_pb2.ModelProto", "onnx.onnx_pb2.ModelProto", "onnx_ml_pb2.ModelProto")

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.device import Device
-from ..errors import DeviceMissing, MissingLibrary, ModelError, OutOfMemory
+from ..errors import DeviceMissing, MissingLibrary, ModelError, OutOfMemory, last_line
 from . import onnxruntime_options, onnxruntime_placement
-from .kinds import last_line
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]

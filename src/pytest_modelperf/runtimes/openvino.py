@@ -12,9 +12,8 @@ from ..domain.counting import Tally
 from ..domain.device import Device
 from ..domain.session import DeviceMemory, ModelFacts, Weight
 from ..domain.signature import Signature
-from ..errors import DeviceMissing, MetricUnavailable, MissingLibrary, ModelError, OutOfMemory
+from ..errors import DeviceMissing, MetricUnavailable, MissingLibrary, ModelError, OutOfMemory, last_line
 from . import openvino_options, openvino_values
-from .kinds import last_line
 from .openvino_graph import executed
 from .openvino_record import PROPERTY, Record
 from .openvino_source import Source, recognises, source

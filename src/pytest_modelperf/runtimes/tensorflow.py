@@ -13,7 +13,7 @@ from ..domain.device import Device
 from ..domain.session import DeviceMemory, ModelFacts, Weight
 from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
-from ..errors import ModelError, ModelPerfError, OutOfMemory, UsageError, nearest
+from ..errors import ModelError, ModelPerfError, OutOfMemory, UsageError, in_one_line, last_line, nearest
 from . import (
     tensorflow_devices,
     tensorflow_forms,
@@ -23,7 +23,7 @@ from . import (
     tensorflow_tally,
 )
 from . import tensorflow_values as values
-from .kinds import is_a, last_line
+from .kinds import is_a
 from .tensorflow_call import Call
 from .tensorflow_devices import import_tensorflow
 from .tensorflow_forms import CONCRETE, FUNCTION, TRACKABLE, Form
@@ -264,7 +264,7 @@ def _opening(title: str) -> Iterator[None]:
         if _is_out_of_memory(error):
             raise OutOfMemory(f"{title} itself does not fit: {last_line(error)}") from error
         raise ModelError(
-            f"{title} cannot be opened by tensorflow: {type(error).__name__}: {last_line(error)}; "
+            f"{title} cannot be opened by tensorflow: {in_one_line(error)}; "
             "check that it can be loaded and called by hand, and that tensorflow is not older than what wrote it"
         ) from error
 

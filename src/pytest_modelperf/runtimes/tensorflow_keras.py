@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..domain.signature import Input, Signature
-from ..errors import MissingLibrary, ModelError, ModelPerfError
+from ..errors import MissingLibrary, ModelError, ModelPerfError, in_one_line, last_line
 from .formats import seems
-from .kinds import last_line
 from .tensorflow_forms import Form, Traced, numbered
 
 # A model is a layer, and a layer can be measured as well.
@@ -57,8 +56,9 @@ def load(path: Path) -> Any:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, OSError, ImportError, AttributeError) as error:
         _described(path)
+        # Keras says first what is wrong, and then lists what it was given.
         raise ModelError(
-            f"{path} cannot be loaded by Keras: {_first_line(error)}; load it in a fixture "
+            f"{path} cannot be loaded by Keras: {in_one_line(error, line=0)}; load it in a fixture "
             "(keras.models.load_model with custom_objects, or with safe_mode=False if you trust it) and pass the model"
         ) from error
 
@@ -237,9 +237,3 @@ def _layer_names(layers: Any) -> Iterator[str]:
         return
     for layer in layers:
         yield from _layer_names(layer)
-
-
-def _first_line(error: BaseException) -> str:
-    """Keras says first what is wrong, and then lists what it was given."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'without a message'}"

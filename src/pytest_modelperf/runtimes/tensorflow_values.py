@@ -10,7 +10,7 @@ from typing import Any
 from ..domain.precision import loosest
 from ..domain.session import Weight
 from ..domain.tensor import Value
-from ..errors import ModelError
+from ..errors import ModelError, in_one_line
 from .kinds import is_a
 from .outputs import named, plain_array, plain_dtype
 from .tensorflow_devices import import_tensorflow
@@ -72,7 +72,7 @@ def _bytes(variable: Any) -> Any:
     try:
         return array_weight(variable.numpy()).read()
     except Exception as error:
-        raise ModelError(f"weight {variable.name!r} cannot be read ({type(error).__name__}: {error})") from error
+        raise ModelError(f"weight {variable.name!r} cannot be read ({in_one_line(error)})") from error
 
 
 def _dense(leaf: Any) -> Any:

@@ -13,9 +13,18 @@ from ..domain.device import Device
 from ..domain.session import DeviceMemory, ModelFacts, Weight
 from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
-from ..errors import MissingLibrary, ModelError, ModelPerfError, OutOfMemory, UsageError, nearest
+from ..errors import (
+    MissingLibrary,
+    ModelError,
+    ModelPerfError,
+    OutOfMemory,
+    UsageError,
+    in_one_line,
+    last_line,
+    nearest,
+)
 from . import torch_devices, torch_export, torch_files, torch_placement, torch_state, torch_weights
-from .kinds import is_a, last_line
+from .kinds import is_a
 from .outputs import dtypes, named, plain_array
 
 if TYPE_CHECKING:
@@ -272,7 +281,7 @@ def _opening(model: object) -> Iterator[None]:
         if _is_out_of_memory(error):
             raise OutOfMemory(f"{_title(model)} itself does not fit: {last_line(error)}") from error
         raise ModelError(
-            f"{_title(model)} cannot be opened by torch: {type(error).__name__}: {last_line(error)}; "
+            f"{_title(model)} cannot be opened by torch: {in_one_line(error)}; "
             "check that it can be put into eval() and onto the device by hand"
         ) from error
 

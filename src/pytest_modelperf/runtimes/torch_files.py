@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import ModelError
+from ..errors import ModelError, last_line
 from .formats import seems
-from .kinds import last_line
 
 Kind = Literal["TorchScript", "torch.export", "AOTInductor", "pickle", ""]
 

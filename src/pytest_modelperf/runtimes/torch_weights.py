@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.precision import loosest
 from ..domain.session import Weight
-from ..errors import ModelError
-from .kinds import is_a, last_line
+from ..errors import ModelError, in_one_line
+from .kinds import is_a
 from .torch_state import is_lazy, place
 from .weights import check_same
 
@@ -71,7 +71,7 @@ def _parts(module: torch.nn.Module) -> dict[str, _Part]:
         raise
     except Exception as error:
         # A state dict is made by the user's code too.
-        raise ModelError(f"its weights cannot be told ({type(error).__name__}: {last_line(error)})") from error
+        raise ModelError(f"its weights cannot be told ({in_one_line(error)})") from error
 
 
 def _found(module: torch.nn.Module) -> dict[str, _Part]:
@@ -160,7 +160,7 @@ def _bytes(name: str, tensor: torch.Tensor) -> Any:
         whole = tensor.cpu().resolve_conj().resolve_neg().contiguous()
         return whole.reshape(-1).view(torch.uint8).numpy()
     except Exception as error:
-        raise ModelError(f"weight {name!r} cannot be read ({type(error).__name__}: {last_line(error)})") from error
+        raise ModelError(f"weight {name!r} cannot be read ({in_one_line(error)})") from error
 
 
 def _dtype(tensor: torch.Tensor) -> str:

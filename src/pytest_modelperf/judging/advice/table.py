@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from ...domain.advice import Advice, Rule, Seen
 from ...domain.own_code import place
+from ...errors import in_words
 from . import counted, operators, sweeps
 
 _PROFILE = "a profile (`--modelperf-profile=auto`)"
@@ -119,7 +120,7 @@ def advise(cases: Iterable[Seen], rules: Sequence[Rule] = RULES) -> Advised:
             except Exception as error:  # noqa: BLE001 - a rule of the user's may raise anything: a note, no lost test
                 name = getattr(rule, "name", rule)
                 where = place(error.__traceback__)
-                what = f"{type(error).__name__}: {error}" + (f" ({where})" if where else "")
+                what = in_words(error) + (f" ({where})" if where else "")
                 problems.append(f"the rule of advice {name!r} failed: {what}")
     advice.sort(key=lambda one: -one.gain)
     return Advised(tuple(advice), tuple(dict.fromkeys(problems)))

@@ -8,6 +8,7 @@ from ...domain.counting import Counted, CounterSource, Room, Tally, Wanted
 from ...domain.metrics import COUNTERS
 from ...domain.session import Session
 from ...domain.units import format_quantity
+from ...errors import in_one_line
 
 # Two calls show whether a counter repeats.
 CALLS = 2
@@ -75,7 +76,7 @@ def _counted(source: CounterSource, session: Session, cases: Sequence[Wanted], *
     try:
         tallies = source.count(session, [case.bind for case in cases for _ in range(CALLS)], last=last)
     except Exception as error:  # noqa: BLE001 - whatever a model or a profiler raises is the reason
-        reason = f"counting failed: {type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        reason = f"counting failed: {in_one_line(error, line=0)}"
         if session.is_out_of_memory(error):
             # Tracebacks hold the model's intermediate values: without them they can be given back.
             error.__traceback__ = error.__cause__ = error.__context__ = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...domain.telemetry import Gauge, Meter, Place
-from ...errors import MetricUnavailable
+from ...errors import MetricUnavailable, in_words
 from .nvml import NvmlMeter
 from .rapl import RaplMeter
 
@@ -28,7 +28,7 @@ def opened(place: Place, meters: Sequence[Meter]) -> tuple[str, Gauge]:
         except MetricUnavailable as error:
             reasons[meter.name] = str(error)
         except Exception as error:  # noqa: BLE001 - whatever a meter of a user's raises is the reason
-            reasons[meter.name] = f"it failed: {type(error).__name__}: {error}"
+            reasons[meter.name] = f"it failed: {in_words(error)}"
     raise MetricUnavailable("; ".join(f"{name}: {why}" for name, why in reasons.items()) or _nobody(place))
 
 
