@@ -92,10 +92,18 @@ def in_words(error: BaseException) -> str:
 def in_one_line(error: BaseException, line: int = -1) -> str:
     """An error's class and one line of its message: the last, which says most, where its library does not do otherwise.
 
+    What was noted of it follows (PEP 678).
+
     >>> in_one_line(ValueError("in layer 3:\\n  no such thing"))
     'ValueError: no such thing'
     """
-    return f"{type(error).__name__}: {_line(error, line) or 'without a message'}"
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()) if len(note.splitlines()) == 1)
+    return f"{type(error).__name__}: {_line(error, line) or 'without a message'}{notes}"
+
+
+def note(error: BaseException, what: str) -> None:
+    """Note something of an error, as Python 3.11 does by `add_note`."""
+    error.__notes__ = [*getattr(error, "__notes__", ()), what]
 
 
 def last_line(error: BaseException) -> str:

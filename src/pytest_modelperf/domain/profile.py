@@ -77,9 +77,10 @@ class Profile:
     """Where the time of a call goes. All lists have the longest first.
 
     `source` is what has looked ("torch 2.13.0"), in `calls` calls of the model. The fastest third of them counts, which
-    neighbours have disturbed least: those took `seconds` each, longer than when nobody looks. `settings` are what it
-    found to run with (`{"threads": "2"}`), `places` are lines of the user's code, those called most first.
-    `trace` is the file that holds the timeline, "" where none is kept.
+    neighbours have disturbed least: those took `seconds` each, longer than when nobody looks. What each call does as
+    often is told with no more than it takes in half of all. `settings` are what it found to run with
+    (`{"threads": "2"}`), `places` are lines of the user's code, those called most first. `trace` is the file that holds
+    the timeline, "" where none is kept.
     """
 
     source: str

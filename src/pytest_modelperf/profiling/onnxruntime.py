@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from ..domain.profile import Profile, Recorded, Taken
 from ..domain.session import Session
 from ..errors import MetricUnavailable
 from .recorded import repeated
-from .timeline import Event, Share, events, fastest, operators, own_seconds, within
+from .timeline import Event, Share, by_span, call_seconds, events, operators, own_seconds
 
 # What the names of nodes end in, of the times of their kernels (others are of fences).
 _KERNEL = "_kernel_time"
@@ -35,14 +36,14 @@ class OnnxRuntimeSource:
 
 def read(trace: bytes, source: str, calls: int) -> Profile:
     """The profile of the last `calls` runs in a trace. Raises MetricUnavailable where there are none."""
-    every, kernels = runs_of(trace)
-    every = every[-calls:]
-    runs = fastest(every, lambda run: run.seconds)
-    nodes = list(within(kernels, runs))
-    if not nodes:
+    every, executed = runs_of(trace)
+    runs = every[-calls:]
+    nodes = by_span(executed, runs)
+    if not any(nodes):
         raise MetricUnavailable("onnxruntime's profile holds no node: its version writes another format")
-    seconds = sum(run.seconds for run in runs) / len(runs)
-    return Profile(source, len(every), seconds, operators(_shares(nodes), len(runs), seconds), settings=_threads(nodes))
+    seconds = [run.seconds for run in runs]
+    found = operators(list(map(_shares, nodes)), seconds)
+    return Profile(source, len(runs), call_seconds(seconds), found, settings=_threads(chain(*nodes)))
 
 
 def runs_of(trace: bytes) -> tuple[list[Event], list[Event]]:
@@ -68,7 +69,7 @@ def _shares(nodes: Sequence[Event]) -> Iterator[Share]:
         yield Share(f"{name} on {_CPU}" if elsewhere and provider(event) == _CPU else name, seconds, 1, form, shapes)
 
 
-def _threads(nodes: Sequence[Event]) -> dict[str, str]:
+def _threads(nodes: Iterable[Event]) -> dict[str, str]:
     """How many threads the nodes had: the one that runs them, and those of the pool."""
     pools = [event.facts.get("thread_scheduling_stats") for event in nodes]
     told = [1 + len(pool.get("sub_threads", ())) for pool in pools if isinstance(pool, Mapping)]

@@ -20,12 +20,12 @@ from .timeline import (
     Event,
     Share,
     activities,
+    by_span,
+    call_seconds,
     events,
-    fastest,
     operators,
     own_seconds,
     parents,
-    within,
 )
 
 OPERATORS = ("cpu_op",)
@@ -49,9 +49,9 @@ class Recording:
         found = events(trace, LASTING + INSTANT)
         return cls(found, [one for one in found if one.category == "user_annotation" and one.name == CALL])
 
-    def inside(self, *calls: Event) -> list[Event]:
-        """What started within these calls, which are in their order."""
-        return list(within(self.everything, calls))
+    def inside(self, calls: Sequence[Event]) -> list[list[Event]]:
+        """What started within each of these calls, which are in their order."""
+        return by_span(self.everything, calls)
 
     def asked_for(self, api: Iterable[Event]) -> list[Event]:
         """What the GPU did for these calls of the API: it may run after the call of the model has returned."""
@@ -73,22 +73,23 @@ def profile_of(trace: bytes, source: str, settings: Mapping[str, str], *, calls:
     """The profile of the last `calls` calls (None: of all). Raises MetricUnavailable without operators and kernels."""
     recording = Recording.read(trace)
     every = recording.calls[-calls:] if calls else recording.calls
-    counted = fastest(every, lambda call: call.seconds)
     # A call ends when the device has done its work: what it launched runs within it, too.
-    inside = recording.inside(*counted)
-    ops, kernels, copies, api = (of(inside, *some) for some in (OPERATORS, KERNELS, COPIES, API))
-    if not counted or not (ops or kernels):
+    inside = recording.inside(every)
+    ops, kernels, copies, api = ([of(call, *some) for call in inside] for some in (OPERATORS, KERNELS, COPIES, API))
+    if not any(ops) and not any(kernels):
         name = source.partition(" ")[0]
         raise MetricUnavailable(f"{name}'s profiler saw no operator: the model does not compute with {name}")
-    number, seconds = len(counted), sum(call.seconds for call in counted) / len(counted)
+    done = [[*some, *others] for some, others in zip(kernels, copies, strict=True)]
+    shares = map(_on_device, ops, done) if any(kernels) else map(_on_host, ops)
+    seconds = [call.seconds for call in every]
     return Profile(
         source=source,
         calls=len(every),
-        seconds=seconds,
-        operators=operators(_on_device(ops, [*kernels, *copies]) if kernels else _on_host(ops), number, seconds),
-        kernels=activities(kernels, number),
-        copies=activities(copies, number),
-        api_calls=activities(api, number),
+        seconds=call_seconds(seconds),
+        operators=operators(list(shares), seconds),
+        kernels=activities(kernels, seconds),
+        copies=activities(copies, seconds),
+        api_calls=activities(api, seconds),
         settings=settings,
     )
 

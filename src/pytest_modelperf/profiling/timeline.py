@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +16,8 @@ from ..domain.profile import Activity, Operator
 LASTING, INSTANT = "X", "i"
 _MICROSECOND = 1e-6
 
-T = TypeVar("T")
+# A part of a call.
+P = TypeVar("P", "Share", "Event")
 
 
 class _Raw(msgspec.Struct):
@@ -76,24 +78,43 @@ def events(trace: bytes, phases: str = LASTING) -> list[Event]:
     return sorted(found, key=lambda event: (event.start, -event.seconds))
 
 
-def within(found: Iterable[Event], spans: Sequence[Event]) -> Iterator[Event]:
-    """The events that start within one of the spans, which do not overlap; both are in the order of their start."""
+def by_span(found: Iterable[Event], spans: Sequence[Event]) -> list[list[Event]]:
+    """Of each span the events that start within it; spans do not overlap, and both are in the order of their start."""
+    inside: list[list[Event]] = [[] for _ in spans]
     number = 0
     for event in found:
         while number < len(spans) and spans[number].end <= event.start:
             number += 1
         if number < len(spans) and spans[number].start <= event.start:
-            yield event
+            inside[number].append(event)
+    return inside
 
 
-def fastest(calls: Sequence[T], seconds: Callable[[T], float]) -> list[T]:
-    """The fastest third of a model's calls, in their order: what a profile is made of.
+def fastest(seconds: Sequence[float]) -> list[int]:
+    """Which of a model's calls are the fastest third, in their order: what a profile is made of.
 
     Where a neighbour takes the CPU away for a millisecond, some operator seems to take that; in the fastest calls least
     of that has happened.
     """
-    limit = sorted(map(seconds, calls))[(len(calls) - 1) // 3] if calls else 0.0
-    return [call for call in calls if seconds(call) <= limit]
+    limit = sorted(seconds)[(len(seconds) - 1) // 3] if seconds else 0.0
+    return [number for number, taken in enumerate(seconds) if taken <= limit]
+
+
+def call_seconds(seconds: Sequence[float]) -> float:
+    """How long a call of a model takes, of which there was one at least."""
+    return statistics.fmean(seconds[number] for number in fastest(seconds))
+
+
+def usual(calls: Sequence[Sequence[Share | Event]], kept: Sequence[int]) -> float:
+    """The seconds that these parts of each call take together, in one of the calls that are `kept`.
+
+    Where a model also waits, calls are fast because they waited less, and one of them may be one that was disturbed. So
+    what every call does as often takes no more than it takes in half of all calls. That is never more than the mean of
+    those kept: parts add up to no more than the calls that they are parts of.
+    """
+    sums = [sum(part.seconds for part in parts) for parts in calls]
+    mean = statistics.fmean(sums[number] for number in kept)
+    return min(mean, statistics.median(sums)) if len(set(map(len, calls))) == 1 else mean
 
 
 def own_seconds(found: Sequence[Event]) -> list[float]:
@@ -118,42 +139,43 @@ def parents(found: Sequence[Event]) -> list[int | None]:
     return inside_of
 
 
-def operators(shares: Iterable[Share], calls: int, call_seconds: float) -> tuple[Operator, ...]:
-    """The operators of `calls` calls of a model, which took `call_seconds` each; the longest first."""
-    by_name: dict[str, list[Share]] = defaultdict(list)
-    for share in shares:
-        by_name[share.name].append(share)
-    found = [_operator(name, parts, calls, call_seconds) for name, parts in by_name.items()]
+def operators(calls: Sequence[Iterable[Share]], seconds: Sequence[float]) -> tuple[Operator, ...]:
+    """The operators of a model by the shares of each of its calls, which took so many seconds; the longest first."""
+    kept, whole = fastest(seconds), call_seconds(seconds)
+    found = [_operator(name, parts, kept, whole) for name, parts in _told_apart(calls, kept, "name").items()]
     return tuple(sorted(found, key=lambda operator: (-operator.seconds, operator.name)))
 
 
-def activities(found: Iterable[Event], calls: int) -> tuple[Activity, ...]:
-    """Events that are no operators, by name, per call of the model; the longest first."""
-    by_name: dict[str, list[Event]] = defaultdict(list)
-    for event in found:
-        by_name[event.name].append(event)
-    made = [
-        Activity(name, len(some) / calls, sum(event.seconds for event in some) / calls, _bytes(some, calls))
-        for name, some in by_name.items()
-    ]
+def activities(calls: Sequence[Iterable[Event]], seconds: Sequence[float]) -> tuple[Activity, ...]:
+    """The same of events that are no operators."""
+    kept = fastest(seconds)
+    made = [_activity(name, parts, kept) for name, parts in _told_apart(calls, kept, "name").items()]
     return tuple(sorted(made, key=lambda activity: (-activity.seconds, activity.name)))
 
 
-def _operator(name: str, parts: Sequence[Share], calls: int, call_seconds: float) -> Operator:
-    seconds = sum(part.seconds for part in parts) / calls
-    share = seconds / call_seconds if call_seconds > 0 else 0.0
-    number = sum(part.calls for part in parts) / calls
-    return Operator(name, number, seconds, share, _longest(parts, "form"), _longest(parts, "shapes"))
+def _told_apart(calls: Sequence[Iterable[P]], kept: Sequence[int], field: str) -> dict[str, list[list[P]]]:
+    """The parts of each call by what this field of theirs says, where there are any in a call that is kept."""
+    found: dict[str, list[list[P]]] = {}
+    for number, parts in enumerate(calls):
+        for part in parts:
+            found.setdefault(getattr(part, field), [[] for _ in calls])[number].append(part)
+    return {told: parts for told, parts in found.items() if any(parts[number] for number in kept)}
 
 
-def _longest(parts: Sequence[Share], field: str) -> str:
-    """What is told of the calls that took the longest together."""
-    seconds: dict[str, float] = defaultdict(float)
-    for part in parts:
-        seconds[getattr(part, field)] += part.seconds
+def _operator(name: str, parts: Sequence[Sequence[Share]], kept: Sequence[int], whole: float) -> Operator:
+    seconds = usual(parts, kept)
+    share = seconds / whole if whole > 0 else 0.0
+    number = statistics.fmean(sum(part.calls for part in parts[call]) for call in kept)
+    return Operator(name, number, seconds, share, _longest(parts, kept, "form"), _longest(parts, kept, "shapes"))
+
+
+def _activity(name: str, parts: Sequence[Sequence[Event]], kept: Sequence[int]) -> Activity:
+    number = statistics.fmean(len(parts[call]) for call in kept)
+    told = [float(event.facts["bytes"]) for call in kept for event in parts[call] if "bytes" in event.facts]
+    return Activity(name, number, usual(parts, kept), sum(told) / len(kept) if told else None)
+
+
+def _longest(parts: Sequence[Sequence[Share]], kept: Sequence[int], field: str) -> str:
+    """What is told of the calls that take the longest together."""
+    seconds = {told: usual(some, kept) for told, some in _told_apart(parts, kept, field).items()}
     return max(seconds, key=lambda told: (seconds[told], told))
-
-
-def _bytes(found: Sequence[Event], calls: int) -> float | None:
-    told = [float(event.facts["bytes"]) for event in found if "bytes" in event.facts]
-    return sum(told) / calls if told else None

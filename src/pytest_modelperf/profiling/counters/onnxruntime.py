@@ -13,7 +13,7 @@ from ...domain.profile import Recorded
 from ...domain.session import Session
 from ..onnxruntime import provider, runs_of
 from ..recorded import recorded
-from ..timeline import Event, within
+from ..timeline import Event, by_span
 
 # Kinds of nodes that onnxruntime's fusions make, of the domain com.microsoft; others begin with "Fused".
 _FUSED = frozenset(
@@ -50,7 +50,7 @@ class OnnxRuntimeCounters:
 def tallies(profile: bytes) -> list[Tally]:
     """What each run of the profile executed, in their order."""
     runs, nodes = runs_of(profile)
-    return [_tally(list(within(nodes, [run]))) for run in runs]
+    return list(map(_tally, by_span(nodes, runs)))
 
 
 def _tally(nodes: Sequence[Event]) -> Tally:

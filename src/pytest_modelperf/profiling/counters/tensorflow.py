@@ -36,5 +36,5 @@ class TensorFlowCounters:
 def tallies(trace: bytes) -> list[Tally]:
     """What each call did, in their order."""
     recording = Recording.read(trace)
-    found = [recording.inside(call) for call in recording.calls]
+    found = recording.inside(recording.calls)
     return [Tally({**memory(inside), **done_on_gpu(recording, inside)}) for inside in found]

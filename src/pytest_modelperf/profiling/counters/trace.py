@@ -25,7 +25,7 @@ _COMPILED = "Torch-Compiled Region"
 def tallies(trace: bytes, *, on_gpu: bool) -> list[Tally]:
     """What each call did, in their order; `on_gpu`: what the GPU did was recorded too."""
     recording = Recording.read(trace)
-    return [_tally(recording, recording.inside(call), on_gpu) for call in recording.calls]
+    return [_tally(recording, inside, on_gpu) for inside in recording.inside(recording.calls)]
 
 
 def _tally(recording: Recording, inside: Sequence[Event], on_gpu: bool) -> Tally:
