@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
+from measuring.fakes import Clock
 
 from pytest_modelperf import Tensor
 from pytest_modelperf.converting import proving
@@ -54,13 +54,13 @@ def test_the_same_answers_are_off_by_nothing() -> None:
 
 def test_what_is_many_times_slower_is_asked_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
+    clock = Clock().install(monkeypatch)
 
     def slow(x: Any, scale: float) -> dict[str, Any]:
         asked.append(len(x))
-        time.sleep(0.02)
+        clock.work(2 * proving.SLOW_SECONDS)
         return double(x, scale)
 
-    monkeypatch.setattr(proving, "SLOW_SECONDS", 0.01)
     with pytest.raises(ConversionError, match=r"not faster: a call at batch=1 takes \d+ times as long"):
         prover().parity(bench(slow), Converted(slow), prover().expected(bench(double)), precision="float32")
     assert asked == [1] * DRAWS

@@ -138,7 +138,7 @@ def test_two_that_want_the_same_in_another_order_do_not_block_each_other(other: 
 
 def test_many_turns_of_two(other: Other) -> None:
     both = [other("cpu,cuda:0", 50), other("cuda:0,cpu", 50)]
-    outputs = [process.communicate(timeout=30)[0] for process in both]
+    outputs = [process.communicate(timeout=120)[0] for process in both]
     assert [output.count("holding") for output in outputs] == [50, 50]
 
 

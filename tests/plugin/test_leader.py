@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from pytest_modelperf.errors import PeerLost
-from pytest_modelperf.measuring.peer import Channel
+from pytest_modelperf.measuring.channel import Channel
 from pytest_modelperf.plugin.leader import Leader, RankLocks
 from pytest_modelperf.plugin.ranks import At, Bye, Hello, Launch, Over, Place, ToRank, join
 
+# Longer than any machine is busy.
+PATIENCE_SECONDS = 60.0
 TESTS = ("a.py::test_one", "a.py::test_two")
 
 
@@ -18,7 +20,7 @@ TESTS = ("a.py::test_one", "a.py::test_two")
 def leader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Leader]:
     """Rank 0 of two, whose temporary folder is this test's."""
     monkeypatch.setattr("pytest_modelperf.plugin.ranks.tempfile.gettempdir", lambda: str(tmp_path))
-    made = Leader(Place(0, 2, 0, 2, "a run", ""), tmp_path, 5.0)
+    made = Leader(Place(0, 2, 0, 2, "a run", ""), tmp_path, PATIENCE_SECONDS)
     yield made
     made.bye("it is over", 0)
 
@@ -28,7 +30,7 @@ def met(leader: Leader, tests: tuple[str, ...] = TESTS) -> Channel[ToRank]:
     lines: list[Channel[ToRank]] = []
 
     def come() -> None:
-        lines.append(join(Place(1, 2, 1, 2, "a run", ""), Path(), 5.0))
+        lines.append(join(Place(1, 2, 1, 2, "a run", ""), Path(), PATIENCE_SECONDS))
         lines[0].send(Hello(1, 42, tests))
 
     rank = threading.Thread(target=come)
@@ -83,7 +85,7 @@ def test_a_rank_that_is_gone_is_not_waited_for(leader: Leader) -> None:
 def test_runners_are_started_on_all_ranks_in_a_world_of_their_own(leader: Leader) -> None:
     rank = met(leader)
     number, variables = leader.launch("on cpu")
-    assert rank.receive(5.0) == Launch(number, "on cpu", variables)
+    assert rank.receive(PATIENCE_SECONDS) == Launch(number, "on cpu", variables)
     assert leader.launch("on cpu")[0] != number
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 from collections.abc import Iterable, Sequence
 from multiprocessing.connection import Connection
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +32,8 @@ from pytest_modelperf.plugin.ranked import RankedPeer, combined, is_wrong
 from pytest_modelperf.plugin.ranks import Close, Done, Gone, Halt, Hung, Kill, Said, Tell, ToRank, Wake
 from pytest_modelperf.plugin.remote import RunnerBroken
 
+# Longer than any machine is busy.
+PATIENCE_SECONDS = 60.0
 TERMS = Terms(("cpu",), {}, (), 0.05, False, 1.0)
 WARNED = Warned("beware", "builtins", "UserWarning", "a.py", 3, "runtest", "a.py::test", None)
 OPENED = Opened("cpu", "a net", ({"batch": 1},), (1,), 0.5)
@@ -44,7 +48,7 @@ class Own:
     """Rank 0's own runner: says what it is told to, and writes down what it hears."""
 
     def __init__(self) -> None:
-        self.name, self.timeout_s, self.alive = "the runner of a.py on rank 0", 0.05, True
+        self.name, self.timeout_s, self.alive = "the runner of a.py on rank 0", PATIENCE_SECONDS, True
         self.ear: Connection[Any, Any]
         self.ear, self._mouth = multiprocessing.Pipe(duplex=False)
         self._said: list[FromRunner] = []
@@ -186,8 +190,16 @@ def test_a_rank_that_has_left_is_told_by_its_number() -> None:
         all_.receive()
 
 
-def test_ranks_that_are_silent_are_ended_and_told_by_their_numbers() -> None:
+def ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that moves by a hundredth of a second whenever it is read."""
+    readings = itertools.count()
+    monkeypatch.setattr(ranked, "time", SimpleNamespace(monotonic=lambda: 0.01 * next(readings)))
+
+
+def test_ranks_that_are_silent_are_ended_and_told_by_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks(monkeypatch)
     all_, own, others = peer(3)
+    all_.timeout_s = 0.05
     own.says(TERMS)
     says(all_, 2, TERMS)
     with pytest.raises(Lost, match=r"the runner of a\.py on rank 1 gave no answer for 0\.05 s and was killed; raise"):
@@ -196,9 +208,9 @@ def test_ranks_that_are_silent_are_ended_and_told_by_their_numbers() -> None:
 
 
 def test_where_one_rank_failed_the_others_are_not_waited_for_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranked, "GRACE_SECONDS", 0.05)
+    ticks(monkeypatch)
     all_, _, _ = peer(3)
-    all_.timeout_s = 1000.0
+    all_.timeout_s = 100 * ranked.GRACE_SECONDS
     says(all_, 1, reported("passed", when="setup"), reported("failed", "ValueError: no"))
     with pytest.raises(RunnerBroken) as broken:
         all_.receive()

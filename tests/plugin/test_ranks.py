@@ -25,6 +25,9 @@ TORCHRUN = {
     "TORCHELASTIC_RESTART_COUNT": "0",
 }
 
+# Longer than any machine is busy.
+PATIENCE_SECONDS = 60.0
+
 
 @pytest.fixture
 def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
@@ -74,14 +77,14 @@ def test_ranks_find_each_other_by_a_file_that_nobody_else_may_read(two: Place, t
     (file,) = tmp_path.iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
     lines = []
-    rank = threading.Thread(target=lambda: lines.append(join(two, tmp_path, 10.0)))
+    rank = threading.Thread(target=lambda: lines.append(join(two, tmp_path, PATIENCE_SECONDS)))
     rank.start()
-    (line,) = meeting.all(10.0)
+    (line,) = meeting.all(PATIENCE_SECONDS)
     rank.join()
     lines[0].send(Hello(1, 42, ("a.py::test",)))
-    assert line.receive(10.0) == Hello(1, 42, ("a.py::test",))
+    assert line.receive(PATIENCE_SECONDS) == Hello(1, 42, ("a.py::test",))
     line.send(Over())
-    assert lines[0].receive(10.0) == Over()
+    assert lines[0].receive(PATIENCE_SECONDS) == Over()
     assert list(tmp_path.iterdir()) == []
 
 

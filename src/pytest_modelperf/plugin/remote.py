@@ -37,8 +37,8 @@ _LAST_LINES = 40
 _OURS = re.compile(r'^  File "(.*/(_pytest|pluggy|pytest_modelperf)/)')
 # A thread without frames of the test: the runner's own, that waits for the end of its parent.
 _IDLE_THREAD = re.compile(r'^Thread 0x[^\n]*:\n(?:  File "[^"]*threading\.py"[^\n]*\n)*(?:\n|\Z)', re.MULTILINE)
-# How long a silent runner gets to write where it is.
-_STACK_SECONDS = 1.0
+# How long a silent runner gets to write where it is: on a busy machine it may wait a second before it runs.
+_STACK_SECONDS = 3.0
 
 
 class RunnerBroken(NotMeasured):
