@@ -35,9 +35,11 @@ from scipy.stats import beta
 
 from pytest_modelperf.domain.baseline import Baseline, Run
 from pytest_modelperf.domain.codec import from_json, to_json
+from pytest_modelperf.domain.estimate import Estimate
 from pytest_modelperf.domain.verdict import Verdict
 from pytest_modelperf.judging.comparison import compare
 from pytest_modelperf.judging.experience import Experiences
+from pytest_modelperf.judging.wording import word_of
 from pytest_modelperf.reporting.json_report import read
 
 MODELS = Path(__file__).resolve().with_name("detection_models.py")
@@ -200,11 +202,9 @@ class Judged:
     high: float
 
     def word(self, tolerance: float) -> str:
-        if self.low > 1 + tolerance:
-            return "slower"
-        if self.high < 1 - tolerance:
-            return "faster"
-        return "same" if self.low >= 1 - tolerance and self.high <= 1 + tolerance else "uncertain"
+        """The word of a test with one case, whose level is that of the interval that is shown."""
+        interval = Estimate(self.low, self.low, self.high)
+        return word_of(interval, interval, tolerance)
 
 
 def show(trials: list[Trial]) -> None:

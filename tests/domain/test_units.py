@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pytest_modelperf.domain.units import (
     UNITS,
     GiB,
+    count_change,
     format_quantity,
     ms,
     ns,
@@ -139,3 +140,16 @@ def test_the_written_number_lies_between_one_and_the_next_unit(value: float, uni
 @pytest.mark.parametrize("micro", ["\u00b5", "\u03bc", "u"])
 def test_both_characters_for_micro(micro: str) -> None:
     assert parse_quantity(f"3 {micro}s", "s") == pytest.approx(3e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "text"),
+    [
+        ("layers", 0.0, 8.0, "layers 0 → 8"),
+        ("parameters", 100.0, 104.0, "parameters 100 → 104 (+4.0%)"),
+        ("ratio", 0.25, 0.125, "ratio 0.250000 → 0.125000 (-50.0%)"),
+        ("allocated_bytes", 16.0, 1600016.0, "allocated_bytes 16 → 1600016 (100001 times)"),
+    ],
+)
+def test_what_a_counter_has_become(name: str, before: float, after: float, text: str) -> None:
+    assert count_change(name, before, after) == text

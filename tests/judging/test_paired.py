@@ -189,7 +189,7 @@ def test_counters_are_those_of_the_first_pair() -> None:
     )
     now, then = counted
     found = verdict([dataclasses.replace(first, now=now, then=then), *others])
-    assert (found.counters, found.notes) == (("kernels",), ("kernels 7 → 9 (+28.6%)",))
+    assert (found.counters, found.changed) == (("kernels",), {"kernels": (7.0, 9.0)})
 
 
 def test_an_uncertain_one_says_what_would_help() -> None:

@@ -98,7 +98,7 @@ def batch_sweep() -> TestResult:
                 points[3],
                 0.124,
                 conditions=upgrade,
-                notes=("counters.operators: 175 → 181",),
+                changed={"operators": (175.0, 181.0)},
                 counters=("operators",),
             ),
         ),
@@ -222,7 +222,7 @@ def findings() -> TestResult:
         Finding("leaner", "memory.reserved", 2 * GiB, 1 * GiB, Estimate(0.5, 0.48, 0.52), 0.05, "read 1.000 GiB"),
         Finding("uncertain", "cold_start.first_call", 1.0, 2.0, Estimate(2.0, 0.3, 9.0), 0.5, "read 2.000 s"),
     )
-    notes = ("size_bytes 104857600 → 115343360 (+10.0%)", "parameters 100 → 110 (+10.0%)")
+    changed = {"size_bytes": (100 * MiB, 110 * MiB), "parameters": (100.0, 110.0)}
     return result(
         "tests/test_vision.py::test_findings",
         points,
@@ -230,7 +230,7 @@ def findings() -> TestResult:
             verdict("same", points[0], 0.003, beside=(load,)),
             verdict("same", points[1], 0.001, beside=(load, hungrier)),
             verdict(
-                "slower", points[2], 0.2, beside=(load, *others), notes=notes, counters=("size_bytes", "parameters")
+                "slower", points[2], 0.2, beside=(load, *others), changed=changed, counters=tuple(changed)
             ),
         ),
         passed=False,

@@ -102,7 +102,7 @@ def test_every_kind_ends_with_what_to_do(kind: Kind, words: tuple[str, ...]) -> 
 
 def test_changed_counters_are_in_the_headline() -> None:
     line = headline(samples.batch_sweep(), ("counters", ("cpu batch=8",)))
-    assert line == "counters changed: batch=8: counters.operators: 175 → 181"
+    assert line == "counters changed: batch=8: operators 175 → 181 (+3.4%)"
 
 
 def test_a_test_without_figures() -> None:

@@ -119,7 +119,7 @@ def test_evidence_of_the_comparison() -> None:
     text = summary("batch sweep")
     assert "8 baseline runs, scaled by numpy-matmul 1; accepts +5%, would have seen +3.1%" in text
     assert "changed since the baseline: torch 2.12.0 → 2.13.0" in text
-    assert "batch=8: counters.operators: 175 → 181" in text
+    assert "batch=8: operators 175 → 181 (+3.4%)" in text
     assert "uncertain: batch=4: --modelperf-seconds=12 would tell" in text
 
 

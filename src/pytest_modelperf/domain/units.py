@@ -70,6 +70,9 @@ _EXAMPLES = {
     "FLOP/s": "50 GFLOP/s",
 }
 
+# From this ratio on a change is told in times: nobody reads thousands of percent.
+_IN_TIMES = 10.0
+
 _QUANTITY = re.compile(
     r"^\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<unit>[A-Za-z\u00b5\u03bc/%]*)\s*$"
 )
@@ -137,6 +140,14 @@ def signed_percent(ratio: float) -> str:
         return "+∞" if ratio > 0 else "-∞"
     text = f"{(ratio - 1.0) * 100.0:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text
+
+
+def count_change(name: str, before: float, after: float) -> str:
+    """What a counter has become: `"flops 2 → 3 (+50.0%)"`."""
+    numbers = (f"{int(n)}" if n == int(n) else significant(n, 6) for n in (before, after))
+    change = after / before if before else 0.0
+    told = f"{change:.0f} times" if change >= _IN_TIMES else f"{signed_percent(change)}%"
+    return f"{name} {' → '.join(numbers)}" + (f" ({told})" if before else "")
 
 
 def _finite(number: float, written: object, dimension: str) -> float:

@@ -72,8 +72,8 @@ class Verdict:
     accepted); `runs` how many accepted runs it was compared with (with `against`,
     the commit that it was compared with, "main (3fa2b1c)": how many pairs of fresh processes were measured); `scale`
     the yardstick that both sides were divided by, "" for none, and `gain` how many times narrower that made the
-    interval; `conditions` what differs between the sides, `"torch 2.12.0 → 2.13.0"`; `notes` counters that changed
-    and the like; `counters` the names of those that are judged, `changed` what each that changed was and has become;
+    interval; `conditions` what differs between the sides, `"torch 2.12.0 → 2.13.0"`; `changed` what each
+    counter that changed was and has become, `counters` the names of those among them that are judged;
     `reason` why there is no ratio, that a slowdown came by drift, or what would help an uncertain
     one; `attempts`, where there are several measurements, the ratio of each alone, the first included: `change` is of
     all together. `beside` is what changed beside the time; `blame` what explains a slowdown.
@@ -89,7 +89,6 @@ class Verdict:
     scale: str = ""
     gain: float = 1.0
     conditions: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
     counters: tuple[str, ...] = ()
     changed: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     reason: str = ""

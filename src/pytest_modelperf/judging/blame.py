@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from ..domain.blame import MOST_KEPT, Blame, Cause, Use, Uses
 from ..domain.profile import Place, Profile
-from ..domain.units import format_quantity, significant
-from .wording import OF_THE_ANSWERS, counted
+from ..domain.units import count_change, format_quantity, significant
+from .wording import OF_THE_ANSWERS
 
 # What is called alike counts as slower beyond this factor, over what all such operators have become together: shares
 # of the same operator in two profiles of an unchanged model differ by less, but for those that take next to nothing.
@@ -124,7 +124,7 @@ def blame(
 
 def of_counters(counters: Mapping[str, tuple[float, float]]) -> tuple[Cause, ...]:
     """What counters tell by themselves, each with what it was and has become."""
-    return tuple(Cause(counted(name, *sides)) for name, sides in counters.items())
+    return tuple(Cause(count_change(name, *sides)) for name, sides in counters.items())
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,7 @@ def _broken(
         began = not sides[0] if sides is not None else bool(_regions(then))
         what = "new graph break" if began else "graph breaks"
         regions = f"{len(_regions(then))} → {len(_regions(now))} compiled regions"
-        into = counted(_BREAKS, *sides) if sides is not None else regions
+        into = count_change(_BREAKS, *sides) if sides is not None else regions
         yield Cause(f"{what}, {into}", None, _told(breaks))
 
 

@@ -6,11 +6,11 @@ import math
 from dataclasses import replace
 
 from ..domain.baseline import WINDOW
-from ..domain.units import significant
+from ..domain.units import count_change, significant
 from ..domain.verdict import Verdict
 from .blame import MOST_COUNTED, by_telling
 from .ratio import Ratio
-from .wording import OF_THE_ANSWERS, SHOWN_LEVEL, counted, judged_at
+from .wording import OF_THE_ANSWERS, SHOWN_LEVEL, judged_at
 
 # More than this many times the measuring time is no advice: the change lies at the edge of what is accepted.
 _MOST_TIMES = 20
@@ -32,7 +32,7 @@ def sure(verdict: Verdict) -> str:
     names = by_telling(name for name in verdict.counters if name not in OF_THE_ANSWERS)
     if verdict.against or not names:
         return ""
-    told = [counted(name, *verdict.changed[name]) for name in names[:MOST_COUNTED]]
+    told = [count_change(name, *verdict.changed[name]) for name in names[:MOST_COUNTED]]
     more = f" and {len(names) - len(told)} more" if names[len(told) :] else ""
     return (
         f"only the time is uncertain, the model or its code did change: {', '.join(told)}{more}; "

@@ -27,8 +27,6 @@ _YARDSTICKS = "yardsticks"
 OF_THE_ANSWERS = frozenset({"nan_values", "inf_values", "nondeterministic_outputs", "constant_outputs"})
 # The counters of a model and of its answers: whatever executes it, they are to stay.
 OF_THE_MODEL = frozenset({"parameters", "size_bytes"}) | OF_THE_ANSWERS
-# From this ratio on a change is told in times: nobody reads thousands of percent.
-_IN_TIMES = 10.0
 
 
 def worded(verdict: Verdict, found: Ratio) -> Verdict:
@@ -36,15 +34,18 @@ def worded(verdict: Verdict, found: Ratio) -> Verdict:
     shown = found.estimate(SHOWN_LEVEL)
     return replace(
         verdict,
-        word=_word(found.estimate(verdict.level), shown, verdict.tolerance),
+        word=word_of(found.estimate(verdict.level), shown, verdict.tolerance),
         change=shown,
         detectable=found.detectable(verdict.tolerance, verdict.level),
         runs=found.runs,
     )
 
 
-def _word(strict: Estimate, shown: Estimate, tolerance: float) -> Word:
-    """An alarm needs the case's own level, which is stricter the more cases there are; *same* alarms nobody."""
+def word_of(strict: Estimate, shown: Estimate, tolerance: float) -> Word:
+    """The word for a ratio by its intervals, at the case's own level and as it is shown.
+
+    An alarm needs the case's own level, which is stricter the more cases there are; *same* alarms nobody.
+    """
     if strict.low > 1.0 + tolerance:
         return "slower"
     if strict.high < 1.0 - tolerance:
@@ -55,7 +56,7 @@ def _word(strict: Estimate, shown: Estimate, tolerance: float) -> Word:
 def judged_at(verdict: Verdict, found: Ratio) -> str:
     """Of an uncertain one that is shown beyond the tolerance: its level, and the interval there; "" for others."""
     shown, strict = found.estimate(SHOWN_LEVEL), found.estimate(verdict.level)
-    if verdict.word != "uncertain" or _word(shown, shown, verdict.tolerance) == "uncertain":
+    if verdict.word != "uncertain" or word_of(shown, shown, verdict.tolerance) == "uncertain":
         return ""
     level = f"{significant(verdict.level * 100.0, 2)}%, its share of 5% for all cases and looks"
     interval = f"[{signed_percent(strict.low)}%, {signed_percent(strict.high)}%]"
@@ -76,7 +77,7 @@ def told(
 ) -> Verdict:
     """The verdict with what differs beside the time: the conditions, and counters that changed.
 
-    All that changed are noted. Those of what is executed are judged where both sides were made under equal conditions:
+    All that changed are told. Those of what is executed are judged where both sides were made under equal conditions:
     another version of a framework calls other operators.
     """
     differing = tuple(_differences(before, conditions))
@@ -89,18 +90,9 @@ def told(
     return replace(
         verdict,
         conditions=differing,
-        notes=tuple(counted(name, *sides) for name, sides in changed.items()),
         counters=tuple(name for name in changed if alike or name in OF_THE_MODEL),
         changed=changed,
     )
-
-
-def counted(name: str, before: float, after: float) -> str:
-    """What a counter has become: `"flops 2 → 3 (+50.0%)"`."""
-    numbers = (f"{int(n)}" if n == int(n) else significant(n, 6) for n in (before, after))
-    change = after / before if before else 0.0
-    told = f"{change:.0f} times" if change >= _IN_TIMES else f"{signed_percent(change)}%"
-    return f"{name} {' → '.join(numbers)}" + (f" ({told})" if before else "")
 
 
 def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:

@@ -38,9 +38,8 @@ and of the nouns below it:
                 "preemptions": 12.5 | null, "gpu": {"power cap": 3}} | null
     },
     "verdicts": {"cpu batch=8": {"word": "slower", "case": …, "change": [1.124, 1.098, 1.151, ""], "tolerance": 0.05,
-                 "level": 0.0125, "detectable": 0.031 | null, "runs": 8, "scale": …, "conditions": […], "notes": […],
-                 "counters": ["names of those that changed"], "changed": {"flops": [2e9, 3e9], …},
-                 "reason": "",
+                 "level": 0.0125, "detectable": 0.031 | null, "runs": 8, "scale": …, "conditions": […],
+                 "changed": {"flops": [2e9, 3e9], …}, "counters": ["names of those that are judged"], "reason": "",
                  "beside": [{"word": "hungrier", "path": "memory.peak", "before": 536870912, "now": 746586112,
                              "change": [1.39, 1.31, 1.47, ""] | null, "tolerance": 0.05 | null, "evidence": …}],
                  "blame": {"seconds": 0.0024, "rest": "",                  of a slower one: what explains it

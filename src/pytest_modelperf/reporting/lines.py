@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ..domain.metrics import CALLS_NEEDED, COUNTERS
 from ..domain.report import TestResult
 from ..domain.results import KNEE
+from ..domain.units import count_change
 from ..domain.verdict import NEVER_ACCEPTED, Verdict
 from . import blame, findings, tables
 from .machine import machine_text
@@ -144,7 +145,7 @@ def _notes(result: TestResult, shown: Shown) -> Iterator[Line]:
     since = against(result) or "the baseline"
     yield from ((f"changed since {since}: {text}", "yellow") for text in told(changed, compared))
     names = labels(result)
-    notes = [(name, note) for name, verdict in verdicts for note in verdict.notes if not _is_told(verdict, note)]
+    notes = [(name, change) for name, verdict in verdicts for change in _changes(verdict)]
     notes += [(names[point.case.key], note) for point in result.sweep for note in point.notes]
     yield from ((plain(note), "yellow") for note in result.sweep.notes)
     yield from ((text, "yellow") for text in told(notes, names.values()))
@@ -156,9 +157,10 @@ def _machine(result: TestResult, shown: Shown) -> Iterator[Line]:
         yield f"the machine: {text}", "yellow"
 
 
-def _is_told(verdict: Verdict, note: str) -> bool:
-    """Whether a changed counter stands among the findings."""
-    return any(finding.path == f"{COUNTERS}{note.partition(' ')[0]}" for finding in verdict.beside)
+def _changes(verdict: Verdict) -> list[str]:
+    """What counters have become, without those that stand among the findings."""
+    found = {finding.path for finding in verdict.beside}
+    return [count_change(name, *sides) for name, sides in verdict.changed.items() if COUNTERS + name not in found]
 
 
 def _missing(result: TestResult, shown: Shown) -> Iterator[Line]:

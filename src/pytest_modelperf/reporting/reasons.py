@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from ..domain.estimate import change_text
 from ..domain.outcome import Kind, Outcome, Reason
 from ..domain.report import TestResult
-from ..domain.units import significant
+from ..domain.units import count_change, significant
 from ..domain.verdict import Breach, Other, Verdict
 from . import blame
 from .findings import change_of, findings, short
@@ -96,7 +96,7 @@ def _compared(result: TestResult, case: str) -> Iterator[Fact]:
             "none" if verdict.detectable is None else f"a slowdown of {percent(verdict.detectable)}",
         )
     yield "changed since", "; ".join(map(plain, verdict.conditions))
-    yield "notes", "; ".join(map(plain, verdict.notes))
+    yield "notes", "; ".join(_changes(verdict, verdict.changed))
     yield "reason", plain(verdict.reason)
 
 
@@ -126,8 +126,8 @@ def _changed(result: TestResult, case: str) -> str:
 
 
 def _noted(result: TestResult, case: str) -> str:
-    notes = dict(_counted(result, case)).get("counters", "")
-    return f"{name_of(result, case)}: {notes}" if notes else name_of(result, case)
+    changes = dict(_counted(result, case)).get("counters", "")
+    return f"{name_of(result, case)}: {changes}" if changes else name_of(result, case)
 
 
 def _become(word: Other) -> Callable[[TestResult, str], str]:
@@ -156,9 +156,12 @@ def _counted(result: TestResult, case: str) -> Iterator[Fact]:
     verdict = result.verdicts.get(case)
     if verdict is None:
         return
-    told = [plain(note) for note in verdict.notes if any(name in note for name in verdict.counters)]
-    yield "counters", "; ".join(told or verdict.counters)
+    yield "counters", "; ".join(_changes(verdict, verdict.counters))
     yield "changed since", "; ".join(map(plain, verdict.conditions))
+
+
+def _changes(verdict: Verdict, counters: Iterable[str]) -> Iterator[str]:
+    return (plain(count_change(name, *verdict.changed[name])) for name in counters)
 
 
 def _broken(result: TestResult, case: str) -> Iterator[Fact]:
