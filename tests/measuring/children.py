@@ -15,10 +15,12 @@ from multiprocessing.connection import Client
 from pathlib import Path
 from typing import Any
 
-from pytest_modelperf.measuring import peer
+from pytest_modelperf.measuring import child as ours
+from pytest_modelperf.measuring.channel import Channel
+from pytest_modelperf.measuring.child import connect
 from pytest_modelperf.measuring.locks import DeviceLocks
 from pytest_modelperf.measuring.orders import Message
-from pytest_modelperf.measuring.peer import Channel, Peer, connect
+from pytest_modelperf.measuring.peer import Peer
 
 ENDLESS = 600.0
 _PR_SET_CHILD_SUBREAPER = 36
@@ -144,7 +146,7 @@ def endless() -> None:
 
 def hasty() -> None:
     """Serve, and end soon after the line has."""
-    peer.ENDING_SECONDS = 0.1
+    vars(ours)["ENDING_SECONDS"] = 0.1
     serve()
 
 
@@ -162,7 +164,7 @@ def stranger() -> None:
             say("turned away")
         return Client(address, authkey=authkey)
 
-    vars(peer)["Client"] = client
+    vars(ours)["Client"] = client
     serve()
 
 
@@ -176,8 +178,8 @@ def silent() -> None:
 
 def pipe_only() -> None:
     """Serve where the kernel tells nobody that a parent has died: the pipe alone does."""
-    peer._die_with = lambda parent: None
-    peer.ENDING_SECONDS = 0.1
+    ours._die_with = lambda parent: None
+    vars(ours)["ENDING_SECONDS"] = 0.1
     serve()
 
 

@@ -1,8 +1,7 @@
 """A peer: a process that is spoken to in typed messages, is stopped and resumed, and never outlives us.
 
 The parent listens on a socket in a fresh folder that nobody else may enter, and writes its address and a fresh key as
-one line to the child's standard input. The child connects, and keeps the other end of that pipe open: it ends when the
-pipe does.
+one line to the child's standard input. The child's side is `child.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,22 +20,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, Any, Generic
 
 import msgspec
 
-from ..domain.codec import from_bytes, to_bytes
 from ..errors import PeerLost, UsageError
 from . import memory
+from .channel import Answer, Channel
 from .processes import descendants, ended, kill_all, wait_ended, wait_stopped
-
-Answer = TypeVar("Answer")
 
 # How long a process that was asked to end may take before it is killed.
 ENDING_SECONDS = 10.0
 # Variables by which coverage starts itself in every new process: timed code must not run under a tracer.
 _COVERAGE_VARIABLES = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COV_CORE_SOURCE", "COV_CORE_CONFIG")
-_PR_SET_PDEATHSIG = 1
 # A socket's path has at most 103 bytes on macOS and 107 on Linux; a folder for it and its name take 21.
 _LONGEST_FOLDER = 57
 _SHORT_FOLDER = "/tmp"
@@ -66,31 +61,6 @@ class Lost(PeerLost):
         return " ".join(filter(None, [self.name, self.fate.what, when])) + (
             self.fate.remedy and f"; {self.fate.remedy}"
         )
-
-
-class Channel(Generic[Answer]):
-    """One end of the conversation: sends messages, receives those of type `incoming` and nothing else."""
-
-    def __init__(self, connection: Connection[Any, Any], incoming: Any) -> None:
-        self._connection, self._incoming = connection, incoming
-
-    def send(self, message: object) -> None:
-        """Raises OSError when the other end is gone."""
-        self._connection.send_bytes(to_bytes(message))
-
-    def receive(self, timeout_s: float | None = None) -> Answer:
-        """Raises TimeoutError, EOFError when the other end is gone, msgspec.ValidationError for nonsense."""
-        if not self._connection.poll(timeout_s):
-            raise TimeoutError
-        answer: Answer = from_bytes(self._connection.recv_bytes(), self._incoming)
-        return answer
-
-    def fileno(self) -> int:
-        """What tells that a message is there: for `multiprocessing.connection.wait`."""
-        return self._connection.fileno()
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 class Peer(Generic[Answer]):
@@ -232,7 +202,7 @@ class Peer(Generic[Answer]):
         if self._process.returncode is not None:
             # It is reaped: by now its id may be another's.
             return
-        # The child leads a process group of its own (see `connect`); until it has connected there is only itself.
+        # The child leads a process group of its own (see `child.py`); until it has connected there is only itself.
         send = os.killpg if hasattr(os, "killpg") and hasattr(self, "_channel") else os.kill
         with contextlib.suppress(ProcessLookupError, PermissionError):
             send(self.pid, number)
@@ -274,21 +244,6 @@ class Peer(Generic[Answer]):
         return accepted[0]
 
 
-def connect(incoming: Any) -> Channel[Any]:
-    """The child's side: read where to connect from standard input, connect, and end when the parent does."""
-    if hasattr(os, "setpgid"):
-        # A group of its own: it is stopped and killed with all it started, and a Ctrl-C is the parent's to handle.
-        os.setpgid(0, 0)
-    lifeline = os.dup(0)
-    line = json.loads(_read_line(lifeline))
-    _die_with(line["parent"])
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    threading.Thread(target=_end_with, args=(lifeline,), daemon=True, name="modelperf-lifeline").start()
-    return Channel(Client(line["address"], authkey=bytes.fromhex(line["key"])), incoming)
-
-
 def _untraced(env: Mapping[str, str] | None) -> dict[str, str]:
     given = os.environ if env is None else env
     return {name: value for name, value in given.items() if name not in _COVERAGE_VARIABLES}
@@ -319,34 +274,6 @@ def _accept(listener: Listener, accepted: list[Connection[Any, Any]]) -> None:
     while not accepted:
         with contextlib.suppress(AuthenticationError, EOFError, ConnectionError):
             accepted.append(listener.accept())
-
-
-def _read_line(descriptor: int) -> bytes:
-    line = b""
-    while not line.endswith(b"\n"):
-        byte = os.read(descriptor, 1)
-        if not byte:
-            raise SystemExit("this process is started by pytest-modelperf, not by hand")
-        line += byte
-    return line
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill us when the parent dies: a stopped process cannot see the end of its pipe."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _end_with(lifeline: int) -> None:
-    os.read(lifeline, 1)
-    # Leave the main thread the time to end by itself: the end of the line may be an orderly farewell.
-    time.sleep(ENDING_SECONDS)
-    os._exit(1)
 
 
 def _ending(code: int, out_of_memory: bool) -> str:

@@ -9,8 +9,10 @@ import os
 from .. import launch
 from ..domain.workload import Workload
 from .blocks import time_calls, time_waited
+from .channel import Channel
+from .child import connect
 from .orders import Block, Message, Samples
-from .peer import Channel, Peer, connect
+from .peer import Peer
 from .pinning import Pins, pins, thread_seconds
 from .schedule import SETTLING_CALLS, Schedule
 

@@ -12,9 +12,10 @@ import msgspec
 import pytest
 
 from ..errors import PeerLost
+from ..measuring.channel import Channel
 from ..measuring.locks import DeviceLocks
 from ..measuring.orders import TakeWeights, WriteWeights
-from ..measuring.peer import Channel, Lost, Peer
+from ..measuring.peer import Lost, Peer
 from .bureau import Bureau
 from .coordinator import Coordinator
 from .examination import Examination

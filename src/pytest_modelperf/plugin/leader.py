@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from ..errors import PeerLost
+from ..measuring.channel import Channel
 from ..measuring.locks import DeviceLocks, Waiting
-from ..measuring.peer import Channel
 from .bureau import Bureau
 from .coordinator import Coordinator
 from .examination import Examination

@@ -26,8 +26,8 @@ from typing import Any
 
 from ..domain.device import Device
 from ..errors import PeerLost, UsageError
+from ..measuring.channel import Channel
 from ..measuring.orders import Message
-from ..measuring.peer import Channel
 from .messages import FromRunner, ToRunner
 
 _POLL_SECONDS = 0.05

@@ -16,6 +16,7 @@ from ..domain.device import Device
 from ..domain.results import Sweep
 from ..errors import BaselineError, ConversionError, DeviceMissing, in_words
 from ..measuring.bench import LocalBench
+from ..measuring.channel import Channel
 from ..measuring.memory import CONVERTING_SCORE, volunteer
 from ..measuring.orders import (
     Block,
@@ -30,7 +31,6 @@ from ..measuring.orders import (
     WriteWeights,
     Written,
 )
-from ..measuring.peer import Channel
 from .desk import Opener
 from .imports import Imports
 from .logged import written_to

@@ -22,8 +22,9 @@ from _pytest.terminal import TerminalReporter
 
 from ..domain.device import Device
 from ..errors import UsageError, in_words
+from ..measuring.channel import Channel
+from ..measuring.child import connect
 from ..measuring.memory import RUNNER_SCORE, volunteer
-from ..measuring.peer import Channel, connect
 from ..runtimes.tensorflow_devices import prepare_environment
 from .imports import Imports
 from .marked import MarkedTests
