@@ -56,7 +56,7 @@ X = {"x": Tensor(("batch", 4))}
 # which `sleep` alone takes time, and beside no yardstick.
 MODELS = f"""\
 {IMPORTS}\
-from pytest_modelperf.measuring import bench, blocks
+from pytest_modelperf.measuring import blocks
 from pytest_modelperf.plugin.yardsticks import Yardsticks
 
 
@@ -74,7 +74,7 @@ class Clock:
 
 # All files of a process have one.
 CLOCK = blocks.perf_counter_ns if hasattr(blocks.perf_counter_ns, "sleep") else Clock()
-blocks.perf_counter_ns, bench.perf_counter, sleep = CLOCK, lambda: CLOCK.ns / 1e9, CLOCK.sleep
+blocks.perf_counter_ns, sleep = CLOCK, CLOCK.sleep
 Yardsticks.of = lambda yardsticks, device, **_: ()
 
 

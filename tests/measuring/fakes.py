@@ -13,7 +13,7 @@ import pytest
 from pytest_modelperf.domain.counting import Counted
 from pytest_modelperf.domain.session import DeviceMemory, ModelFacts, Weight
 from pytest_modelperf.domain.tensor import Value, map_leaves
-from pytest_modelperf.measuring import bench, blocks
+from pytest_modelperf.measuring import blocks
 from pytest_modelperf.measuring.counters import Events, Reading
 from pytest_modelperf.measuring.orders import Block, Count, Opened, Prepare, Prepared, Samples, Soak, Soaked, Tallied
 from pytest_modelperf.measuring.peer import Fate, Lost
@@ -38,7 +38,6 @@ class Clock:
     def install(self, monkeypatch: pytest.MonkeyPatch) -> Clock:
         """Make it the clock that measuring reads."""
         monkeypatch.setattr(blocks, "perf_counter_ns", self.ns)
-        monkeypatch.setattr(bench, "perf_counter", self.seconds)
         return self
 
 

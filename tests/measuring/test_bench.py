@@ -17,8 +17,7 @@ from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.session import DeviceMemory, ModelFacts, Weight
 from pytest_modelperf.domain.tensor import Tensor
 from pytest_modelperf.errors import MetricUnavailable, ModelError
-from pytest_modelperf.measuring import bench as benches
-from pytest_modelperf.measuring import memory
+from pytest_modelperf.measuring import cases, memory
 from pytest_modelperf.measuring.bench import LocalBench
 from pytest_modelperf.measuring.orders import (
     Block,
@@ -133,7 +132,7 @@ class TestOpening:
         made.resume()
         made.prepare(Prepare(0, 3.0))
         made.pause()
-        call = weakref.ref(made._calls[0])
+        call = weakref.ref(made._cases.call(0))
         made.release()
         gc.collect()
         assert session.log == ["close"]
@@ -506,7 +505,7 @@ class TestBlocks:
             return np.arange(batch, dtype=np.float32)
 
         pinned: list[bool] = []
-        monkeypatch.setattr(benches, "pins", lambda before, after: Seen())
+        monkeypatch.setattr(cases, "pins", lambda before, after: Seen())
         made = bench(FakeSession(clock, answer=answer), 2)
         made.prepare(Prepare(0, 3.0))
         assert not any(pinned)
@@ -563,7 +562,8 @@ class TestBlocks:
         assert samples.samples_ns == ()
         assert without_place(samples.error) == reason
         assert samples.out_of_memory == out_of_memory
-        assert 0 not in made._calls
+        with pytest.raises(KeyError):
+            made.block(Block(0, 3, 2))
 
 
 class TestCounting:

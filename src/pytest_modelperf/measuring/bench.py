@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Protocol
 
 import msgspec
@@ -18,15 +17,12 @@ from ..domain.axes import samples_per_call
 from ..domain.counting import Counted, Room, Wanted
 from ..domain.device import Device
 from ..domain.profile import Taken
-from ..domain.results import Warmup
-from ..domain.session import FILE, ModelFacts, Session
+from ..domain.session import FILE, Session
 from ..domain.tensor import tensors
 from ..errors import ModelError, ModelPerfError, in_one_line
-from . import answers, failures, memory, weights
-from . import inputs as drawing
-from .answers import Answer
-from .blocks import time_calls, time_chunks, time_pipelined, time_waited
-from .fitting import CaseMemory
+from . import memory, weights
+from .blocks import time_calls, time_chunks, time_once, time_pipelined, time_waited
+from .cases import Cases, called, counts_of
 from .orders import (
     Block,
     Count,
@@ -44,8 +40,6 @@ from .orders import (
     WriteWeights,
     Written,
 )
-from .pinning import Pins, pins, thread_seconds
-from .warmup import warm_up
 
 
 class Bench(Protocol):
@@ -111,18 +105,10 @@ class LocalBench:
         `count` counts what calls do.
         """
         self._count = count
-        self._inputs, self._cases, self._profiler = inputs, cases, profiler
-        self._begun = {"memory.start": float(start_bytes)} if start_bytes else {}
-        self._calls: dict[int, Callable[[], Any]] = {}
-        # Of each case that was warmed up here.
-        self._pins: dict[int, Pins] = {}
-        # Of each case, the first of its process.
-        self._first_seconds: dict[int, float] = {}
-        start = perf_counter()
-        self._session = open_session()
-        self._session.wait()
-        load_seconds = perf_counter() - start
-        self._memory = CaseMemory(self._session, inputs)
+        self._profiler = profiler
+        self._session, load_seconds = time_once(lambda: _waited_for(open_session()))
+        begun = {"memory.start": float(start_bytes)} if start_bytes else {}
+        self._cases = Cases(self._session, inputs, cases, {"cold_start.load": load_seconds, **begun})
         facts = self._session.facts
         self.opened = Opened(
             device=str(device),
@@ -136,12 +122,13 @@ class LocalBench:
             inputs="; ".join(f"{path} {tensor}" for path, tensor in tensors(inputs)),
             runtime=runtime,
             settings=dict(facts.settings),
-            counts=_counts(facts),
+            counts=counts_of(facts),
             path=path,
             precision=facts.precision,
             unprofiled=profiler.unable(self._session) if profiler is not None else "nothing here makes profiles",
             **self._told(),
         )
+        self._cases.weights = self.opened.weights
 
     def resume(self) -> None:
         """It runs here: there is nothing to resume."""
@@ -150,7 +137,7 @@ class LocalBench:
         """It runs here: there is nothing that could be stopped."""
 
     def release(self) -> None:
-        self._calls.clear()
+        self._cases.drop()
         self._session.close()
         memory.give_back()
 
@@ -161,14 +148,10 @@ class LocalBench:
         """
         session = self._session
         with session.running():
-            call = session.bind(values)
-            start = perf_counter()
-            outputs = call()
-            session.wait()
-            seconds = perf_counter() - start
+            outputs, seconds = called(session, session.bind(values))
             arrays = {name: np.array(array) for name, array in session.arrays(outputs).items()}
         if case is not None:
-            self._first_seconds.setdefault(case, seconds)
+            self._cases.was_called(case, seconds)
         return Asked(arrays, session.dtypes(outputs), seconds)
 
     @contextmanager
@@ -182,7 +165,7 @@ class LocalBench:
         def timed(case: int, calls: int, settling: int) -> tuple[int, ...]:
             with self._session.running():
                 if case not in bound:
-                    bound[case] = self._bound(case, self._session)
+                    bound[case] = self._cases.bound(case, self._session)
                 return time_waited(bound[case], self._session.wait, calls, settling)
 
         yield timed
@@ -207,21 +190,16 @@ class LocalBench:
         except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
             return Unable(_reason(error))
         self.opened = msgspec.structs.replace(self.opened, **self._told())
+        self._cases.weights = self.opened.weights
         return self.opened
 
     def prepare(self, order: Prepare) -> Prepared:
-        steps = {"whole": self._whole, "admit": self._admitted, "call": self._called, "finish": self._finished}
-        try:
-            return steps[order.step](order)
-        except Exception as error:  # noqa: BLE001 - whatever a model raises is this case's result
-            failure = error
-        self._calls.pop(order.case, None)
-        return self._failure(failure, self._cases[order.case])
+        return self._cases.prepare(order)
 
     def block(self, order: Block) -> Samples:
-        call, session = self._calls[order.case], self._session
+        call, session = self._cases.call(order.case), self._session
         try:
-            with session.running(), self._pins.get(order.case, Pins()).held():
+            with session.running(), self._cases.pins(order.case).held():
                 if session.asynchronous:
                     samples = time_waited(call, session.wait, order.calls, order.settling)
                 else:
@@ -233,24 +211,19 @@ class LocalBench:
             problem = error
         # What it is bound to is to be given back with the rest.
         del call
-        failure = self._lost(order.case, problem)
+        failure = self._cases.failed(order.case, problem)
         return Samples(error=failure.reason, out_of_memory=failure.status == "out of memory")
 
     def soak(self, order: Soak) -> Soaked:
         """Call a case in a loop; who reads meters meanwhile is told when how many calls were done."""
-        call, session = self._calls[order.case], self._session
+        call, session = self._cases.call(order.case), self._session
         try:
             with session.running():
                 return Soaked(time_chunks(call, session.wait, order.calls, order.chunk))
         except Exception as error:  # noqa: BLE001 - whatever a model raises is why there is no soak
             problem = error
         del call
-        return Soaked(error=self._lost(order.case, problem).reason)
-
-    def _lost(self, case: int, problem: Exception) -> Prepared:
-        """A case that failed after it was ready is not called any more."""
-        self._calls.pop(case, None)
-        return self._failure(problem, self._cases[case])
+        return Soaked(error=self._cases.failed(order.case, problem).reason)
 
     def count(self, order: Count) -> Tallied:
         """Make two more calls of each case, on inputs of their own, and tell what they do."""
@@ -261,83 +234,21 @@ class LocalBench:
         room = Room(self.opened.load_seconds, session.facts.size_bytes or 0, free, order.last)
         seconds = zip(order.cases, order.call_seconds, strict=True)
         with session.running():
-            found = self._count(session, [Wanted(partial(self._bound, case), each) for case, each in seconds], room)
+            found = self._count(
+                session, [Wanted(partial(self._cases.bound, case), each) for case, each in seconds], room
+            )
         memory.give_back()
         return Tallied(tuple(found))
-
-    def _bound(self, case: int, session: Session) -> Callable[[], Any]:
-        return session.bind(drawing.draw(self._inputs, self._cases[case]))
 
     def profile(self, order: TakeProfile) -> Profiled:
         """Where the time of a case's calls goes. What is timed here afterwards may be slower."""
         assert self._profiler is not None
         try:
-            inputs = drawing.draw(self._inputs, self._cases[order.case])
+            inputs = self._cases.inputs(order.case)
             taken = self._profiler.take(self._session, inputs, calls=order.calls, warm=order.warm)
         except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
             return Profiled(reason=_reason(error))
         return Profiled(taken.profile, taken.trace)
-
-    def _whole(self, order: Prepare) -> Prepared:
-        for step in (self._admitted, self._called):
-            prepared = step(order)
-            if prepared.status != "ok":
-                return prepared
-        with self._session.running():
-            warmup, call_seconds = self._warm_up(order, prepared.call_seconds)
-        return msgspec.structs.replace(self._finished(order), warmup=warmup, call_seconds=call_seconds)
-
-    def _admitted(self, order: Prepare) -> Prepared:
-        """Whether the case is to be tried."""
-        memory.give_back()
-        self._memory.begin()
-        refusal = self._memory.refusal(self._cases[order.case])
-        return Prepared("out of memory", refusal) if refusal else Prepared("ok")
-
-    def _called(self, order: Prepare) -> Prepared:
-        """The first call, and its time."""
-        session = self._session
-        with session.running():
-            call = session.bind(drawing.draw(self._inputs, self._cases[order.case]))
-            start = perf_counter()
-            call()
-            session.wait()
-            seconds = perf_counter() - start
-        self._first_seconds.setdefault(order.case, seconds)
-        self._calls[order.case] = call
-        return Prepared("ok", call_seconds=seconds)
-
-    def _finished(self, order: Prepare) -> Prepared:
-        """All that is to be told of a case that is warm, but for its warm-up and the time of a call."""
-        axes = self._cases[order.case]
-        first_call = self._first_seconds[order.case]
-        figures = {"cold_start.load": self.opened.load_seconds, "cold_start.first_call": first_call}
-        figures |= self._begun | self._memory.taken(axes)
-        asked = drawing.draw(self._inputs, axes)
-        # Before a function writes into it.
-        digest, differ = drawing.digest(asked), drawing.samples_differ(self._inputs, asked)
-        with self._session.running():
-            first, second = (self._answers(order.case, values) for values in (drawing.copied(asked), asked))
-        notes, counts = answers.remarks(first, second, differ)
-        facts = self._session.facts
-        return Prepared(
-            "ok",
-            figures=figures,
-            unavailable=self._memory.unavailable,
-            counts={**_counts(facts), **counts},
-            notes=(*facts.notes, *notes),
-            weights=self.opened.weights,
-            inputs=digest,
-            outputs=answers.kept(first, second),
-        )
-
-    def _answers(self, case: int, values: Any) -> dict[str, Answer]:
-        """What a call on inputs of its own gives: the one that is timed may have written into its own."""
-        session = self._session
-        outputs = session.bind(values)()
-        session.wait()
-        samples = self.opened.samples_per_call[case]
-        return answers.tell(session.arrays(outputs), session.dtypes(outputs), session.facts.precision, samples)
 
     def _told(self) -> dict[str, str]:
         """The hash of the weights, off the clock, or why there is none."""
@@ -347,33 +258,10 @@ class LocalBench:
         except ModelError as error:
             return {"weights": "", "weights_untold": str(error)}
 
-    def _warm_up(self, order: Prepare, first_seconds: float) -> tuple[Warmup, float]:
-        """Call the case until it is steady, and see which threads it computes with."""
-        call = self._calls[order.case]
 
-        def sample(calls: int) -> tuple[int, ...]:
-            return time_waited(call, self._session.wait, calls)
-
-        before = thread_seconds()
-        warm = warm_up(sample, first_seconds, order.seconds)
-        self._pins[order.case] = pins(before, thread_seconds())
-        return warm
-
-    def _failure(self, error: Exception, axes: Mapping[str, int]) -> Prepared:
-        if not self._session.is_out_of_memory(error):
-            return Prepared("failed", failures.told(error, self._inputs, axes))
-        what = in_one_line(error)
-        # Tracebacks, of what led to it too, hold the model's intermediate values: without them they can be given back.
-        error.__traceback__ = error.__cause__ = error.__context__ = None
-        memory.give_back()
-        with self._session.running():
-            self._session.trim()
-        return Prepared("out of memory", what)
-
-
-def _counts(facts: ModelFacts) -> dict[str, float]:
-    counted = {"parameters": facts.parameters, "size_bytes": facts.size_bytes}
-    return {name: float(count) for name, count in (*counted.items(), *facts.counts.items()) if count is not None}
+def _waited_for(session: Session) -> Session:
+    session.wait()
+    return session
 
 
 def _reason(error: Exception) -> str:

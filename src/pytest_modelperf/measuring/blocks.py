@@ -7,9 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, TypeVar
 
 Call = Callable[[], Any]
+_Given = TypeVar("_Given")
+
+
+def time_once(work: Callable[[], _Given]) -> tuple[_Given, float]:
+    """What a piece of work gives, and the seconds that it took: for what happens once in a process."""
+    start = perf_counter_ns()
+    given = work()
+    return given, (perf_counter_ns() - start) / 1e9
 
 
 def time_calls(call: Call, calls: int, settling: int = 0) -> tuple[int, ...]:
