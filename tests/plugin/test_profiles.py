@@ -23,7 +23,7 @@ PROFILE = Profile("torch 2", 3, 0.02, (Operator("aten::mm", 2, 0.01, 0.5), Opera
 
 
 def settings(folder: Path, *, profile: tuple[str, ...] | None = None, update: bool = False) -> Any:
-    return SimpleNamespace(profile=profile, update=update, traces=folder / ".modelperf")
+    return SimpleNamespace(profile=profile, update=update, aside=folder / ".modelperf")
 
 
 def point(seconds: float = 0.02, **axes: int) -> Point:

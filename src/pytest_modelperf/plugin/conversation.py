@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -38,6 +39,15 @@ from .same_model import Original
 from .twin import lost_there
 from .twins import Other, Twins
 from .workshop import Workshop
+
+
+@dataclass
+class _Opened:
+    """What became of a test's devices: the benches, and for the others the reason: no such device, or it refused."""
+
+    benches: list[RemoteBench] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 class Conversation:
@@ -104,34 +114,44 @@ class Conversation:
         # Refused: a time limit has ended the body while its sweep was on its way.
 
     def _measure(self, runner: Runner, terms: Terms) -> None:
-        """Open the model on every device, the first in the test's own runner, and measure them in turn."""
+        """Open the model on every device, and measure them in turn."""
         try:
             self._examination.read_baseline()
         except BaselineError as error:
             runner.peer.send(Unmeasurable(str(error)))
             return
         self._hold(terms.devices)
-        skipped: dict[str, str] = {}
-        refused: dict[str, str] = {}
-        benches: list[RemoteBench] = []
-        for device in terms.devices:
-            bench = self._opened(runner, device, terms.runtime)
-            if isinstance(bench, Missing):
-                skipped[device] = bench.reason
-            elif isinstance(bench, Refused):
-                if not benches:
-                    return
-                refused[device] = bench.reason
-            else:
-                benches.append(bench)
-        if not benches:
-            reasons = "; ".join(f"{device}: {why}" for device, why in {**terms.narrowed, **skipped}.items())
+        opened = self._opened(runner, terms)
+        if opened.benches:
+            self._take_turns(runner, terms, opened)
+        elif not opened.refused:
+            reasons = "; ".join(f"{device}: {why}" for device, why in {**terms.narrowed, **opened.skipped}.items())
             runner.peer.resume()
             runner.peer.send(Skip(f"no device to measure on: {reasons}"))
-            return
-        others = self._opened_there(benches)
+
+    def _opened(self, runner: Runner, terms: Terms) -> _Opened:
+        """The model on every device: on the first that is there in the test's own runner, on others in twins.
+
+        Where the first refuses, the body of the test has raised: no other device is tried.
+        """
+        opened = _Opened()
+        for device in terms.devices:
+            bench = self._bench(runner, device, terms.runtime)
+            if isinstance(bench, Missing):
+                opened.skipped[device] = bench.reason
+            elif isinstance(bench, Refused):
+                opened.refused[device] = bench.reason
+                if not opened.benches:
+                    break
+            else:
+                opened.benches.append(bench)
+        return opened
+
+    def _take_turns(self, runner: Runner, terms: Terms, opened: _Opened) -> None:
+        """Measure what was opened, beside the other side where there is one, and tell the test what came of it."""
+        others = self._opened_there(opened.benches)
         try:
-            sweep = self._swept(terms, benches, others, skipped, refused)
+            sweep = self._swept(terms, opened, others)
         except BodyLeft as left:
             if self._twins.are_waiting:
                 raise RunnerBroken(f"{left.runner.name} left the test in the middle: {left}") from left
@@ -143,8 +163,7 @@ class Conversation:
         runner.peer.resume()
         runner.peer.send(Swept(sweep))
 
-    def _opened(self, runner: Runner, device: str, runtime: str) -> RemoteBench | Missing | Refused:
-        """The model on a device: on the first that is there in the test's own runner, on others in twins."""
+    def _bench(self, runner: Runner, device: str, runtime: str) -> RemoteBench | Missing | Refused:
         if self._twins.original is not None:
             return self._twins.further(device)
         bench = RemoteBench.open(runner, device, runtime)
@@ -152,19 +171,12 @@ class Conversation:
             self._twins.original = Original(runner, bench.opened)
         return bench
 
-    def _swept(
-        self,
-        terms: Terms,
-        benches: Sequence[RemoteBench],
-        others: dict[str, Other],
-        skipped: Mapping[str, str],
-        refused: Mapping[str, str],
-    ) -> Sweep:
+    def _swept(self, terms: Terms, opened: _Opened, others: dict[str, Other]) -> Sweep:
         """Measure, beside the other side where there is one; what is lost there is measured here alone."""
         while True:
             theirs = [other.bench for other in others.values()]
             try:
-                sweep = self._examination.measure(terms, benches, skipped, refused, theirs)
+                sweep = self._examination.measure(terms, opened.benches, opened.skipped, opened.refused, theirs)
             except (CaseLost, BodyLeft) as error:
                 lost = next((device for device, other in others.items() if other.twin.is_behind(error)), None)
                 if lost is None:
@@ -172,7 +184,7 @@ class Conversation:
                 others.pop(lost).twin.kill()
                 self._examination.lack(lost, lost_there(error))
             else:
-                for bench in benches:
+                for bench in opened.benches:
                     bench.release()
                 return sweep
 
@@ -225,7 +237,7 @@ class Conversation:
         if not devices:
             return
         with _idle(runner):
-            workshop = Workshop(self._item, self._examination.traces)
+            workshop = Workshop(self._item, self._examination.aside)
             self._examination.convert(devices, self._twins.fresh, workshop)
 
 

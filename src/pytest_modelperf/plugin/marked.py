@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -21,22 +18,12 @@ from ..errors import (
     in_one_line,
 )
 from .marker import is_marked, meant, own_id, spec_of
-from .stash import DESK, MEASUREMENT, RESULT, SETTINGS, START_BYTES
+from .stash import DESK, FIXTURE, RESULT, START_BYTES
+from .subject import subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..converting.making import Maker
-    from ..converting.protocol import Converter
-    from ..domain.counting import Count
-    from ..domain.device import Device
     from ..domain.results import Sweep
-    from ..domain.spec import Spec
-    from ..measuring.bench import LocalBench, Profiler
-    from ..runtimes.protocol import Runtime
     from .desk import Desk
-    from .messages import Terms
-    from .settings import Settings
 
 
 class ModelPerfFailure(pytest.fail.Exception):  # type: ignore[misc, name-defined]
@@ -62,12 +49,11 @@ def modelperf(request: pytest.FixtureRequest) -> Callable[..., Sweep]:
     desk = request.config.stash.get(DESK, None)
     if desk is None:
         pytest.skip("the tests marked modelperf run with --modelperf")
-    measurement = Measurement(item, desk)
-    item.stash[MEASUREMENT] = measurement
-    return measurement
+    fixture = item.stash[FIXTURE] = ModelPerfFixture(item, desk)
+    return fixture
 
 
-class Measurement:
+class ModelPerfFixture:
     """The fixture's value: measures the one model of a test, once."""
 
     def __init__(self, item: pytest.Item, desk: Desk) -> None:
@@ -83,7 +69,7 @@ class Measurement:
             )
         self.asked = True
         try:
-            subject = _subject(self._item, spec_of(self._item).override(overrides), model)
+            subject = subject_of(self._item, spec_of(self._item).override(overrides), model)
             return self._desk.measure(subject.terms(self._item), subject)
         except DeviceMissing as missing:
             # A model that tells its inputs on its own device alone (TensorRT).
@@ -93,97 +79,6 @@ class Measurement:
         except ModelPerfError as error:
             # It says what is wrong with what the test wrote: frames of ours would only hide that.
             raise error.with_traceback(None) from error.__cause__
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is measured: a model, the runtime that executes it, its inputs and the cases."""
-
-    model: object
-    runtime: Runtime
-    spec: Spec
-    inputs: Any
-    cases: tuple[dict[str, int], ...]
-    # The memory that the process had before the test began.
-    start_bytes: int
-    profiler: Profiler
-    count: Count
-    runtimes: Sequence[Runtime]
-    # Gives those that there are, and imports them; and the names of those that are asked for.
-    converters: Callable[[], Sequence[Converter]]
-    asked: tuple[str, ...]
-    # Where conversions are kept.
-    cache: Path
-    # Whether variants are written, too.
-    exports: bool
-
-    def maker(self, path: str = "") -> Maker:
-        from ..converting.cache import Cache
-        from ..converting.making import Maker
-        from ..converting.registry import chosen
-        from ..domain.variant import AUTO
-
-        names = [name for name in self.asked if name != AUTO]
-        return Maker(
-            Path(path) if path else self.model,
-            self.inputs,
-            self.cases,
-            self.runtimes,
-            chosen(names, self.converters()),
-            permitted=self.spec.parity,
-            quality=self.spec.quality,
-            count=self.count,
-            start_bytes=self.start_bytes,
-            cache=Cache(self.cache),
-            exports=self.exports,
-            runtime=self.spec.runtime,
-            named=bool(names),
-        )
-
-    def open(self, device: Device, path: str = "") -> LocalBench:
-        from ..measuring.bench import LocalBench
-
-        model = Path(path) if path else self.model
-        return LocalBench(
-            lambda: self.runtime.open(model, device),
-            device,
-            self.inputs,
-            list(self.cases),
-            runtime=str(self.spec.runtime or ""),
-            start_bytes=self.start_bytes,
-            profiler=self.profiler,
-            count=self.count,
-            path=str(model.absolute()) if isinstance(model, Path) else "",
-        )
-
-    def terms(self, item: pytest.Item) -> Terms:
-        from .converters import may_convert
-        from .messages import Terms
-
-        settings = item.config.stash[SETTINGS]
-        devices, narrowed = self._devices(settings)
-        return Terms(
-            devices=devices,
-            narrowed=narrowed,
-            budget=self.spec.budget,
-            tolerance=settings.tolerance if self.spec.tolerance is None else self.spec.tolerance,
-            allow_failed=self.spec.allow_failed,
-            seconds=settings.seconds if self.spec.seconds is None else self.spec.seconds,
-            runtime=self.runtime.name,
-            converters=self.asked,
-            goal=self.spec.goal,
-            convertible=may_convert(item.config, self.model),
-        )
-
-    def _devices(self, settings: Settings) -> tuple[tuple[str, ...], dict[str, str]]:
-        """The devices to try, and those of the marker that the command line leaves out, with the reason."""
-        wanted, allowed = self.spec.devices, settings.devices
-        if wanted is None:
-            return tuple(map(str, allowed or (self.runtime.default_device(self.model),))), {}
-        left_out = [device for device in wanted if allowed and device not in allowed]
-        reason = f"not among --modelperf-device={','.join(map(str, allowed))}"
-        kept = tuple(str(device) for device in wanted if device not in left_out)
-        return kept, {str(device): reason for device in left_out}
 
 
 class MarkedTests:
@@ -232,8 +127,8 @@ class MarkedTests:
     def _judge(self, item: pytest.Item, *, passed: bool) -> str:
         """Have the sweep judged, if there was one; gives the text of the failure, "" for none."""
         __tracebackhide__ = True
-        measurement = item.stash.get(MEASUREMENT, None)
-        if measurement is None or not measurement.asked:
+        fixture = item.stash.get(FIXTURE, None)
+        if fixture is None or not fixture.asked:
             return ""
         judged = self._desk.judge(passed)
         if judged.result:
@@ -245,8 +140,8 @@ class MarkedTests:
         return judged.failure
 
     def _check_asked(self, item: pytest.Item) -> None:
-        measurement = item.stash.get(MEASUREMENT, None)
-        if measurement is None or not measurement.asked:
+        fixture = item.stash.get(FIXTURE, None)
+        if fixture is None or not fixture.asked:
             _fail_unmeasured(
                 item,
                 f"{item.nodeid} is marked modelperf and never called the fixture; take the argument modelperf and "
@@ -274,49 +169,3 @@ def _note_unmeasured(item: pytest.Item, reason: str) -> None:
 
     if RESULT not in item.stash:
         item.stash[RESULT] = to_json(TestResult(own_id(item), Sweep(()), unmeasured=reason, passed=False))
-
-
-def _subject(item: pytest.Item, spec: Spec, given: object) -> Subject:
-    from ..domain.axes import cases, resolve_sweep
-    from ..profiling.counters.take import Counters
-    from ..runtimes.registry import find
-    from .converters import all_converters, asked_converters
-    from .profiles import sources
-    from .runtimes import all_runtimes
-
-    more = all_runtimes(item.config)
-    runtime, model = find(given, more, spec.runtime)
-    inputs = _completed(spec, runtime, model)
-    axes = [dict(case.axes) for case in cases("", resolve_sweep(inputs, spec.sweep))]
-    start_bytes = item.stash.get(START_BYTES, 0)
-    counters = Counters([source for some in item.config.hook.pytest_modelperf_counters() for source in some])
-    return Subject(
-        model,
-        runtime,
-        spec,
-        inputs,
-        tuple(axes),
-        start_bytes,
-        sources(item.config),
-        counters.count,
-        more,
-        partial(all_converters, item.config),
-        asked_converters(item.config.stash[SETTINGS].convert, spec.converters),
-        item.config.stash[SETTINGS].traces / "cache",
-        item.config.stash[SETTINGS].export is not None,
-    )
-
-
-def _completed(spec: Spec, runtime: Runtime, model: object) -> Any:
-    """The inputs declared, completed by the model's own signature."""
-    if isinstance(spec.inputs, (list, tuple)):
-        return spec.inputs
-    signature = runtime.signature(model)
-    if signature is not None:
-        return signature.complete(spec.inputs)
-    if spec.inputs is None:
-        raise UsageError(
-            "the marker gives no inputs, and the model does not tell them; write for example "
-            'inputs={"x": Tensor(("batch", 3, 224, 224))}, or inputs=() for a model that takes none'
-        )
-    return spec.inputs

@@ -62,6 +62,11 @@ class Pairs:
         """The cases that both sides were measured for."""
         return set(self._pairs)
 
+    @property
+    def are_to_come(self) -> bool:
+        """Whether there are cases with two sides, and fewer pairs of processes than share their measuring time."""
+        return bool(self._pairs) and self.measured < RESTARTS
+
     def verdict(
         self,
         point: Point,

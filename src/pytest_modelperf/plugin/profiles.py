@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Protocol
 
 import pytest
 
 from ..baselines.paths import baseline_path
+from ..domain.axes import Case
 from ..domain.baseline import Baseline
 from ..domain.blame import Blame, Uses
 from ..domain.profile import Profile
@@ -20,17 +20,16 @@ from ..judging.blame import blame, explaining, of_counters, uses
 from ..measuring.orders import Opened, Profiled, TakeProfile
 from ..profiling.protocol import Source
 from ..profiling.registry import Sources, chosen
+from . import aside
 from .settings import Settings
+from .stash import SETTINGS
 
 # The time that is looked at of a case: a share of 1% of a call of 5 ms is then known from a hundred such stretches.
 PROFILE_SECONDS = 0.5
 FEWEST_CALLS, MOST_CALLS = 3, 20
 # Calls before those that count: lazy set-up, caches and thread pools of a fresh process.
 MOST_WARM = 10
-# What one folder below the rootdir holds; git is told to pass over it.
-_IGNORED = "*\n"
 _IN_PLACE = "what is timed in the pytest process after it would be slower; leave out --modelperf-isolate=no"
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
 
 
 class ProfiledBench(Protocol):
@@ -74,7 +73,7 @@ class Profiles:
     def take(self, bench: ProfiledBench, side: str = "") -> None:
         """Have its process look into the cases that are wanted; `side` names the other tree, "" for the user's."""
         for index, axes in enumerate(bench.opened.cases):
-            key = _key(bench.opened.device, axes)
+            key = Case(bench.opened.device, axes).key
             if key in self._seconds:
                 said = bench.profile(_order(index, self._seconds[key]))
                 if said.profile is None:
@@ -132,12 +131,11 @@ class Profiles:
         """Write a timeline into a file of its own; gives its path, "" where there is none or it cannot be written."""
         if not trace or self._unasked:
             return ""
-        folder = baseline_path(self._settings.traces, "profiles", self._nodeid).with_suffix("")
-        name = _UNSAFE.sub("_", f"{case} at {side}" if side else case)
+        folder = baseline_path(self._settings.aside, "profiles", self._nodeid).with_suffix("")
+        name = aside.file_name(f"{case} at {side}" if side else case)
         path = folder / f"{name}.json.gz"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (self._settings.traces / ".gitignore").write_text(_IGNORED)
+            aside.make(self._settings.aside, folder)
             # Without the time of writing: equal timelines are equal files.
             path.write_bytes(gzip.compress(trace, compresslevel=6, mtime=0))
         except OSError as error:
@@ -148,8 +146,6 @@ class Profiles:
 
 def sources(config: pytest.Config) -> Sources:
     """The sources that the options ask for, of all that there are. Raises UsageError for one that there is not."""
-    from .stash import SETTINGS
-
     given: Sequence[Source] = [one for some in config.hook.pytest_modelperf_profilers() for one in some]
     return Sources(chosen(config.stash[SETTINGS].profile or (), given))
 
@@ -158,9 +154,3 @@ def _order(case: int, call_seconds: float) -> TakeProfile:
     fitting = round(PROFILE_SECONDS / max(call_seconds, 1e-9))
     calls = max(FEWEST_CALLS, min(MOST_CALLS, fitting)) if fitting else 1
     return TakeProfile(case, calls, max(1, min(MOST_WARM, fitting)))
-
-
-def _key(device: str, axes: Mapping[str, int]) -> str:
-    from ..domain.axes import Case
-
-    return Case(device, axes).key

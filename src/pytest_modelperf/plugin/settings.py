@@ -12,12 +12,11 @@ from ..domain.device import Device
 from ..domain.spec import parse_seconds, parse_tolerance
 from ..domain.verdict import Tolerances
 from ..errors import UsageError
+from . import aside
 from .options import checked, choice, is_set, read, value_of
 
 # What is accepted of a slowdown where both sides are measured in turn: they repeat so much better (docs/verdicts.md).
 AGAINST_TOLERANCE = 0.02
-# Where what is no report and no baseline is kept, relative to the rootdir.
-TRACES = ".modelperf"
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,9 @@ class Settings:
     fraction.
 
     `against` names the commit to compare with, "" for stored baselines. `profile` names the sources of profiles that
-    the user asks for (() for all that there are, None: nobody asks), `traces` is the folder for their timelines, and
-    for what is left of conversions. `convert` names the converters to try, AUTO for all, none for none; `export` is the
-    folder for what is suggested.
+    the user asks for (() for all that there are, None: nobody asks). `aside` is the folder for what is no report and no
+    baseline. `convert` names the converters to try, AUTO for all, none for none; `export` is the folder for what is
+    suggested.
     """
 
     devices: tuple[Device, ...]
@@ -48,7 +47,7 @@ class Settings:
     counters_fail: bool
     outputs_fail: bool
     profile: tuple[str, ...] | None = None
-    traces: Path = Path(TRACES)
+    aside: Path = Path(aside.NAME)
     convert: tuple[str, ...] = ()
     convert_seconds: float = 300.0
     export: Path | None = None
@@ -97,7 +96,7 @@ def read_settings(config: pytest.Config) -> Settings:
         counters_fail=choice(config, "modelperf_counters") == "fail",
         outputs_fail=choice(config, "modelperf_outputs") == "fail",
         profile=read(config, "modelperf_profile", _sources),
-        traces=config.rootpath / TRACES,
+        aside=config.rootpath / aside.NAME,
         soak=read(config, "modelperf_soak", _none_or_seconds),
         convert=read(config, "modelperf_convert", _converters),
         convert_seconds=read(config, "modelperf_convert_seconds", parse_seconds),

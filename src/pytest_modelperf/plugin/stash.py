@@ -8,7 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from .desk import Desk
-    from .marked import Measurement
+    from .marked import ModelPerfFixture
     from .settings import Settings
 
 # The desk that a test's sweep is asked for: set where marked tests run (a runner, or this process without isolation).
@@ -20,6 +20,6 @@ IN_RUNNER: pytest.StashKey[bool] = pytest.StashKey()
 # The memory that the process had before a test began, in bytes.
 START_BYTES: pytest.StashKey[int] = pytest.StashKey()
 # What the fixture of a running test has measured so far.
-MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()
+FIXTURE: pytest.StashKey[ModelPerfFixture] = pytest.StashKey()
 # The TestResult of a test as JSON, until the report of its call phase takes it along.
 RESULT: pytest.StashKey[str] = pytest.StashKey()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from ..domain.report import Report, TestResult
 from ..errors import ModelPerfError, in_words, nearest
 from ..judging.remedy import too_unsteady
 from ..judging.settle import moved, restarted
+from . import aside
 from .git import GitError, git
 from .marker import is_marked
 from .pairs import RESTARTS
@@ -27,11 +29,20 @@ if TYPE_CHECKING:
     from .bureau import Bureau
 
 # Options under which pytest shows something and runs no test.
-_RUNS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
+RUNS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
 # How long git may take to tell the commit.
 _GIT_SECONDS = 5
 # A figure that every meter gives where it gives any; else it has the reason.
 _METERED = "power.mean"
+
+
+@dataclass
+class _Ending:
+    """What the end of a run comes to: the files written, each with what it is, what is to be told, what went wrong."""
+
+    written: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
 class Summary:
@@ -82,31 +93,20 @@ class Summary:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if any(session.config.getoption(name, False) for name in _RUNS_NOTHING):
+        if any(session.config.getoption(name, False) for name in RUNS_NOTHING):
             return
         interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
-        written: dict[str, str] = {}
-        notes: list[str] = []
-        problems: list[str] = []
+        ending = _Ending()
         if self._bureau.settings.update:
-            self._update(interrupted, written, notes, problems)
-            notes += self._not_run(session)
-        notes += self._unmet(session.config)
-        notes += self._not_exported()
-        if session.config.getoption("modelperf_soak", None) and self._bureau.settings.soak:
-            notes += unmetered(self._results.values())
-        report = self._made(session.config, interrupted, self._stopped(notes.append))
-        for reporter, path in self._reporters:
-            try:
-                reporter.write(report, path)
-                written[str(path)] = f"{reporter.name} report"
-            except ModelPerfError as error:
-                problems.append(str(error))
-        written |= dict.fromkeys(_timelines(report.results), "timeline, opens in ui.perfetto.dev")
-        if problems and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            self._update(interrupted, ending)
+            ending.notes += self._not_run(session)
+        ending.notes += self._in_vain(session.config)
+        report = self._made(session.config, interrupted, self._stopped(ending.notes.append))
+        self._write(report, ending)
+        if ending.problems and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        notes += [f"ERROR: {problem}" for problem in problems]
-        self._report = dataclasses.replace(report, written=written, notes=tuple(notes))
+        notes = (*ending.notes, *(f"ERROR: {problem}" for problem in ending.problems))
+        self._report = dataclasses.replace(report, written=ending.written, notes=notes)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._report is None:
@@ -126,10 +126,9 @@ class Summary:
 
         The tests have passed or failed by then, and the reports are written.
         """
-        log = self._bureau.settings.traces / "summary.log"
+        folder = self._bureau.settings.aside
         try:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            (log.parent / ".gitignore").write_text("*\n")
+            log = aside.make(folder, folder) / "summary.log"
             log.write_text("".join(traceback.format_exception(error)), "utf-8", errors="backslashreplace")
             where = str(log)
         except OSError:
@@ -141,31 +140,41 @@ class Summary:
     def pytest_report_collectionfinish(self, config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
         from ..reporting.collected import render_plan
 
-        # An empty text would be printed as an empty line.
+        if not config.getoption("collectonly"):
+            # An empty text would be printed as an empty line.
+            return []
         settings = self._bureau.settings
         pairs = RESTARTS if settings.against else 0
-        if not config.getoption("collectonly"):
-            return []
         return [render_plan(planned(items, settings, self._bureau.meters.reads), pairs)]
 
-    def _update(self, interrupted: bool, written: dict[str, str], notes: list[str], problems: list[str]) -> None:
+    def _write(self, report: Report, ending: _Ending) -> None:
+        """Write the reports that the user asked for; the timelines are there already."""
+        for reporter, path in self._reporters:
+            try:
+                reporter.write(report, path)
+                ending.written[str(path)] = f"{reporter.name} report"
+            except ModelPerfError as error:
+                ending.problems.append(str(error))
+        ending.written |= dict.fromkeys(_timelines(report.results), "timeline, opens in ui.perfetto.dev")
+
+    def _update(self, interrupted: bool, ending: _Ending) -> None:
         """Accept what passed into the baselines, and say of everything else why its baseline stays."""
         if interrupted:
-            notes.append("interrupted: no baseline was changed")
+            ending.notes.append("interrupted: no baseline was changed")
             return
         for nodeid, result in self._in_order():
             if nodeid in self._failed or nodeid not in self._passed:
-                notes.append(f"{result.nodeid}: did not pass, its baseline is as it was")
+                ending.notes.append(f"{result.nodeid}: did not pass, its baseline is as it was")
             elif result.run is None:
-                notes.append(f"{result.nodeid}: not measured, its baseline is as it was")
+                ending.notes.append(f"{result.nodeid}: not measured, its baseline is as it was")
             else:
                 try:
                     levels = (restarted(result.verdicts), moved(result.verdicts))
                     path = self._bureau.store.accept(result.nodeid, result.run, *levels)
-                    written[str(path)] = "baseline"
-                    notes += _unsteady(result)
+                    ending.written[str(path)] = "baseline"
+                    ending.notes += _unsteady(result)
                 except ModelPerfError as error:
-                    problems.append(str(error))
+                    ending.problems.append(str(error))
 
     def _in_order(self) -> list[tuple[str, TestResult]]:
         return [(nodeid, self._results[nodeid]) for nodeid in self._placed(self._results)]
@@ -183,6 +192,13 @@ class Summary:
         if len(missed) == 1:
             return [f"{missed.pop()}: did not run ({stopped}), its baseline is as it was"]
         return [f"{len(missed)} marked tests did not run ({stopped}), their baselines are as they were"]
+
+    def _in_vain(self, config: pytest.Config) -> list[str]:
+        """What was asked for by options and came to nothing."""
+        notes = [*self._unmet(config), *self._not_exported()]
+        if config.getoption("modelperf_soak", None) and self._bureau.settings.soak:
+            notes += unmetered(self._results.values())
+        return notes
 
     def _unmet(self, config: pytest.Config) -> list[str]:
         """Slowdowns that are said to be meant of tests that there are not. The ini file's may be of others."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -14,13 +13,10 @@ import pytest
 
 from ..baselines.paths import baseline_path
 from ..domain.variant import EXPORT, NOT_WRITTEN, Suggestion
+from . import aside
 from .exporting import publish, withdraw
 from .marker import own_id
 from .stash import SETTINGS
-
-# What one folder below the rootdir holds; git is told to pass over it.
-_IGNORED = "*\n"
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
 
 
 @dataclass(frozen=True)
@@ -69,14 +65,13 @@ class Workshop:
     def place(self, variant: str, device: str) -> Workplace:
         """The place of a variant, empty but for its script and the log of the run before. Raises OSError."""
         name = variant if device == "cpu" else f"{variant} on {device}"
-        place = Workplace(self.folder / _UNSAFE.sub("_", name))
+        place = Workplace(self.folder / aside.file_name(name))
         # The script may be at work: the log that it is to explain stays.
         former = place.log.read_bytes() if place.log.is_file() else b""
         shutil.rmtree(place.folder, ignore_errors=True)
-        place.folder.mkdir(parents=True)
+        aside.make(self._root, place.folder)
         if former:
             place.former_log.write_bytes(former)
-        (self._root / ".gitignore").write_text(_IGNORED)
         script = place.folder / "reproduce.sh"
         script.write_text(self._script(variant, device), "utf-8")
         script.chmod(0o755)

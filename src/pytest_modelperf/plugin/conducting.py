@@ -1,0 +1,91 @@
+"""Conducting: who takes turns when a test is measured, for how long, and what is shown meanwhile."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence, Set
+
+from ..domain.axes import Case
+from ..measuring.bench import Bench
+from ..measuring.conduct import Conductor, Progress
+from ..measuring.yardstick import Yardstick
+from .attempts import Attempt
+from .bureau import Bureau
+from .messages import Terms
+from .observing import observer
+from .pairs import RESTARTS, Pairs
+
+
+class Conducting:
+    """The conductors of one test's measurements, which share an observer of the machine.
+
+    `unfit` are cases known not to fit into memory, by key, with the reason; `last`: nothing is timed in the test's
+    processes after it.
+    """
+
+    def __init__(
+        self,
+        nodeid: str,
+        bureau: Bureau,
+        terms: Terms,
+        pairs: Pairs | None,
+        *,
+        unfit: Mapping[str, str],
+        last: bool,
+    ) -> None:
+        self._nodeid, self._bureau, self._terms, self._pairs = nodeid, bureau, terms, pairs
+        self._unfit, self._last = unfit, last
+        self.observer = observer(terms.devices, bureau.meters, bureau.processes)
+        # How many pairs of processes share the measuring time; settled before the first, and how many cases a pair has.
+        self._shares, self._cases = 1, 0
+
+    def first(self, benches: Sequence[Bench], others: Sequence[Bench]) -> Conductor:
+        """Of the first measurement, which also counts and soaks; `others` are the benches of the other side."""
+        self._shares = RESTARTS if others else 1
+        mine = {Case(bench.opened.device, axes).key for bench in benches for axes in bench.opened.cases}
+        self._cases = len(mine)
+        title = f"pair 1 of {self._shares}" if others else ""
+        # Of the other side nobody reads energies.
+        return self._conductor([*benches, *others], self._nodeid, mine, title, counts=True, soaked=len(benches))
+
+    def again(self, benches: Sequence[Bench], attempt: Attempt, number: int) -> Conductor:
+        """Of an attempt, the `number`th: it is made to tell times alone."""
+        title = attempt.name if attempt.confirms else f"{attempt.name} of {self._shares}"
+        seed = f"{self._nodeid} {number}"
+        return self._conductor(benches, seed, attempt.cases, title, counts=False, soaked=0)
+
+    def _conductor(
+        self, benches: Sequence[Bench], seed: str, only: Set[str], title: str, *, counts: bool, soaked: int
+    ) -> Conductor:
+        return Conductor(
+            benches,
+            seconds=self._terms.seconds / self._shares,
+            # The turns of a test have the same order in every run: a run can be repeated.
+            seed=zlib.crc32(seed.encode()),
+            # Sides that take turns need no yardstick.
+            yardsticks=self._panels(benches) if self._pairs is None else lambda device: (),
+            unfit=self._unfit,
+            only=only,
+            observer=self.observer,
+            watch=lambda progress: self._show(progress, title),
+            runtime=self._terms.runtime,
+            counts=counts,
+            last=self._last,
+            soaker=self._bureau.soaker,
+            soaked=soaked,
+        )
+
+    def _panels(self, benches: Sequence[Bench]) -> Callable[[str], Sequence[Yardstick]]:
+        of_torch = {bench.opened.device for bench in benches if "torch" in bench.opened.versions}
+        return lambda device: self._bureau.yardsticks.of(device, torch=device in of_torch)
+
+    def _show(self, progress: Progress, title: str) -> None:
+        case = f"{title}: {progress.case}" if title else progress.case
+        left = progress.seconds_left + self._seconds_later()
+        self._bureau.progress.show(self._nodeid, case, progress.turn, progress.turns, left)
+
+    def _seconds_later(self) -> float:
+        """What the pairs of processes that follow the one under way will measure."""
+        measured = self._pairs.measured if self._pairs is not None else 0
+        seconds_a_pair = 2 * self._cases * self._terms.seconds / self._shares
+        return max(0, self._shares - measured - 1) * seconds_a_pair
