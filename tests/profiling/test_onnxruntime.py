@@ -82,6 +82,19 @@ def test_a_node_that_was_left_to_the_cpu_is_an_operator_of_its_own() -> None:
     assert profile_on("CPU", "CPU") == {"MatMul": 2}
 
 
+def test_a_node_that_was_disturbed_in_the_shortest_run_takes_no_longer() -> None:
+    def run(start: float, waits: float, micros: float) -> list[dict[str, Any]]:
+        facts = {"op_name": "MatMul", "provider": "CPUExecutionProvider"}
+        node = {"ph": "X", "cat": "Node", "name": "a_kernel_time", "ts": start + waits, "dur": micros, "args": facts}
+        whole = {"ph": "X", "cat": "Session", "name": "model_run", "ts": start, "dur": waits + micros + 1}
+        return [whole, node]
+
+    trace = json.dumps([*run(0, 9_000, 200), *run(20_000, 5_000, 1_200), *run(40_000, 8_000, 200)]).encode()
+    profile = read(trace, "onnxruntime", 3)
+    assert profile.seconds == pytest.approx(6_201e-6)
+    assert [one.seconds for one in profile.operators] == pytest.approx([200e-6])
+
+
 def test_a_profile_without_nodes_says_so() -> None:
     with pytest.raises(MetricUnavailable, match="holds no node"):
         read(b"[]", "onnxruntime", 3)

@@ -34,6 +34,13 @@ def test_a_call_is_as_long_as_its_nodes() -> None:
     assert profile.outside == pytest.approx(0.0)
 
 
+def test_a_node_that_is_disturbed_in_the_fastest_call_takes_no_longer() -> None:
+    calls = [[node("Read", reads), node("MatMul", takes)] for reads, takes in ((9.0, 2.0), (1.0, 4.0), (8.0, 2.0))]
+    profile = read(json.dumps({"calls": calls}).encode(), "openvino 2026.4", "OpenVINO", 3)
+    assert {one.name: one.seconds for one in profile.operators} == {"MatMul": 2.0, "Read": 1.0}
+    assert profile.outside == pytest.approx(0.4)
+
+
 def test_a_device_that_tells_of_no_node_says_so() -> None:
     with pytest.raises(MetricUnavailable, match="counted no node"):
         read(b'{"calls": [[]]}', "openvino", "OpenVINO", 1)
