@@ -21,6 +21,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """For its second try what the tests of its file share is made anew: they would read the same disturbed run."""
+    if getattr(item, "execution_count", 1) == 1 or not isinstance(item, pytest.Function):
+        return
+    for fixtures in item._fixtureinfo.name2fixturedefs.values():
+        for fixture in fixtures:
+            if fixture.scope == "module":
+                # It hands the request on to a hook alone.
+                fixture.finish(item._request)  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
     """Instead of the system's temporary folder: locks are then not shared with other runs on this machine."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from integration.folders import AT_ONCE, IMPORTS, ROUNDS, Folder, summary
+from integration.folders import AT_ONCE, IMPORTS, LIMIT_S, ROUNDS, Folder, summary
 
 # A function that takes its time, and the same as a file, which does not; another that no file can hold.
 CONFTEST = """
@@ -76,7 +76,9 @@ def test_a_suggestion_is_written_and_runs_by_itself(folder: Folder) -> None:
     config = (made / "triton/as-onnx/config.pbtxt").read_text()
     assert "max_batch_size: 8" in config
     assert "dynamic_batching { preferred_batch_size: [ " in config
-    said = subprocess.run([sys.executable, made / "run.py"], capture_output=True, text=True, timeout=60, check=True)
+    said = subprocess.run(
+        [sys.executable, made / "run.py"], capture_output=True, text=True, timeout=LIMIT_S, check=True
+    )
     assert "y (1, 4) float32: 0 from the original's answer" in said.stdout
 
 
