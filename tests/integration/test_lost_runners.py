@@ -380,22 +380,26 @@ def running(project: Project, *arguments: str) -> Iterator[subprocess.Popen[str]
 
 
 class TestKilledFromOutside:
-    @pytest.mark.parametrize(
-        ("module", "words"),
-        [
-            ("plugin.runner", f"{RUNNER} was killed by signal 9 (SIGKILL) while timing batch=1 on cpu with callable"),
-            ("measuring.yardstick", "not measured: the yardstick's process was killed by signal 9 (SIGKILL)*"),
-        ],
-        ids=["runner", "yardstick"],
-    )
-    def test_the_test_is_not_measured_and_the_next_is(self, project: Project, module: str, words: str) -> None:
+    def test_the_test_is_not_measured_and_the_next_is(self, project: Project) -> None:
         with running(project) as process:
-            victim = next(found for found in project.processes() if any(module in part for part in found.cmdline()))
+            runner = "plugin.runner"
+            victim = next(found for found in project.processes() if any(runner in part for part in found.cmdline()))
             victim.kill()
             project.write("calls.txt", "")
             result = project.finish(process)
         result.assert_outcomes(passed=2, failed=1)
+        words = f"{RUNNER} was killed by signal 9 (SIGKILL) while timing batch=1 on cpu with callable"
         result.stdout.fnmatch_lines(["_* test_slow _*", words, "1 new: test_model.py::test_next"])
+
+    def test_without_its_yardsticks_a_test_is_measured_and_says_so(self, project: Project) -> None:
+        project.write(
+            "conftest.py",
+            "from pytest_modelperf.plugin import yardsticks\n\nyardsticks._NUMPY = 'no_such_module'\n",
+        )
+        project.write("test_model.py", "@perf\ndef test_it(modelperf):\n    modelperf(double, seconds=0.2)\n")
+        result = project.run()
+        result.assert_outcomes(passed=1)
+        result.stdout.fnmatch_lines(["*no yardstick on *: the yardstick's process ended with exit code 1*"])
 
 
 class TestInterrupt:

@@ -11,7 +11,6 @@ from pytest_modelperf.domain.tensor import Tensor
 from pytest_modelperf.measuring.bench import LocalBench
 from pytest_modelperf.measuring.conduct import CaseLost, Conductor, Measured, Progress
 from pytest_modelperf.measuring.orders import Block, Count, Prepared, Samples, Tallied
-from pytest_modelperf.measuring.peer import Lost
 from pytest_modelperf.measuring.schedule import BLOCK_SECONDS, SETTLING_CALLS, schedule
 from pytest_modelperf.measuring.state import Observer
 
@@ -226,16 +225,15 @@ class TestLosing:
         with pytest.raises(CaseLost, match="while timing the model on cuda:0"):
             conductor(bench).run()
 
-    def test_a_lost_yardstick_is_no_cases_fault(self) -> None:
-        ruler = FakeYardstick([])
-
-        def die(order: Block) -> Samples:
-            raise lose()
-
-        ruler.player.answer = die
-        with pytest.raises(Lost) as caught:
-            conductor(FakeBench([1, 2]), yardsticks=lambda device: [ruler]).run()
-        assert not isinstance(caught.value, CaseLost)
+    def test_a_yardstick_that_is_lost_leaves_the_others_and_the_cases(self) -> None:
+        lost, other = FakeYardstick([], "lost/1"), FakeYardstick([], "other/1", 1)
+        lost.player.answer = lambda order: Samples(error=str(lose())) if len(lost.player.orders) > 3 else Samples((1,))
+        conducting = conductor(FakeBench([1, 2]), yardsticks=lambda device: [lost, other])
+        for measured in conducting.run():
+            assert measured.timing is not None
+            assert list(measured.timing.yardsticks) == ["other/1"]
+        assert len(lost.player.orders) == 4
+        assert conducting.lost_yardsticks == {"lost/1": "the runner was killed by signal 11 (SIGSEGV)"}
 
 
 class TestYardsticks:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,7 +13,6 @@ from pytest_modelperf.domain.workload import Workload
 from pytest_modelperf.measuring import workloads, yardstick
 from pytest_modelperf.measuring.host import cpu_count
 from pytest_modelperf.measuring.orders import Block
-from pytest_modelperf.measuring.peer import Lost
 from pytest_modelperf.measuring.pinning import Pins
 from pytest_modelperf.measuring.schedule import Schedule
 from pytest_modelperf.measuring.yardstick import YardstickProcess
@@ -170,7 +170,22 @@ def test_lost_it_says_so() -> None:
     child(ruler).send_signal(signal.SIGKILL)
     (one,) = ruler.yardsticks
     one.resume()
-    with pytest.raises(Lost, match=r"^the yardstick's process was killed by signal 9 \(SIGKILL\)$"):
-        one.block(Block(0, 1, 0))
+    for _ in range(2):
+        said = one.block(Block(0, 1, 0))
+        assert said.error == "the yardstick's process was killed by signal 9 (SIGKILL)"
+        one.pause()
+        one.resume()
     assert not ruler.alive
     ruler.close()
+
+
+def test_a_device_without_room_for_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "crowded.py"
+    module.write_text(
+        "from pytest_modelperf.errors import MetricUnavailable\n"
+        "def workloads(device):\n    raise MetricUnavailable(f'{device} is full')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    process = YardstickProcess("crowded", "cuda:0", timeout_s=TIMEOUT_SECONDS)
+    assert (process.yardsticks, process.reason) == ((), "cuda:0 is full")
+    process.close()

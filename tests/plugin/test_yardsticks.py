@@ -7,6 +7,7 @@ import pytest
 
 from pytest_modelperf.measuring.host import cpu_count
 from pytest_modelperf.measuring.orders import Block
+from pytest_modelperf.measuring.peer import Fate, Lost
 from pytest_modelperf.measuring.yardstick import Yardstick
 from pytest_modelperf.plugin import yardsticks as module
 from pytest_modelperf.plugin.yardsticks import Yardsticks
@@ -61,6 +62,35 @@ def test_an_accelerator_that_nothing_has_workloads_for_has_none(
     assert yardsticks.of("npu:0") == ()
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     assert yardsticks.of("cuda:99") == ()
+
+
+@pytest.mark.parametrize("how", ["it dies at its start", "it has no room"])
+def test_one_that_cannot_be_is_left_out_with_a_note_and_tried_again(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        yardsticks, reason = (), "the device has no room for another process"
+
+        def close(self) -> None:
+            closed.append(True)
+
+    def start(*arguments: str, **options: float) -> Full:
+        started.append(arguments[-1])
+        if how == "it dies at its start":
+            raise Lost("the yardstick's process", Fate("ended with exit code 1"))
+        return Full()
+
+    started: list[str] = []
+    closed: list[bool] = []
+    monkeypatch.setattr(module, "YardstickProcess", start)
+    rulers = Yardsticks(60.0)
+    assert rulers.of("cuda:0") == rulers.of("cuda:0") == ()
+    assert started == ["cuda:0", "cuda:0"]
+    (note,) = rulers.notes()
+    assert note.startswith("no yardstick on cuda:0: the ")
+    assert rulers.notes() == ()
+    assert rulers.of("cpu:threads=1") == ()
+    assert rulers.notes()[0].startswith("no yardstick on 1 threads: ")
+    assert bool(closed) == (how == "it has no room")
+    rulers.close()
 
 
 def test_an_accelerator_is_asked_once(yardsticks: Yardsticks, monkeypatch: pytest.MonkeyPatch) -> None:

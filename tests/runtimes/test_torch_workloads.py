@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 
+from pytest_modelperf.errors import MetricUnavailable
 from pytest_modelperf.runtimes import torch_workloads
 
 
@@ -42,12 +43,38 @@ def test_a_device_that_is_not_there_has_none(device: str) -> None:
     assert torch_workloads.workloads(device) == ()
 
 
-def test_a_full_device_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(device: str) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("_copies", torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 64.00 MiB.")),
+        # The context of a second process on a full device, and on one in exclusive mode.
+        ("_products", RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported at another call")),
+        ("_products", torch.AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable")),
+        ("_name", RuntimeError("CUDA driver error: unknown error")),
+    ],
+)
+def test_a_device_without_room_has_none_and_says_why(
+    where: str, said: RuntimeError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: str) -> None:
+        raise said
 
-    monkeypatch.setattr(torch_workloads, "_copies", full)
-    assert torch_workloads.workloads("cpu") == ()
+    monkeypatch.setattr(torch_workloads, where, full)
+    with pytest.raises(MetricUnavailable) as caught:
+        torch_workloads.workloads("cpu")
+    first = str(said).splitlines()[0]
+    assert str(caught.value) == f"the device has no room for another process: {type(said).__name__}: {first}"
+
+
+def test_the_first_call_is_made_where_it_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handle of cuBLAS is made there: outside of it its error would end the process."""
+
+    def product() -> None:
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+    monkeypatch.setattr(torch_workloads, "_products", lambda device: product)
+    with pytest.raises(MetricUnavailable, match=r"no room for another process: .*CUBLAS_STATUS_ALLOC_FAILED"):
+        torch_workloads.workloads("cpu")
 
 
 def test_without_torch_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,6 +123,12 @@ class Conductor:
             self._count(number, bench)
         return self.results()
 
+    @property
+    def lost_yardsticks(self) -> dict[str, str]:
+        """Yardsticks that fell out, by name, with the reasons: what was measured beside them counts without them."""
+        everyone = {one: ruler for panel in self._rulers.values() for one, ruler in panel.items()}
+        return {one.name: ruler.failure.error for one, ruler in everyone.items() if ruler.failure is not None}
+
     def results(self) -> tuple[Measured, ...]:
         """What has been measured so far, in the order of the cases, bench by bench."""
         return tuple(
@@ -269,7 +275,8 @@ class Conductor:
 
     def _timing(self, case: Case, contender: Contender, warmup: Warmup) -> Timing:
         turns = sorted(contender.blocks)
-        rulers = self._rulers.get(case.device, {})
+        panel = self._rulers.get(case.device, {})
+        rulers = {yardstick: ruler for yardstick, ruler in panel.items() if ruler.failure is None}
         return Timing(
             rounds_ns=tuple(contender.blocks[turn].samples_ns for turn in turns),
             pipelined=tuple(

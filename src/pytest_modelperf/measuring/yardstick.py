@@ -8,6 +8,7 @@ import os
 
 from .. import launch
 from ..domain.workload import Workload
+from ..errors import MetricUnavailable, PeerLost
 from .blocks import time_calls, time_waited
 from .channel import Channel
 from .child import connect
@@ -34,10 +35,11 @@ _TUNING = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "VECLIB_", "BLIS_", "ON
 
 
 class Ready(Message, frozen=True):
-    """The process is warm: the full name of each workload, and the seconds of its call."""
+    """The process is warm: the full name of each workload, and the seconds of its call; or the `reason` for none."""
 
     names: tuple[str, ...]
     call_seconds: tuple[float, ...]
+    reason: str = ""
 
 
 Answer = Ready | Samples
@@ -60,7 +62,11 @@ class Yardstick:
         return Schedule(max(1, min(turns, int(seconds / block_seconds))), calls, SETTLING_CALLS)
 
     def block(self, order: Block) -> Samples:
-        return self._process.block(order)
+        """Take a turn. A process that is lost is an error of this yardstick, never of who is measured beside it."""
+        try:
+            return self._process.block(order)
+        except PeerLost as lost:
+            return Samples(error=str(lost))
 
     def resume(self) -> None:
         self._process.resume()
@@ -75,7 +81,8 @@ class YardstickProcess:
     def __init__(self, workloads: str, *arguments: str, timeout_s: float, threads: int | None = None) -> None:
         """Start it, with this many threads for numpy's libraries (None: theirs to choose). Raises PeerLost.
 
-        `workloads` names the module whose `workloads(*arguments)` gives them; it may give none.
+        `workloads` names the module whose `workloads(*arguments)` gives them; it may give none, and raise
+        MetricUnavailable for a device that has no room for them.
         """
         plain = {name: value for name, value in os.environ.items() if not name.startswith(_TUNING)}
         env = {**plain, **(dict.fromkeys(_THREAD_VARIABLES, str(threads)) if threads else {})}
@@ -83,6 +90,7 @@ class YardstickProcess:
         self._peer: Peer[Answer] = Peer("the yardstick's process", argv, Answer, timeout_s=timeout_s, env=env)
         ready = self._peer.receive()
         assert isinstance(ready, Ready)
+        self.reason = ready.reason
         each = zip(ready.names, ready.call_seconds, strict=True)
         self.yardsticks = tuple(Yardstick(self, index, *one) for index, one in enumerate(each))
         self._peer.pause()
@@ -110,7 +118,11 @@ class YardstickProcess:
 def main(module: str, *arguments: str) -> None:
     """The child's side: warm up, say so, and answer blocks until the connection closes."""
     channel: Channel[Block] = connect(Block)
-    given: tuple[Workload, ...] = importlib.import_module(module).workloads(*arguments)
+    try:
+        given: tuple[Workload, ...] = importlib.import_module(module).workloads(*arguments)
+    except MetricUnavailable as error:
+        channel.send(Ready((), (), str(error)))
+        return
     warm = [_warm(one) for one in given]
     channel.send(Ready(tuple(one.name for one in given), tuple(seconds for seconds, _ in warm)))
     # OSError: the parent was interrupted and has left in the middle of a block.

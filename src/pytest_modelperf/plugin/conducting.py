@@ -36,6 +36,7 @@ class Conducting:
         self._nodeid, self._bureau, self._terms, self._pairs = nodeid, bureau, terms, pairs
         self._unfit, self._last = unfit, last
         self.observer = observer(terms.devices, bureau.meters, bureau.processes)
+        self._conductor: Conductor | None = None
         # How many pairs of processes share the measuring time; settled before the first, and how many cases a pair has.
         self._shares, self._cases = 1, 0
 
@@ -46,18 +47,18 @@ class Conducting:
         self._cases = len(mine)
         title = f"pair 1 of {self._shares}" if others else ""
         # Of the other side nobody reads energies.
-        return self._conductor([*benches, *others], self._nodeid, mine, title, counts=True, soaked=len(benches))
+        return self._made([*benches, *others], self._nodeid, mine, title, counts=True, soaked=len(benches))
 
     def again(self, benches: Sequence[Bench], attempt: Attempt, number: int) -> Conductor:
         """Of an attempt, the `number`th: it is made to tell times alone."""
         title = attempt.name if attempt.confirms else f"{attempt.name} of {self._shares}"
         seed = f"{self._nodeid} {number}"
-        return self._conductor(benches, seed, attempt.cases, title, counts=False, soaked=0)
+        return self._made(benches, seed, attempt.cases, title, counts=False, soaked=0)
 
-    def _conductor(
+    def _made(
         self, benches: Sequence[Bench], seed: str, only: Set[str], title: str, *, counts: bool, soaked: int
     ) -> Conductor:
-        return Conductor(
+        self._conductor = Conductor(
             benches,
             seconds=self._terms.seconds / self._shares,
             # The turns of a test have the same order in every run: a run can be repeated.
@@ -74,6 +75,16 @@ class Conducting:
             soaker=self._bureau.soaker,
             soaked=soaked,
         )
+        return self._conductor
+
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of yardsticks that the last measurement had to do without."""
+        lost = self._conductor.lost_yardsticks if self._conductor is not None else {}
+        kinds: dict[str, list[str]] = {}
+        for name, why in lost.items():
+            kinds.setdefault(why, []).append(name.partition("/")[0])
+        told = (f"no yardstick {', '.join(names)}: {why}" for why, names in kinds.items())
+        return (*self._bureau.yardsticks.notes(), *told)
 
     def _panels(self, benches: Sequence[Bench]) -> Callable[[str], Sequence[Yardstick]]:
         of_torch = {bench.opened.device for bench in benches if "torch" in bench.opened.versions}

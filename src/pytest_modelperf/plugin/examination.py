@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..domain.codec import to_json
@@ -105,6 +105,7 @@ class Examination:
         self._conducting = Conducting(self._nodeid, self._bureau, terms, self._pairs, unfit=self._unfit, last=self.last)
         self._conductor = self._conducting.first(benches, others)
         now, then = _sides(self._conductor.run(), [True] * len(benches) + [False] * len(others))
+        self._note_all(self._conducting.notes())
         counted = {point.device for point in now if "flops" in point.counts}
         self._peaks = {
             one.opened.device: self._bureau.peaks.of(one.opened) for one in benches if one.opened.device in counted
@@ -126,6 +127,7 @@ class Examination:
         first, second = (others, benches) if number % 2 else (benches, others)
         conductor = self._conducting.again([*first, *second], attempt, number)
         now, then = _sides(conductor.run(), [bench in benches for bench in (*first, *second)])
+        self._note_all(f"{attempt.name}: {why}" for why in self._conducting.notes())
         self._note_lost(attempt, now, "")
         self._note_lost(attempt, then, f" at {self.tree.name}" if self.tree is not None else "")
         if self._pairs is not None:
@@ -138,6 +140,10 @@ class Examination:
     def note(self, text: str) -> None:
         """Say something of the sweep as a whole, once, under its table."""
         self._notes += [text] if text and text not in self._notes else []
+
+    def _note_all(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.note(text)
 
     def gave_up(self, why: str) -> None:
         """The last attempt came to nothing, and there is no look at it; what was measured before is judged."""

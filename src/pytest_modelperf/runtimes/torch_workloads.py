@@ -11,6 +11,7 @@ from typing import Any
 
 from ..domain.device import Device
 from ..domain.workload import Workload
+from ..errors import MetricUnavailable, in_one_line
 
 # Increase a workload's whenever what it does changes: ratios to another workload are not comparable.
 VERSIONS = {"product": 1, "copy": 1}
@@ -22,25 +23,34 @@ COPY_BYTES, COPIES = 64 * 2**20, 2
 
 
 def workloads(device: str) -> tuple[Workload, ...]:
-    """The workloads on a device of torch's; none where there is no torch, torch has no such device, or it is full."""
-    try:
-        import torch
-    except ImportError:
-        return ()
-    if Device.parse(device).kind != "cpu" and not _is_there(Device.parse(device)):
-        return ()
-    try:
-        made = {"product": _products(device), "copy": _copies(device)}
-    except torch.OutOfMemoryError:
-        # The model needs the memory; then it is measured without yardsticks.
+    """The workloads on a device of torch's; none where there is no torch, or torch has no such device.
+
+    Raises MetricUnavailable for a device that is full, or that lets no second process in.
+    """
+    if not _is_there(Device.parse(device)):
         return ()
     wait = _wait(device)
-    return tuple(Workload(_name(kind, device), call, wait) for kind, call in made.items())
+    try:
+        made = {"product": _products(device), "copy": _copies(device)}
+        # A product first asks for a handle of cuBLAS, which takes memory of its own.
+        for call in made.values():
+            call()
+        if wait is not None:
+            wait()
+        return tuple(Workload(_name(kind, device), call, wait) for kind, call in made.items())
+    except RuntimeError as error:
+        # Beside the allocator's OutOfMemoryError all that CUDA says: no memory for a context or a handle, "busy or
+        # unavailable" where one process alone may have the device (exclusive mode).
+        raise MetricUnavailable(f"the device has no room for another process: {in_one_line(error, line=0)}") from error
 
 
 def _is_there(device: Device) -> bool:
-    import torch
-
+    try:
+        import torch
+    except ImportError:
+        return False
+    if device.kind == "cpu":
+        return True
     return device.kind == "cuda" and torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
 
 
