@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_modelperf.converting import settings as tried
-from pytest_modelperf.converting.settings import Knob, Settings, Walked, knobs, shown, walk
+from pytest_modelperf.converting.settings import Knob, Settings, Walked, knobs_of, shown, walk
 from pytest_modelperf.domain.device import Device
 
 CPU = Device("cpu")
@@ -31,22 +31,23 @@ def _eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_each_runtime_has_its_own(runtime: str, options: set[str]) -> None:
-    found = knobs(runtime, CPU, {})
+    found = knobs_of(runtime, CPU, {})
     assert {knob.option for knob in found} == options
     for knob in found:
         assert all(shown({knob.option: value}) for value in knob.values)
 
 
 def test_threads_are_halved_and_doubled_where_a_core_runs_two() -> None:
-    (down, up) = knobs("torch", CPU, {})
+    (down, up) = knobs_of("torch", CPU, {})
     assert (down.values, down.ordered) == ((4, 2, 1), True)
     assert up.values == (16,)
 
 
 def test_what_the_test_settles_is_not_tried() -> None:
-    assert knobs("torch", Device("cpu", threads=2), {}) == []
-    assert "execution_mode" not in {one.option for one in knobs("onnxruntime", CPU, {"execution_mode": "ORT_PARALLEL"})}
-    assert knobs("onnxruntime", Device("cuda"), {}) == []
+    assert knobs_of("torch", Device("cpu", threads=2), {}) == []
+    others = knobs_of("onnxruntime", CPU, {"execution_mode": "ORT_PARALLEL"})
+    assert "execution_mode" not in {one.option for one in others}
+    assert knobs_of("onnxruntime", Device("cuda"), {}) == []
 
 
 def test_settings_are_told_in_words() -> None:

@@ -31,7 +31,7 @@ from .parity import FINEST, Wrong, coarser, repeats
 from .protocol import Converted, Converter, Subject
 from .proving import Expected, Prover, fits, unsettled, where
 from .routes import Route, routes, unreachable
-from .settings import Settings, knobs, shown
+from .settings import Settings, knobs_of, shown
 from .tuning import MARGIN
 
 NONE_WINS = f"no setting that was tried makes it {MARGIN} times as fast"
@@ -179,7 +179,7 @@ class Maker:
         """The settings of its runtime that suit it, of those that neither the test nor the converter has settled."""
         made, bench = proven.made, proven.bench
         name, given = self._runs(made)
-        some = knobs(name, device, given) if made.tunable else []
+        some = knobs_of(name, device, given) if made.tunable else []
         if not some:
             return Choice({}, "there is none here that the test does not settle itself")
         if self.cache is None or not variant:

@@ -26,7 +26,7 @@ class Knob:
     ordered: bool = False
 
 
-def knobs(runtime: str, device: Device, given: Settings) -> list[Knob]:
+def knobs_of(runtime: str, device: Device, given: Settings) -> list[Knob]:
     """What can be tried with a runtime on a device, but for what the test settles: threads of the device, options."""
     table = _KNOBS.get(runtime)
     if table is None or device.kind != "cpu":
@@ -44,7 +44,7 @@ class Walked:
     ended: bool
 
 
-def walk(all_knobs: Sequence[Knob], wins: Callable[[Settings], bool], has_time: Callable[[], bool]) -> Walked:
+def walk(knobs: Sequence[Knob], wins: Callable[[Settings], bool], has_time: Callable[[], bool]) -> Walked:
     """To where no step along one coordinate wins any more, from the defaults; as far as there is time.
 
     `wins(settings)` tries them against what has won last, or the defaults before that. None is tried twice.
@@ -54,7 +54,7 @@ def walk(all_knobs: Sequence[Knob], wins: Callable[[Settings], bool], has_time: 
     moved = True
     while moved:
         moved = False
-        for knob in all_knobs:
+        for knob in knobs:
             for value in knob.values:
                 step = {**chosen, knob.option: value}
                 if step in tried:
