@@ -64,10 +64,21 @@ def test_a_full_window_asks_for_a_quieter_machine() -> None:
     assert text.endswith("runs of this case are taken to spread by 6.2%; a quieter machine would narrow it")
 
 
-def test_pairs_that_differ_ask_for_a_quieter_machine() -> None:
+def test_pairs_that_differ_ask_for_more_of_them_and_say_what_they_would_give() -> None:
+    pairs = dataclasses.replace(QUIET, between_runs=0.05**2, runs=5, attempts=math.inf)
+    text = told(pairs, against="main (3fa2b1c)")
+    match = re.search(r"by 5.1%; with (\d+) pairs, not 5 \(--modelperf-pairs=(\d+)\), it would be ±[\d.]+%$", text)
+    assert match is not None, text
+    assert 5 < int(match[1]) == int(match[2]) < 20
+
+
+def test_pairs_that_differ_by_much_ask_for_a_quieter_machine_too() -> None:
     pairs = dataclasses.replace(QUIET, between_runs=0.12**2, runs=5, attempts=math.inf)
     text = told(pairs, against="main (3fa2b1c)")
-    assert text.endswith("pairs of fresh processes are taken to spread by 13%; a quieter machine would narrow it")
+    assert "spread by 13%; with 20 pairs, not 5 (--modelperf-pairs=20), it would be" in text
+    assert text.endswith("and a quieter machine would narrow it further")
+    most = told(dataclasses.replace(pairs, runs=20), against="main (3fa2b1c)")
+    assert most.endswith("; a quieter machine would narrow it")
 
 
 def test_pairs_with_noisy_rounds_are_no_accepted_runs() -> None:

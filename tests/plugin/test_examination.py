@@ -19,7 +19,6 @@ from pytest_modelperf.measuring.orders import Block, Prepared, Samples
 from pytest_modelperf.plugin.bureau import Bureau
 from pytest_modelperf.plugin.examination import Examination
 from pytest_modelperf.plugin.messages import Terms
-from pytest_modelperf.plugin.pairs import RESTARTS
 from pytest_modelperf.plugin.settings import Settings
 from pytest_modelperf.plugin.tree import Tree
 from pytest_modelperf.plugin.yardsticks import Yardsticks
@@ -29,7 +28,7 @@ NODEID = "test_a.py::test_speed"
 FIRST, SECOND = "cpu batch=1", "cpu batch=2"
 TERMS = Terms(("cpu",), {}, (), tolerance=0.05, allow_failed=False, seconds=0.05)
 TREE = Tree("main (3fa2b1c)", "/here", "/there")
-LEVEL, CONFIRM = 0.05, 2
+LEVEL, CONFIRM, PAIRS = 0.05, 2, 4
 # What one run against one tells at the whole level, and not at that of the first of two looks.
 A_LITTLE = 1.22
 
@@ -53,6 +52,7 @@ def bureau(tmp_path: Path) -> Bureau:
         tolerances=TOLERANCES,
         isolate=True,
         confirm=CONFIRM,
+        pairs=PAIRS,
         timeout_s=10.0,
         reports=(),
         uncertain_fails=False,
@@ -143,13 +143,13 @@ def test_a_case_that_fails_when_it_is_measured_again_is_told(bureau: Bureau) -> 
 def test_a_case_that_fails_in_a_later_pair_is_told_with_its_side(bureau: Bureau, mine: bool, where: str) -> None:
     bureau = dataclasses.replace(bureau, tree=TREE)
     examination = begun(bureau, bench(1.0), bench(1.0))
-    for number in range(2, RESTARTS + 1):
+    for number in range(2, PAIRS + 1):
         attempt = examination.next_attempt()
         assert attempt is not None
         assert attempt.name == f"pair {number}"
-        sides = [bench(1.0), failing()] if number == RESTARTS else [bench(1.0), bench(1.0)]
+        sides = [bench(1.0), failing()] if number == PAIRS else [bench(1.0), bench(1.0)]
         now, then = sides[::-1] if mine else sides
         examination.measure_again([now], [then])
     (found,) = verdicts(examination)
-    assert (found.word, found.runs) == ("same", RESTARTS - 1)
-    assert f"pair {RESTARTS}: cpu batch=1 failed{where}: RuntimeError: no" in judged(examination).sweep.notes
+    assert (found.word, found.runs) == ("same", PAIRS - 1)
+    assert f"pair {PAIRS}: cpu batch=1 failed{where}: RuntimeError: no" in judged(examination).sweep.notes

@@ -28,7 +28,7 @@ def failed(status: str = "failed") -> Point:
 
 @pytest.fixture
 def pairs() -> Pairs:
-    return Pairs(TREE, HOST, "runner")
+    return Pairs(TREE, HOST, "runner", 5)
 
 
 def words(pairs: Pairs, one: Point, now: Opened | None = None) -> tuple[str, str]:
@@ -87,7 +87,7 @@ def test_other_inputs_are_other_work(pairs: Pairs) -> None:
 
 def test_what_differs_beside_the_time_is_told_the_other_interpreter_included() -> None:
     other = Interpreter("/opt/python", "3.9.0", (), has_cov=False)
-    pairs = Pairs(Tree(TREE.name, "/here", "/there", interpreter=other), HOST, "runner")
+    pairs = Pairs(Tree(TREE.name, "/here", "/there", interpreter=other), HOST, "runner", 5)
     now = opened(versions={"torch": "2.13"})
     pairs.same_work(now, opened(versions={"torch": "2.12"}))
     for _ in range(3):

@@ -16,6 +16,8 @@ from .wording import OF_THE_ANSWERS, SHOWN_LEVEL, judged_at
 _MOST_TIMES = 20
 # An interval wider than a factor of two either way comes from a machine that does something else, not from few calls.
 _HOPELESS = math.log(2.0)
+# More pairs of processes than this are no advice: each costs the start of two.
+_MOST_PAIRS = 20
 
 
 def unsure(found: Ratio, verdict: Verdict, *, seconds: float | None = None) -> str:
@@ -98,18 +100,23 @@ def _longer_baseline(found: Ratio, wanted: float, level: float, seconds: float |
 
 
 def _more_runs(found: Ratio, wanted: float, level: float, seconds: float | None) -> str:
-    spread = f"runs of this case are taken to spread by {_percent(math.sqrt(found.between_runs))}"
-    widths = {runs: _with_runs(found, runs).half_width(level) for runs in range(found.runs + 1, WINDOW + 1)}
-    if widths:
-        runs = next((runs for runs, width in widths.items() if width <= wanted), WINDOW)
-        more = "" if widths[runs] <= wanted else ", and a quieter machine would narrow it further"
-        return f"{spread}; with {runs} accepted runs, not {found.runs}, it would be ±{_percent(widths[runs])}{more}"
-    return f"{spread}; a quieter machine would narrow it"
+    return _with_more(found, wanted, level, "runs of this case", WINDOW, "{} accepted runs, not {}")
 
 
 def _more_pairs(found: Ratio, wanted: float, level: float, seconds: float | None) -> str:
-    spread = _percent(math.sqrt(found.between_runs))
-    return f"pairs of fresh processes are taken to spread by {spread}; a quieter machine would narrow it"
+    with_more = "{0} pairs, not {1} (--modelperf-pairs={0})"
+    return _with_more(found, wanted, level, "pairs of fresh processes", _MOST_PAIRS, with_more)
+
+
+def _with_more(found: Ratio, wanted: float, level: float, what: str, most: int, with_more: str) -> str:
+    """How far they spread, and how narrow the interval would be with as many as would tell, `most` at the most."""
+    spread = f"{what} are taken to spread by {_percent(math.sqrt(found.between_runs))}"
+    widths = {runs: _with_runs(found, runs).half_width(level) for runs in range(found.runs + 1, most + 1)}
+    if not widths:
+        return f"{spread}; a quieter machine would narrow it"
+    runs = next((runs for runs, width in widths.items() if width <= wanted), most)
+    more = "" if widths[runs] <= wanted else ", and a quieter machine would narrow it further"
+    return f"{spread}; with {with_more.format(runs, found.runs)}, it would be ±{_percent(widths[runs])}{more}"
 
 
 def _with_runs(found: Ratio, runs: int) -> Ratio:

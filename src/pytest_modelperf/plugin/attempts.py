@@ -41,6 +41,8 @@ class Attempts:
         self._allowed = 0 if settings.update or settings.accepts(nodeid) else settings.confirm
         self._bureau = bureau
         self._made: list[Attempt] = []
+        # How many there were before each that was lost.
+        self._lost: set[int] = set()
 
     @property
     def number(self) -> int:
@@ -64,9 +66,15 @@ class Attempts:
         self._made.append(attempt)
         return attempt
 
-    def give_up(self) -> None:
-        """The last one came to nothing, and there is no look at it."""
-        self._made.pop()
+    def give_up(self) -> bool:
+        """The last one came to nothing, and there is no look at it; whether it is to be made once more.
+
+        A pair is, which was settled before, but not a third time.
+        """
+        lost = self._made.pop()
+        again = not lost.confirms and self.number not in self._lost
+        self._lost.add(self.number)
+        return again
 
     def level(self, case: str) -> float:
         """The level of the last look at a case, of all that there may be; there is one where it was never suspect."""

@@ -13,7 +13,7 @@ from .attempts import Attempt
 from .bureau import Bureau
 from .messages import Terms
 from .observing import observer
-from .pairs import RESTARTS, Pairs
+from .pairs import Pairs
 
 
 class Conducting:
@@ -42,7 +42,7 @@ class Conducting:
 
     def first(self, benches: Sequence[Bench], others: Sequence[Bench]) -> Conductor:
         """Of the first measurement, which also counts and soaks; `others` are the benches of the other side."""
-        self._shares = RESTARTS if others else 1
+        self._shares = self._bureau.settings.pairs if others else 1
         mine = {Case(bench.opened.device, axes).key for bench in benches for axes in bench.opened.cases}
         self._cases = len(mine)
         title = f"pair 1 of {self._shares}" if others else ""

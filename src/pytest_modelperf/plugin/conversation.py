@@ -211,9 +211,8 @@ class Conversation:
         while (attempt := self._examination.next_attempt()) is not None:
             with _idle(runner):
                 problem = self._twins.use(attempt.devices, attempt.name, again, both)
-            if problem:
-                # What was measured is judged as it is: a second process that is lost says nothing of the first.
-                self._examination.gave_up(problem)
+            # What was measured is judged as it is: a second process that is lost says nothing of the first.
+            if problem and self._examination.gave_up(problem):
                 return
 
     def _look_in(self, runner: Runner, passed: bool) -> None:

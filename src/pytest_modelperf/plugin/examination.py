@@ -24,7 +24,7 @@ from .bureau import ISOLATED, Bureau
 from .conducting import Conducting
 from .messages import Judged, Terms
 from .observing import observer
-from .pairs import RESTARTS, Absent, Pairs
+from .pairs import Absent, Pairs
 from .points import point
 from .profiles import ProfiledBench, Profiles
 from .search import Search, Surroundings
@@ -145,10 +145,16 @@ class Examination:
         for text in texts:
             self.note(text)
 
-    def gave_up(self, why: str) -> None:
-        """The last attempt came to nothing, and there is no look at it; what was measured before is judged."""
-        self._attempts.give_up()
-        self._notes.append(f"could not be measured again: {why}")
+    def gave_up(self, why: str) -> bool:
+        """The last attempt came to nothing, and there is no look at it; whether what was measured before is all.
+
+        Else `next_attempt` gives the same once more: a pair that was lost says nothing of the others.
+        """
+        attempt = self._attempts.last
+        again = self._attempts.give_up()
+        what = f"{attempt.name} was lost and made once more" if again else "could not be measured again"
+        self.note(f"{what}: {why}")
+        return not again
 
     def _note_lost(self, attempt: Attempt, points: Sequence[Point], where: str) -> None:
         """Say which cases have failed in these processes, though they ran in those before: they count for less."""
@@ -208,7 +214,7 @@ class Examination:
         verdicts = self.profiles.blamed(self._found(self._attempts.level), self._sweep, self._verdicts.baseline)
         if self._pairs is not None and self._pairs.are_to_come:
             why = "" if passed else ", for the body of the test failed"
-            self._notes.append(f"measured in {self._pairs.measured} of {RESTARTS} pairs of processes{why}")
+            self._notes.append(f"measured in {self._pairs.measured} of {self._pairs.number} pairs of processes{why}")
         notes = (*self._sweep.notes, *self._notes, *self.profiles.notes())
         self._sweep = dataclasses.replace(self._sweep, notes=notes, state=self._state)
         return self._verdicts.judged(self._measurement(), verdicts, passed=passed, seconds=self._seconds())

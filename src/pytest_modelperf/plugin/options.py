@@ -128,6 +128,13 @@ OPTIONS = (
         kind="repeatable",
     ),
     Option(
+        "modelperf_pairs",
+        "pairs of fresh processes that share the measuring time of a comparison with a commit",
+        "5",
+        "--modelperf-pairs",
+        "NUMBER",
+    ),
+    Option(
         "modelperf_isolate",
         "yes: run marked tests in a runner, a process of their own for each file; no: in the pytest process",
         "yes",

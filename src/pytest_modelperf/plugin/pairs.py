@@ -15,10 +15,6 @@ from ..measuring.orders import Opened
 from .points import conditions
 from .tree import Tree
 
-# Pairs of fresh processes that share the measuring time of a case. Two processes of one model differ by what no round
-# shows (memory is laid out anew); five tell that spread with four degrees of freedom, and cost five starts.
-RESTARTS = 5
-
 
 @dataclass(frozen=True)
 class Absent:
@@ -29,10 +25,10 @@ class Absent:
 
 
 class Pairs:
-    """What both sides of one test gave: this tree's, and that of `tree`."""
+    """What both sides of one test gave: this tree's, and that of `tree`, in `number` pairs of processes."""
 
-    def __init__(self, tree: Tree, host: Host, isolation: str) -> None:
-        self.tree, self._host, self._isolation = tree, host, isolation
+    def __init__(self, tree: Tree, host: Host, isolation: str, number: int) -> None:
+        self.tree, self._host, self._isolation, self.number = tree, host, isolation, number
         self.measured = 0
         self._pairs: dict[str, list[Pair]] = {}
         # By device, and by case.
@@ -65,7 +61,7 @@ class Pairs:
     @property
     def are_to_come(self) -> bool:
         """Whether there are cases with two sides, and fewer pairs of processes than share their measuring time."""
-        return bool(self._pairs) and self.measured < RESTARTS
+        return bool(self._pairs) and self.measured < self.number
 
     def verdict(
         self,

@@ -17,6 +17,11 @@ from .options import checked, choice, is_set, read, value_of
 
 # What is accepted of a slowdown where both sides are measured in turn: they repeat so much better (docs/verdicts.md).
 AGAINST_TOLERANCE = 0.02
+# Pairs of fresh processes that share the measuring time of a case. Two processes of one model differ by what no round
+# shows (memory is laid out anew); five tell that spread with four degrees of freedom, and cost five starts.
+PAIRS = 5
+# A single pair does not tell how far pairs differ.
+FEWEST_PAIRS = 2
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Settings:
     `against` names the commit to compare with, "" for stored baselines. `profile` names the sources of profiles that
     the user asks for (() for all that there are, None: nobody asks). `aside` is the folder for what is no report and no
     baseline. `convert` names the converters to try, AUTO for all, none for none; `export` is the folder for what is
-    suggested.
+    suggested. `pairs` of fresh processes measure both sides of a comparison with a commit.
     """
 
     devices: tuple[Device, ...]
@@ -56,6 +61,7 @@ class Settings:
     against_python: str = ""
     against_pythonpath: tuple[str, ...] = ()
     against_link: tuple[str, ...] = ()
+    pairs: int = PAIRS
 
     def accepts(self, nodeid: str) -> bool:
         """Whether a slowdown of this test is meant."""
@@ -105,6 +111,7 @@ def read_settings(config: pytest.Config) -> Settings:
         against_python=str(value_of(config, "modelperf_against_python")),
         against_pythonpath=tuple(value_of(config, "modelperf_against_pythonpath")),
         against_link=tuple(value_of(config, "modelperf_against_link")),
+        pairs=read(config, "modelperf_pairs", _pairs),
     )
 
 
@@ -134,6 +141,14 @@ def _folder(config: pytest.Config, name: str) -> Path | None:
     """A folder, relative to the rootdir; None for none."""
     given = str(value_of(config, name))
     return config.rootpath / given if given else None
+
+
+def _pairs(value: str) -> int:
+    if not str(value).isdigit() or int(value) < FEWEST_PAIRS:
+        raise UsageError(
+            f"{value!r} is no number of pairs; write {FEWEST_PAIRS} or more: one does not tell how far they differ"
+        )
+    return int(value)
 
 
 def _times(value: str) -> int:

@@ -20,7 +20,6 @@ from ..judging.settle import moved, restarted
 from . import aside
 from .git import GitError, git
 from .marker import is_marked
-from .pairs import RESTARTS
 from .plan import planned
 from .settings import is_meant
 
@@ -144,7 +143,7 @@ class Summary:
             # An empty text would be printed as an empty line.
             return []
         settings = self._bureau.settings
-        pairs = RESTARTS if settings.against else 0
+        pairs = settings.pairs if settings.against else 0
         return [render_plan(planned(items, settings, self._bureau.meters.reads), pairs)]
 
     def _write(self, report: Report, ending: _Ending) -> None:

@@ -40,7 +40,8 @@ class Verdicts:
 
     def __init__(self, nodeid: str, bureau: Bureau, profiles: Profiles) -> None:
         self._nodeid, self._bureau, self._profiles = nodeid, bureau, profiles
-        self.pairs = Pairs(bureau.tree, bureau.host, bureau.isolation) if bureau.tree is not None else None
+        number = bureau.settings.pairs
+        self.pairs = Pairs(bureau.tree, bureau.host, bureau.isolation, number) if bureau.tree is not None else None
         # What the test is compared with, None where there is none, or another commit is.
         self.baseline: Baseline | None = None
         self._again: list[Run] = []
