@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 from integration.folders import LIMIT_S, output, summary
-from integration.projects import Project, section
+from integration.projects import BESIDE_YARDSTICKS, Project, section
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 
@@ -368,7 +368,7 @@ CALLS_OF_WARMUP = 150
 @contextlib.contextmanager
 def running(project: Project, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A run of SLOW, in a process group of its own, whose slow test is being timed. It is killed in the end."""
-    project.write("test_model.py", SLOW)
+    project.write("test_model.py", SLOW, BESIDE_YARDSTICKS)
     process = project.start("--modelperf", *arguments, before=os.setsid)
     try:
         _wait(lambda: len(project.lines("calls.txt")) > CALLS_OF_WARMUP)
@@ -396,7 +396,8 @@ class TestKilledFromOutside:
             "conftest.py",
             "from pytest_modelperf.plugin import yardsticks\n\nyardsticks._NUMPY = 'no_such_module'\n",
         )
-        project.write("test_model.py", "@perf\ndef test_it(modelperf):\n    modelperf(double, seconds=0.2)\n")
+        test = "@perf\ndef test_it(modelperf):\n    modelperf(double, seconds=0.2)\n"
+        project.write("test_model.py", test, BESIDE_YARDSTICKS)
         result = project.run()
         result.assert_outcomes(passed=1)
         result.stdout.fnmatch_lines(["*no yardstick on *: the yardstick's process ended with exit code 1*"])

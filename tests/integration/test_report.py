@@ -6,7 +6,7 @@ import json
 
 import pytest
 from integration.folders import BRIEF, Folder, output, summary
-from integration.projects import Project
+from integration.projects import BESIDE_YARDSTICKS, Project
 
 TWO_CASES = """
 @pytest.mark.modelperf(inputs=X, sweep={"batch": [1, 2]})
@@ -55,7 +55,7 @@ def test_a_summary_that_cannot_be_made_is_a_line_and_costs_no_figures(folder: Fo
 
 
 def test_cases_take_turns_with_a_panel_of_yardsticks(project: Project) -> None:
-    project.write("test_a.py", "@perf\ndef test_speed(modelperf):\n    modelperf(double)\n")
+    project.write("test_a.py", "@perf\ndef test_speed(modelperf):\n    modelperf(double)\n", BESIDE_YARDSTICKS)
     project.run("--modelperf-update", "--modelperf-report=json:perf.json").assert_outcomes(passed=1)
     report = json.loads((project.path / "perf.json").read_text())
     yardsticks = report["results"][0]["sweep"]["points"][0]["timing"]["yardsticks"]
