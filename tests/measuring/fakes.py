@@ -14,7 +14,7 @@ from pytest_modelperf.domain.counting import Counted
 from pytest_modelperf.domain.session import DeviceMemory, ModelFacts, Weight
 from pytest_modelperf.domain.tensor import Value, map_leaves
 from pytest_modelperf.measuring import blocks
-from pytest_modelperf.measuring.counters import Events, Reading
+from pytest_modelperf.measuring.machine_counters import Events, Reading
 from pytest_modelperf.measuring.orders import Block, Count, Opened, Prepare, Prepared, Samples, Soak, Soaked, Tallied
 from pytest_modelperf.measuring.peer import Fate, Lost
 from pytest_modelperf.measuring.yardstick import Yardstick

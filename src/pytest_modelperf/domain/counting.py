@@ -70,7 +70,7 @@ class CounterSource(Protocol):
     """What tells the counters of some models. It is asked when all cases of a test have been timed, never before."""
 
     name: str
-    # The counters that it may tell.
+    # Those that have the reason where it cannot count; of some models it tells more.
     counters: tuple[str, ...]
     # Whether it opens the model once more: its time and memory are looked at first.
     opens_again: bool

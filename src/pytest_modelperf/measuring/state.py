@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..domain.host import MachineState, Taken
-from .counters import Counters, Events, Reading
+from .machine_counters import Events, MachineCounters, Reading
 
 # Counters are compared over windows of at least this long, from block to block: the system counts CPU time in ticks of
 # 10 ms, so that over this time a share of a core is known to ±0.04 (standard deviation).
@@ -28,7 +28,7 @@ CLOCK_SECONDS = 0.5
 
 
 class Source(Protocol):
-    """What an observer reads: `Counters`, a script in tests."""
+    """What an observer reads: `MachineCounters`, a script in tests."""
 
     cpus: int
     sums: int
@@ -91,7 +91,7 @@ class Observer:
     """
 
     def __init__(
-        self, source: Callable[[], Source] = Counters, gpu: Callable[[], Collection[str]] = lambda: ()
+        self, source: Callable[[], Source] = MachineCounters, gpu: Callable[[], Collection[str]] = lambda: ()
     ) -> None:
         self._source_of, self._gpu = source, gpu
         self._measurements = 0

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pytest_modelperf.measuring import counters
-from pytest_modelperf.measuring.counters import Counters, Events
+from pytest_modelperf.measuring import machine_counters
+from pytest_modelperf.measuring.machine_counters import Events, MachineCounters
 
 BURN = "import time\nend = time.monotonic() + {}\nwhile time.monotonic() < end: pass"
 
@@ -23,7 +23,7 @@ def write(folder: Path, **files: str) -> None:
 
 
 def test_readings_only_grow() -> None:
-    mine = Counters()
+    mine = MachineCounters()
     before = mine.read()
     sum(range(300_000))
     after = mine.read()
@@ -41,7 +41,7 @@ def test_what_our_processes_use_is_ours() -> None:
         while not known.children():
             time.sleep(0.01)
         (burning,) = known.children()
-        mine = Counters()
+        mine = MachineCounters()
         before = mine.read()
         while mine.read().ours - before.ours < 0.2:
             time.sleep(0.05)
@@ -52,7 +52,7 @@ def test_what_our_processes_use_is_ours() -> None:
 
 def test_what_processes_use_that_belong_to_the_run_is_ours() -> None:
     with subprocess.Popen([sys.executable, "-c", BURN.format(60)]) as process:
-        mine = Counters([process.pid])
+        mine = MachineCounters([process.pid])
         before = mine.read()
         while mine.read().ours - before.ours < 0.2:
             time.sleep(0.05)
@@ -62,11 +62,11 @@ def test_what_processes_use_that_belong_to_the_run_is_ours() -> None:
 def test_a_process_of_the_run_may_be_gone() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
-    assert Counters([process.pid]).read().ours > 0
+    assert MachineCounters([process.pid]).read().ours > 0
 
 
 def test_what_other_processes_use_is_not() -> None:
-    mine = Counters()
+    mine = MachineCounters()
     before = mine.read()
     subprocess.run([sys.executable, "-c", BURN.format(0.3)], check=True)
     assert mine.read().ours - before.ours < 0.25
@@ -77,7 +77,7 @@ def test_only_cpus_that_we_may_run_on_count() -> None:
     allowed = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(allowed)})
-        one = Counters()
+        one = MachineCounters()
         assert (one.cpus, one.sums) == (1, 1)
         before = one.read()
         time.sleep(0.05)
@@ -91,42 +91,42 @@ def test_only_cpus_that_we_may_run_on_count() -> None:
 class TestClock:
     @pytest.fixture
     def cpus(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr(counters, "_CPUS", tmp_path)
+        monkeypatch.setattr(machine_counters, "_CPUS", tmp_path)
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
         return tmp_path
 
     def test_of_the_fastest_cpu_that_we_may_run_on(self, cpus: Path) -> None:
         for number, khz in enumerate((1_200_000, 3_100_000, 4_000_000)):
             write(cpus / f"cpu{number}/cpufreq", scaling_cur_freq=f"{khz}\n", scaling_governor="powersave\n")
-        mine = Counters()
+        mine = MachineCounters()
         assert mine.clock_hz() == pytest.approx(3.1e9)
         assert mine.governor() == "powersave"
 
     def test_may_not_be_told(self, cpus: Path) -> None:
-        assert (Counters().clock_hz(), Counters().governor()) == (None, "")
+        assert (MachineCounters().clock_hz(), MachineCounters().governor()) == (None, "")
 
     def test_may_be_no_number(self, cpus: Path) -> None:
         write(cpus / "cpu0/cpufreq", scaling_cur_freq="<unknown>\n")
-        assert Counters().clock_hz() is None
+        assert MachineCounters().clock_hz() is None
 
 
 class TestEvents:
     @pytest.fixture(autouse=True)
     def _nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(counters, "_CPUS", tmp_path / "cpus")
-        monkeypatch.setattr(counters, "_PROCESSES", tmp_path / "proc")
-        monkeypatch.setattr(counters, "_THROTTLED", ())
+        monkeypatch.setattr(machine_counters, "_CPUS", tmp_path / "cpus")
+        monkeypatch.setattr(machine_counters, "_PROCESSES", tmp_path / "proc")
+        monkeypatch.setattr(machine_counters, "_THROTTLED", ())
 
     def test_a_machine_that_tells_nothing(self) -> None:
         told = 0 if sys.platform == "linux" else None
-        assert Counters().events() == Events(preemptions=told)
+        assert MachineCounters().events() == Events(preemptions=told)
 
     def test_heat(self, tmp_path: Path) -> None:
         """Cores count their own, and each tells its package's too."""
         for number, core in enumerate((3, 4)):
             folder = tmp_path / f"cpus/cpu{number}/thermal_throttle"
             write(folder, core_throttle_count=f"{core}\n", package_throttle_count="5\n")
-        assert Counters().events().heat == 12
+        assert MachineCounters().events().heat == 12
 
     @pytest.mark.parametrize(
         ("field", "unit", "text"),
@@ -139,10 +139,10 @@ class TestEvents:
         self, field: str, unit: float, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = tmp_path / "cpu.stat"
-        monkeypatch.setattr(counters, "_THROTTLED", ((tmp_path / "missing", field, unit), (path, field, unit)))
-        assert Counters().events().quota_seconds == 0.0
+        monkeypatch.setattr(machine_counters, "_THROTTLED", ((tmp_path / "missing", field, unit), (path, field, unit)))
+        assert MachineCounters().events().quota_seconds == 0.0
         path.write_text(text)
-        assert Counters().events().quota_seconds == pytest.approx(0.25)
+        assert MachineCounters().events().quota_seconds == pytest.approx(0.25)
 
     @pytest.mark.skipif(sys.platform != "linux", reason="told by Linux alone")
     def test_preemptions_of_all_threads(self, tmp_path: Path) -> None:
@@ -152,11 +152,11 @@ class TestEvents:
                 folder / str(thread),
                 status=f"Name:\tx\nvoluntary_ctxt_switches:\t9\nnonvoluntary_ctxt_switches:\t{number}\n",
             )
-        assert Counters().events().preemptions == 42
+        assert MachineCounters().events().preemptions == 42
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="told by Linux alone")
 def test_this_machine_tells_preemptions() -> None:
-    found = Counters().events().preemptions
+    found = MachineCounters().events().preemptions
     assert found is not None
     assert found >= 0

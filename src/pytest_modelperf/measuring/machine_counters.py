@@ -45,7 +45,7 @@ class Events:
     preemptions: int | None = None
 
 
-class Counters:
+class MachineCounters:
     """Reads them for this process, for those of `others`, and for all that they have started by now.
 
     `cpus` is how many count: those that we may run on, or all of them where that is no restriction. `sums` is how many
