@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_modelperf.domain.codec import from_json, to_json
-from pytest_modelperf.domain.host import MachineState, Taken
+from pytest_modelperf.domain.host import MachineState, TakenTime
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_whether_the_governor_saves_power(governor: str, clock_hz: tuple[float, 
 def test_it_travels_as_json() -> None:
     state = MachineState(
         rounds=12,
-        others=Taken(0.61, 4),
-        steal=Taken(0.12, 5),
+        others=TakenTime(0.61, 4),
+        steal=TakenTime(0.12, 5),
         clock_hz=(1.9e9, 3.1e9),
         governor="powersave",
         heat=3,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from measuring.fakes import Machine
 
-from pytest_modelperf.domain.host import MachineState, Taken
+from pytest_modelperf.domain.host import MachineState, TakenTime
 from pytest_modelperf.measuring.state import NoObserver, Observer
 
 # Five of them are a window.
@@ -32,7 +32,7 @@ CALM, SHARED, WITHHELD = (0.05, 0.0), (0.6, 0.0), (0.0, 0.3)
 def test_on_a_calm_machine_nothing_is_disturbed() -> None:
     observer = observed(Machine(), [CALM] * 20)
     assert observer.disturbed("a") == set()
-    assert (observer.state.rounds, observer.state.others, observer.state.steal) == (20, Taken(), Taken())
+    assert (observer.state.rounds, observer.state.others, observer.state.steal) == (20, TakenTime(), TakenTime())
 
 
 @pytest.mark.parametrize("load", [SHARED, WITHHELD])
@@ -46,7 +46,7 @@ def test_how_much_others_took_while_they_did() -> None:
     observer = observed(Machine(), [CALM] * 5 + [(0.5, 0.0)] * 5 + [(1.0, 0.0)] * 5)
     assert observer.state.others.share == pytest.approx(0.75)
     assert observer.state.others.rounds == 10
-    assert observer.state.steal == Taken()
+    assert observer.state.steal == TakenTime()
 
 
 def test_stolen_time_is_no_other_process() -> None:
@@ -54,7 +54,7 @@ def test_stolen_time_is_no_other_process() -> None:
     assert observer.state.steal is not None
     assert observer.state.steal.share == pytest.approx(0.3)
     assert observer.state.steal.rounds == 5
-    assert observer.state.others == Taken()
+    assert observer.state.others == TakenTime()
 
 
 def test_a_system_may_not_tell_what_was_stolen() -> None:

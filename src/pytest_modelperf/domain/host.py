@@ -42,7 +42,7 @@ class Host:
 
 
 @dataclass(frozen=True)
-class Taken:
+class TakenTime:
     """CPU time that went elsewhere: `share` of one core on average, over those `rounds` in which it mattered."""
 
     share: float = 0.0
@@ -63,8 +63,8 @@ class MachineState:
     """
 
     rounds: int = 0
-    others: Taken = Taken()
-    steal: Taken | None = None
+    others: TakenTime = TakenTime()
+    steal: TakenTime | None = None
     clock_hz: tuple[float, float] | None = None
     governor: str = ""
     heat: int = 0

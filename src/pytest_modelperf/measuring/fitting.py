@@ -21,7 +21,7 @@ _UNTOLD = "what runs the model does not tell how much memory it has reserved"
 
 
 @dataclass(frozen=True)
-class Reading:
+class Need:
     """The memory that a case was seen to need, by the bytes of its inputs: what forecasts are made from."""
 
     input_bytes: int
@@ -36,7 +36,7 @@ class CaseMemory:
 
     def __init__(self, session: Session, inputs: Any) -> None:
         self._session, self._inputs = session, inputs
-        self._readings: list[Reading] = []
+        self._needs: list[Need] = []
         self.unavailable: dict[str, str] = {}
 
     def begin(self) -> None:
@@ -47,7 +47,7 @@ class CaseMemory:
         """The figures of the present case, which has these axes, once it has run."""
         figures = self._marks()
         if "memory.peak" in figures:
-            self._readings.append(Reading(drawing.nbytes(self._inputs, axes), int(figures["memory.peak"])))
+            self._needs.append(Need(drawing.nbytes(self._inputs, axes), int(figures["memory.peak"])))
         return figures
 
     def refusal(self, axes: Mapping[str, int]) -> str:
@@ -60,7 +60,7 @@ class CaseMemory:
         free = host if device is None else device
         if needed > min(host, free):
             return f"not tried: its inputs take {_bytes(needed)} of {_bytes(min(host, free))} that are free"
-        peak = forecast(self._readings, needed)
+        peak = forecast(self._needs, needed)
         more = 0.0 if peak is None else peak - held
         if more > free * FORECAST_SLACK:
             return f"not tried: from the smaller cases it needs {_bytes(more)} more, where {_bytes(free)} are free"
@@ -96,11 +96,11 @@ class CaseMemory:
             return {}
 
 
-def forecast(readings: Sequence[Reading], input_bytes: int) -> float | None:
+def forecast(needs: Sequence[Need], input_bytes: int) -> float | None:
     """The peak in bytes of a case with such inputs: the line through the two largest seen, where it is larger."""
-    if len(readings) < 2:
+    if len(needs) < 2:
         return None
-    smaller, larger = sorted(readings, key=lambda reading: reading.input_bytes)[-2:]
+    smaller, larger = sorted(needs, key=lambda need: need.input_bytes)[-2:]
     if larger.input_bytes == smaller.input_bytes or input_bytes <= larger.input_bytes:
         return None
     if input_bytes > FORECAST_REACH * larger.input_bytes:

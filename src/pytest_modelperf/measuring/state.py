@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..domain.host import MachineState, Taken
+from ..domain.host import MachineState, TakenTime
 from .machine_counters import Events, MachineCounters, Reading
 
 # Counters are compared over windows of at least this long, from block to block: the system counts CPU time in ticks of
@@ -193,11 +193,11 @@ class _Happened:
         return None if self.preemptions is None or self.seconds <= 0 else self.preemptions / self.seconds
 
 
-def _taken(shares: Sequence[tuple[Window, float]]) -> Taken:
+def _taken(shares: Sequence[tuple[Window, float]]) -> TakenTime:
     """The average share of one core in these windows, and the rounds that they touched."""
     seconds = sum(window.seconds for window, _ in shares)
     taken = sum(share * window.seconds for window, share in shares)
-    return Taken(taken / seconds, _rounds(window for window, _ in shares)) if shares else Taken()
+    return TakenTime(taken / seconds, _rounds(window for window, _ in shares)) if shares else TakenTime()
 
 
 def _rounds(windows: Iterable[Window]) -> int:

@@ -14,7 +14,7 @@ from pytest_modelperf.domain.advice import Advice, Rule, Seen
 from pytest_modelperf.domain.budget import Budget
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.estimate import Estimate
-from pytest_modelperf.domain.host import Host, MachineState, Taken
+from pytest_modelperf.domain.host import Host, MachineState, TakenTime
 from pytest_modelperf.domain.results import Point, Sweep
 from pytest_modelperf.judging.advice.sweeps import fewer_threads, larger_batch
 from pytest_modelperf.judging.advice.table import RULES, advise
@@ -125,11 +125,13 @@ def test_other_threads_are_worth_it(more: Point) -> None:
     assert said("fewer threads", ONE, more) == []
 
 
-@pytest.mark.parametrize("state", [MachineState(10, others=Taken(0.6, 4)), MachineState(10, steal=Taken(0.6, 4))])
+@pytest.mark.parametrize(
+    "state", [MachineState(10, others=TakenTime(0.6, 4)), MachineState(10, steal=TakenTime(0.6, 4))]
+)
 def test_where_neighbours_had_the_cpus_threads_are_not_judged(state: MachineState) -> None:
     sweep = Sweep((ONE, TWO), state=state)
     assert advise([Seen(one, sweep, HOST) for one in sweep]).advice == ()
-    quiet = replace(sweep, state=MachineState(10, others=Taken(0.01, 0), steal=Taken()))
+    quiet = replace(sweep, state=MachineState(10, others=TakenTime(0.01, 0), steal=TakenTime()))
     assert advise([Seen(one, quiet, HOST) for one in quiet]).advice != ()
 
 

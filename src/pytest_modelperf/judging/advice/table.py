@@ -10,8 +10,6 @@ from ...domain.own_code import place
 from ...errors import in_words
 from . import counted, operators, sweeps
 
-_PROFILE = "a profile (`--modelperf-profile=auto`)"
-
 # Each has a test with a real model that has the fault, and one with a model that has not (tests/judging/advice).
 RULES: tuple[Rule, ...] = (
     Rule(
