@@ -103,7 +103,7 @@ class TestMeasuring:
 
     def test_nothing_to_time_is_no_error(self) -> None:
         bench = FakeBench([1, 2], prepare=lambda batch: Prepared("failed", "RuntimeError: no"))
-        measured = conductor(bench, yardsticks=lambda device: pytest.fail("nobody asked for one")).run()
+        measured = conductor(bench, yardsticks=lambda device, threads: pytest.fail("nobody asked for one")).run()
         assert [one.prepared.status for one in measured] == ["failed", "failed"]
         assert [one.timing for one in measured] == [None, None]
 
@@ -228,7 +228,7 @@ class TestLosing:
     def test_a_yardstick_that_is_lost_leaves_the_others_and_the_cases(self) -> None:
         lost, other = FakeYardstick([], "lost/1"), FakeYardstick([], "other/1", 1)
         lost.player.answer = lambda order: Samples(error=str(lose())) if len(lost.player.orders) > 3 else Samples((1,))
-        conducting = conductor(FakeBench([1, 2]), yardsticks=lambda device: [lost, other])
+        conducting = conductor(FakeBench([1, 2]), yardsticks=lambda device, threads: [lost, other])
         for measured in conducting.run():
             assert measured.timing is not None
             assert list(measured.timing.yardsticks) == ["other/1"]
@@ -243,7 +243,7 @@ class TestYardsticks:
         ruler = FakeYardstick([])
         ruler.player.answer = lambda order: Samples((next(rounds),) * order.calls)
         bench = FakeBench([1, 50], prepare=lambda batch: ready(0.001 if batch == 1 else 0.05))
-        fast, slow = conductor(bench, yardsticks=lambda device: [ruler]).run()
+        fast, slow = conductor(bench, yardsticks=lambda device, threads: [ruler]).run()
         turns = schedule(0.001, 1.0).rounds
         assert {(order.calls, order.settling) for order in ruler.player.orders} == {(3, SETTLING_CALLS)}
         assert fast.timing is not None
@@ -264,7 +264,7 @@ class TestYardsticks:
         """Their settling calls included; where not even a call fits, each has one all the same."""
         rulers = [FakeYardstick([], f"fake/{number}") for number in range(panel)]
         bench = FakeBench([1], prepare=lambda batch: ready(call_seconds))
-        conductor(bench, yardsticks=lambda device: rulers).run()
+        conductor(bench, yardsticks=lambda device, threads: rulers).run()
         taken = [sum(order.calls + order.settling for order in ruler.player.orders) * 0.001 for ruler in rulers]
         fewest = 5 * 0.001
         plan = schedule(call_seconds, 1.0)
@@ -276,7 +276,7 @@ class TestYardsticks:
         common = [FakeYardstick([], f"common/{number}", number) for number in range(3)]
         own = {device: FakeYardstick([], f"own {device}") for device in ("cpu", "cpu:threads=2")}
         benches = [FakeBench([1], device=device) for device in own]
-        measured = conductor(*benches, yardsticks=lambda device: [*common, own[device]]).run()
+        measured = conductor(*benches, yardsticks=lambda device, threads: [*common, own[device]]).run()
         everyone = [*common, *own.values()]
         taken = [sum(order.calls + order.settling for order in ruler.player.orders) * 0.001 for ruler in everyone]
         assert taken == pytest.approx([0.2] * 5, rel=0.15)
@@ -287,13 +287,13 @@ class TestYardsticks:
 
     def test_a_block_says_which_workload_of_the_process_it_is_for(self) -> None:
         rulers = [FakeYardstick([], f"fake/{number}", number) for number in range(3)]
-        conductor(FakeBench([1]), yardsticks=lambda device: rulers).run()
+        conductor(FakeBench([1]), yardsticks=lambda device, threads: rulers).run()
         assert [{order.case for order in ruler.player.orders} for ruler in rulers] == [{0}, {1}, {2}]
 
     def test_a_device_may_have_none(self) -> None:
         ruler = FakeYardstick([])
         benches = FakeBench([1]), FakeBench([1], device="cuda:0")
-        cpu, cuda = conductor(*benches, yardsticks={"cpu": [ruler], "cuda:0": []}.__getitem__).run()
+        cpu, cuda = conductor(*benches, yardsticks=lambda device, threads: [ruler] if device == "cpu" else []).run()
         assert cpu.timing is not None
         assert cuda.timing is not None
         assert (list(cpu.timing.yardsticks), list(cuda.timing.yardsticks)) == (["fake/1"], [])
@@ -303,16 +303,27 @@ class TestYardsticks:
         # A block of either leaves it the time for one of its own.
         devices = "cpu", "cpu:threads=2"
         benches = [FakeBench([1], device=device, prepare=lambda batch: ready(0.01)) for device in devices]
-        measured = conductor(*benches, yardsticks=lambda device: [ruler]).run()
+        measured = conductor(*benches, yardsticks=lambda device, threads: [ruler]).run()
         assert len(ruler.player.orders) == schedule(0.01, 1.0).rounds
         assert [list(one.timing.yardsticks) for one in measured if one.timing is not None] == [["fake/1"]] * 2
+
+    def test_they_have_as_many_threads_as_were_seen_computing_in_any_case(self) -> None:
+        asked: list[tuple[str, int]] = []
+
+        def none(device: str, threads: int) -> list[FakeYardstick]:
+            asked.append((device, threads))
+            return []
+
+        several = FakeBench([1, 2], prepare=lambda batch: Prepared("ok", call_seconds=0.001, threads=batch))
+        conductor(several, FakeBench([1], device="cuda:0"), yardsticks=none).run()
+        assert asked == [("cpu", 2), ("cuda:0", 0)]
 
     def test_devices_are_asked_for_in_their_order(self) -> None:
         """A set's order differs between processes, and with it the turns that the seed is to repeat."""
         devices = [f"cpu:threads={number}" for number in range(1, 9)]
         asked: list[str] = []
 
-        def none(device: str) -> list[FakeYardstick]:
+        def none(device: str, threads: int) -> list[FakeYardstick]:
             asked.append(device)
             return []
 
@@ -338,7 +349,7 @@ class TestWatching:
         """A case of a second, and half a second for the yardsticks."""
         seen: list[Progress] = []
         rulers = [FakeYardstick([])]
-        conductor(FakeBench([1]), yardsticks=lambda device: rulers, watch=seen.append).run()
+        conductor(FakeBench([1]), yardsticks=lambda device, threads: rulers, watch=seen.append).run()
         assert 1.3 < seen[1].seconds_left < 1.5
 
     def test_only_while_nobody_runs(self) -> None:
@@ -356,7 +367,7 @@ class TestInterruption:
             if progress.turn == 3:
                 raise KeyboardInterrupt
 
-        conducting = conductor(FakeBench([1, 2]), yardsticks=lambda device: [FakeYardstick([])], watch=watch)
+        conducting = conductor(FakeBench([1, 2]), yardsticks=lambda device, threads: [FakeYardstick([])], watch=watch)
         with pytest.raises(KeyboardInterrupt):
             conducting.run()
         fast, slow = conducting.results()
@@ -382,7 +393,7 @@ class TestInterruption:
 
         ruler.player.answer = rule
         bench = FakeBench([1, 2, 3, 4], prepare=lambda batch: ready(0.001), answer=answer)
-        conducting = conductor(bench, yardsticks=lambda device: [ruler])
+        conducting = conductor(bench, yardsticks=lambda device, threads: [ruler])
         with pytest.raises(KeyboardInterrupt):
             conducting.run()
         before = set(played[4 * 4 :])
@@ -445,7 +456,7 @@ class TestTheMachine:
     def test_disturbed_rounds_are_marked(self) -> None:
         bench, ruler = FakeBench([1]), FakeYardstick([])
         observer = self.machine(bench, ruler, disturb=lambda name, turn: turn in {"case": (0, 3), "fake/1": (5,)}[name])
-        (one,) = conductor(bench, yardsticks=lambda device: [ruler], observer=observer).run()
+        (one,) = conductor(bench, yardsticks=lambda device, threads: [ruler], observer=observer).run()
         assert one.timing is not None
         assert one.timing.disturbed == (0, 3)
         played = [number for number, calls in enumerate(one.timing.yardsticks["fake/1"]) if calls]
@@ -453,7 +464,7 @@ class TestTheMachine:
         assert observer.state.others.share == pytest.approx(1.0)
 
     def test_nobody_need_look(self) -> None:
-        (one,) = conductor(FakeBench([1]), yardsticks=lambda device: [FakeYardstick([])]).run()
+        (one,) = conductor(FakeBench([1]), yardsticks=lambda device, threads: [FakeYardstick([])]).run()
         assert one.timing is not None
         assert (one.timing.disturbed, one.timing.disturbed_yardsticks) == ((), {"fake/1": ()})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelperf.measuring import pinning
-from pytest_modelperf.measuring.pinning import Pins, busy, pins, spread_over, thread_seconds
+from pytest_modelperf.measuring.pinning import Pins, busy, computing, pins, spread_over, thread_seconds
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads are pinned on Linux only")
 
@@ -37,6 +37,9 @@ def waiting() -> Iterator[int]:
 class TestBusy:
     def test_those_that_compute_are_told_from_those_that_look_after_something(self) -> None:
         assert busy({10: 1.0, 11: 0.0, 12: 0.95, 13: 0.05}) == (10, 12)
+
+    def test_what_they_had_done_before_does_not_count(self) -> None:
+        assert computing({10: 5.0, 11: 1.0}, {10: 5.0, 11: 2.0, 12: 1.0}) == (11, 12)
 
     def test_too_little_work_tells_nothing(self) -> None:
         assert busy({10: 0.01, 11: 0.01}) == ()

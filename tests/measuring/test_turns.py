@@ -54,6 +54,27 @@ def test_those_of_a_group_play_one_after_the_other_in_either_order() -> None:
     assert len(orders) == 8, "all orders of groups and in groups come up in forty rounds"
 
 
+def test_those_of_a_group_go_first_equally_often() -> None:
+    log: list[str] = []
+    contenders = field({"a": 40, "A": 40}, log)
+    for contender in contenders:
+        contender.group = "both"
+    take_turns(contenders, random.Random(1), nobody)
+    played = "".join(blocks(log))
+    in_two_rounds = [played[start : start + 4] for start in range(0, len(played), 4)]
+    assert set(in_two_rounds) == {"aAAa", "AaaA"}
+
+
+def test_one_of_a_group_goes_on_when_the_other_has_failed() -> None:
+    log: list[str] = []
+    (healthy,) = field({"good": 4}, log)
+    failing = Contender(FakePlayer("bad", log, lambda order: Samples(error="RuntimeError: no")), 0, Schedule(4, 1, 0))
+    healthy.group = failing.group = "both"
+    take_turns([healthy, failing], random.Random(1), nobody)
+    assert blocks(log).count("good") == 4
+    assert blocks(log).count("bad") == 1
+
+
 def test_the_seed_makes_the_order_repeatable() -> None:
     def played(seed: int) -> list[str]:
         log: list[str] = []

@@ -34,7 +34,7 @@ A_LITTLE = 1.22
 
 
 class NoYardsticks(Yardsticks):
-    def of(self, device: str, *, torch: bool = False) -> tuple[()]:
+    def of(self, device: str, *, threads: int = 0, torch: bool = False) -> tuple[()]:
         return ()
 
 

@@ -45,6 +45,14 @@ def test_a_cpu_without_a_number_has_all_threads(yardsticks: Yardsticks) -> None:
     assert yardsticks.of("cpu") == yardsticks.of(f"cpu:threads={cpu_count()}")
 
 
+@pytest.mark.skipif(cpu_count() < 2, reason="one thread is all that there are")
+def test_it_has_as_many_as_were_seen_computing_unless_the_device_says_how_many(yardsticks: Yardsticks) -> None:
+    one, two = (yardsticks.of(f"cpu:threads={threads}") for threads in (1, 2))
+    assert yardsticks.of("cpu", threads=1) == one
+    assert yardsticks.of("cpu:threads=2", threads=1) == two
+    assert yardsticks.of("cpu", threads=10_000) == yardsticks.of("cpu"), "no more than there are CPUs"
+
+
 def test_one_that_was_lost_is_started_again(yardsticks: Yardsticks) -> None:
     (*single, _), process = yardsticks.of("cpu:threads=2"), yardsticks._processes[2]
     assert process is not None

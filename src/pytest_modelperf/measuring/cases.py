@@ -17,7 +17,7 @@ from .answers import Answer
 from .blocks import time_once, time_waited
 from .fitting import CaseMemory
 from .orders import Prepare, Prepared
-from .pinning import Pins, pins, thread_seconds
+from .pinning import Pins, computing, pins, thread_seconds
 from .warmup import warm_up
 
 Call = Callable[[], Any]
@@ -39,6 +39,7 @@ class Cases:
         self._calls: dict[int, Call] = {}
         # Of those that were warmed up here.
         self._pins: dict[int, Pins] = {}
+        self._threads: dict[int, int] = {}
         # Of each, the first of its process.
         self._first_seconds: dict[int, float] = {}
 
@@ -134,6 +135,7 @@ class Cases:
             weights=self.weights,
             inputs=digest,
             outputs=answers.kept(first, second),
+            threads=self._threads.get(order.case, 0),
         )
 
     def _answers(self, values: Any, axes: Mapping[str, int]) -> dict[str, Answer]:
@@ -153,7 +155,9 @@ class Cases:
 
         before = thread_seconds()
         warm = warm_up(sample, first_seconds, order.seconds)
-        self._pins[order.case] = pins(before, thread_seconds())
+        after = thread_seconds()
+        self._pins[order.case] = pins(before, after)
+        self._threads[order.case] = len(computing(before, after))
         return warm
 
 

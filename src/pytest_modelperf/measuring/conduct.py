@@ -66,9 +66,10 @@ class Conductor:
 
     The same case may be on several benches (two commits, two fresh processes): it gets as many rounds on each, in the
     same turns. `seconds` is the measuring time for one case on one bench. `yardsticks` gives the panel of yardsticks
-    for a device. `unfit` names cases that are known not to fit into memory, by `Case.key`, with the reason; `only` the
-    cases to measure (None: all). `seed` makes the order of turns repeatable. `observer` looks at the machine, and
-    `watch` is told how far it is, only while nothing is timed. `runtime` is the name of what executes the model.
+    for a device and the number of threads that compute there (0: nobody can tell). `unfit` names cases that are known
+    not to fit into memory, by `Case.key`, with the reason; `only` the cases to measure (None: all). `seed` makes the
+    order of turns repeatable. `observer` looks at the machine, and `watch` is told how far it is, only while nothing is
+    timed. `runtime` is the name of what executes the model.
     `counts`: what calls do is counted when all is timed; `last`: nothing is timed in these processes after that.
     `soaker` reads meters before that, while cases of the first `soaked` benches are called in a loop (None: nobody).
     """
@@ -79,7 +80,7 @@ class Conductor:
         *,
         seconds: float,
         seed: int,
-        yardsticks: Callable[[str], Sequence[Yardstick]] = lambda device: (),
+        yardsticks: Callable[[str, int], Sequence[Yardstick]] = lambda device, threads: (),
         unfit: Mapping[str, str] | None = None,
         only: Set[str] | None = None,
         observer: Observer | None = None,
@@ -217,7 +218,7 @@ class Conductor:
         turns = max((contender.schedule.rounds for contender in self._contenders.values()), default=0)
         # In the order of the benches: a set's differs between processes, and the seed would not settle the turns.
         devices = dict.fromkeys(bench.opened.device for bench in self._benches) if turns else ()
-        panels = {device: self._yardsticks(device) for device in devices}
+        panels = {device: self._yardsticks(device, self._threads(device)) for device in devices}
         everyone = dict.fromkeys(yardstick for panel in panels.values() for yardstick in panel)
         share = self._yardstick_seconds() * turns / max(1, len(everyone))
         rulers = {
@@ -226,6 +227,14 @@ class Conductor:
         self._rulers = {
             device: {yardstick: rulers[yardstick] for yardstick in panel} for device, panel in panels.items()
         }
+
+    def _threads(self, device: str) -> int:
+        """The most that any case on this device was seen to compute with."""
+        cases = (self._prepared[place] for place in self._contenders if self._device(place) == device)
+        return max((prepared.threads for prepared in cases), default=0)
+
+    def _device(self, place: _Place) -> str:
+        return self._benches[place[0]].opened.device
 
     def _yardstick_seconds(self) -> float:
         """How long all yardsticks may take together in a turn: a third of the time, half of what the cases are given.

@@ -93,7 +93,7 @@ class Prepared(Message, frozen=True):
     """A case that is ready, or why it is not. Times in seconds; `figures` are single readings by metric path, in SI.
 
     `weights` is a hash of the model's, `inputs` one of what it was asked ("" unknown), `outputs` a sample of what it
-    answered, by name.
+    answered, by name. `threads` were seen computing while it was warmed up (0: nobody can tell).
     """
 
     status: Status
@@ -107,6 +107,7 @@ class Prepared(Message, frozen=True):
     weights: str = ""
     inputs: str = ""
     outputs: Mapping[str, OutputSample] = {}
+    threads: int = 0
 
 
 class Block(Message, frozen=True):

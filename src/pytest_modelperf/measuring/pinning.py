@@ -50,11 +50,15 @@ def pins(before: Mapping[int, float], after: Mapping[int, float]) -> Pins:
     Only where they are as many as the cores or CPUs that the process may use. Fewer are left to the system, which knows
     what else runs on a core, and so are threads that somebody has pinned already.
     """
-    spent = {thread: seconds - before.get(thread, 0.0) for thread, seconds in after.items()}
-    computing = busy(spent)
-    if len(computing) < 2:
+    threads = computing(before, after)
+    if len(threads) < 2:
         return Pins()
-    return Pins(spread_over(computing, _cores(os.sched_getaffinity(0)), _allowed))
+    return Pins(spread_over(threads, _cores(os.sched_getaffinity(0)), _allowed))
+
+
+def computing(before: Mapping[int, float], after: Mapping[int, float]) -> tuple[int, ...]:
+    """The threads that computed between these readings: none where the system does not tell."""
+    return busy({thread: seconds - before.get(thread, 0.0) for thread, seconds in after.items()})
 
 
 def thread_seconds() -> dict[int, float]:

@@ -23,7 +23,8 @@ class Player(Protocol):
 class Contender:
     """One case on a bench, or a yardstick, and the blocks it has played so far, by turn.
 
-    Contenders of one `group` play one after the other: what disturbs the machine for a while disturbs them alike.
+    Contenders of one `group`, which have equal rounds, play one after the other: what disturbs the machine for a while
+    disturbs them alike.
     """
 
     player: Player
@@ -66,20 +67,34 @@ def take_turns(
     A contender with fewer rounds than the others sits some out, evenly spread: all see the same stretch of time.
     """
     turns = max((contender.schedule.rounds for contender in contenders), default=0)
+    owed: _Orders = {}
     for turn in range(turns):
-        for contender in _order([one for one in contenders if one.takes_part(turn, turns)], rng):
+        for contender in _order([one for one in contenders if one.takes_part(turn, turns)], rng, owed):
             contender.play(turn)
             after_block(contender, turn)
         after_round(turn + 1, turns)
 
 
-def _order(playing: Sequence[Contender], rng: random.Random) -> Iterator[Contender]:
-    """Groups in random order, and in each its contenders in random order."""
-    groups: dict[object, list[Contender]] = {}
+# By group, the order in which its contenders played, where they have not yet played in the opposite one.
+_Orders = dict[object, list[Contender]]
+
+
+def _order(playing: Sequence[Contender], rng: random.Random, owed: _Orders) -> Iterator[Contender]:
+    """Groups in random order, and in each its contenders in random order, and in its next round in the opposite one.
+
+    So each of two has gone first as often as the other, and what the first one meets favours neither.
+    """
+    groups: _Orders = {}
     for contender in playing:
         groups.setdefault(contender.group, []).append(contender)
-    order = list(groups.values())
+    order = list(groups.items())
     rng.shuffle(order)
-    for group in order:
-        rng.shuffle(group)
-        yield from group
+    for group, contenders in order:
+        before = owed.pop(group, None)
+        if before is None:
+            rng.shuffle(contenders)
+            owed[group] = contenders
+            yield from contenders
+        else:
+            # One may have failed meanwhile.
+            yield from (contender for contender in reversed(before) if contender in contenders)

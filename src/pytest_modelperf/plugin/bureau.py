@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,7 +36,7 @@ class Bureau:
     `level` is the chance of a false alarm that one case may have; it is set when all cases are known. `tree` is the
     other side of all comparisons (None: stored baselines). `stopped` collects what was measured of tests that were
     interrupted. `rules` gives those of advice. `processes` measure with this one, on this machine: the other ranks'
-    coordinators.
+    coordinators. `seed` settles the order of turns in this run.
     """
 
     settings: Settings
@@ -52,6 +53,7 @@ class Bureau:
     peaks: Peaks = field(default_factory=Peaks)
     rules: Callable[[], Sequence[Rule]] = lambda: ()
     meters: Meters = field(default_factory=Meters)
+    seed: int = field(default_factory=lambda: secrets.randbits(32))
 
     @cached_property
     def soaker(self) -> Soaker | None:

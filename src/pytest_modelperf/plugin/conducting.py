@@ -61,10 +61,10 @@ class Conducting:
         self._conductor = Conductor(
             benches,
             seconds=self._terms.seconds / self._shares,
-            # The turns of a test have the same order in every run: a run can be repeated.
-            seed=zlib.crc32(seed.encode()),
+            # An order of its own in every run: what one order favours by chance is not to be found again in the next.
+            seed=zlib.crc32(f"{self._bureau.seed} {seed}".encode()),
             # Sides that take turns need no yardstick.
-            yardsticks=self._panels(benches) if self._pairs is None else lambda device: (),
+            yardsticks=self._panels(benches) if self._pairs is None else lambda device, threads: (),
             unfit=self._unfit,
             only=only,
             observer=self.observer,
@@ -86,9 +86,10 @@ class Conducting:
         told = (f"no yardstick {', '.join(names)}: {why}" for why, names in kinds.items())
         return (*self._bureau.yardsticks.notes(), *told)
 
-    def _panels(self, benches: Sequence[Bench]) -> Callable[[str], Sequence[Yardstick]]:
+    def _panels(self, benches: Sequence[Bench]) -> Callable[[str, int], Sequence[Yardstick]]:
         of_torch = {bench.opened.device for bench in benches if "torch" in bench.opened.versions}
-        return lambda device: self._bureau.yardsticks.of(device, torch=device in of_torch)
+        panel = self._bureau.yardsticks.of
+        return lambda device, threads: panel(device, threads=threads, torch=device in of_torch)
 
     def _show(self, progress: Progress, title: str) -> None:
         case = f"{title}: {progress.case}" if title else progress.case

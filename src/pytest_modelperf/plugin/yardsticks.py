@@ -25,10 +25,12 @@ class Yardsticks:
         # By the number of threads, of numpy's or of torch's, or by the accelerator; None where there are no workloads.
         self._processes: dict[int | str, YardstickProcess | None] = {}
 
-    def of(self, device: str, *, torch: bool = False) -> tuple[Yardstick, ...]:
+    def of(self, device: str, *, threads: int = 0, torch: bool = False) -> tuple[Yardstick, ...]:
         """The panel for a device; empty on accelerators that nothing here has workloads for.
 
-        `torch`: models of torch's run there, which one yardstick is built on; another framework is not imported.
+        `threads` were seen computing there (0: nobody can tell): a framework may take as many as there are cores, where
+        CPUs are twice as many. `torch`: models of torch's run there, which one yardstick is built on; another framework
+        is not imported.
         A yardstick never fails a test: what cannot be started is left out, and `notes` tells why.
         """
         spec = Device.parse(device)
@@ -36,7 +38,7 @@ class Yardsticks:
             return self._accelerator(str(spec))
         if spec.kind != "cpu":
             return ()
-        threads = spec.threads or cpu_count()
+        threads = spec.threads or min(threads or cpu_count(), cpu_count())
         several = (*self._cpu(threads), *(self._layers(threads) if torch else ())) if threads > 1 else ()
         return (*self._cpu(1), *several)
 
