@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Listener
 from pathlib import Path
 from typing import IO, Any
 
@@ -206,6 +208,16 @@ class TestStart:
         with pytest.raises(FileNotFoundError):
             Peer("the child", ["/not/there"], Told, timeout_s=1.0)
 
+    def test_a_connection_that_this_process_cannot_take(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        def no_more(listener: object) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        monkeypatch.setattr(Listener, "accept", no_more)
+        with pytest.raises(Lost) as caught:
+            start("endless")
+        words = "could not be spoken to (Too many open files); allow this user more open files (ulimit -n)"
+        assert str(caught.value) == f"the child {words}"
+
     def test_an_interruption_leaves_no_process(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupt(*arguments: object) -> None:
             raise KeyboardInterrupt
@@ -384,6 +396,14 @@ class TestPause:
         grandchild = int(child.ask(Ask("spawn apart")).text)
         child.kill()
         assert ends(grandchild)
+
+    def test_who_cannot_be_stopped_is_killed(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        child = start()
+        monkeypatch.setattr(peer, "wait_stopped", lambda process, timeout_s: False)
+        with pytest.raises(Lost) as caught:
+            child.pause()
+        assert str(caught.value) == f"the child could not be stopped within {child.timeout_s:g} s and was killed"
+        assert not child.alive
 
     def test_pausing_twice_is_pausing_once(self, start: Start) -> None:
         child = start()

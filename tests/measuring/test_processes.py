@@ -52,7 +52,7 @@ def test_who_has_ended_is_not_reaped(process: Process) -> None:
 def test_whom_somebody_else_has_reaped_has_ended(process: Process) -> None:
     os.kill(process.pid, signal.SIGKILL)
     os.waitpid(process.pid, 0)
-    processes.wait_stopped(process)
+    assert processes.wait_stopped(process, PATIENCE_SECONDS)
     assert processes.ended(process)
     assert process.returncode is not None
 
@@ -63,17 +63,23 @@ def test_something_is_done_while_waiting(process: Process) -> None:
 
 def test_who_is_told_to_stop_is_waited_for(process: Process) -> None:
     os.kill(process.pid, signal.SIGSTOP)
-    processes.wait_stopped(process)
+    assert processes.wait_stopped(process, PATIENCE_SECONDS)
     assert psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
     assert not processes.ended(process)
 
 
 def test_the_dead_do_not_stop(process: Process) -> None:
     os.kill(process.pid, signal.SIGKILL)
-    processes.wait_stopped(process)
+    assert processes.wait_stopped(process, PATIENCE_SECONDS)
     assert processes.wait_ended(process, PATIENCE_SECONDS)
     process.wait()
-    processes.wait_stopped(process)
+    assert processes.wait_stopped(process, PATIENCE_SECONDS)
+
+
+def test_who_does_not_stop_is_not_waited_for_for_ever(process: Process) -> None:
+    if not processes._HAS_WAITID:
+        pytest.skip("nothing tells of a stop")
+    assert not processes.wait_stopped(process, 0.01), "nobody has told it to"
 
 
 def test_without_waitid_a_stop_is_not_waited_for_for_ever(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,5 +87,5 @@ def test_without_waitid_a_stop_is_not_waited_for_for_ever(process: Process, monk
         pytest.skip("waitid tells of every stop")
     monkeypatch.setattr(processes, "_STOPPING_SECONDS", 0.01)
     start = time.monotonic()
-    processes.wait_stopped(process)
+    assert processes.wait_stopped(process, 10 * PATIENCE_SECONDS)
     assert time.monotonic() - start < PATIENCE_SECONDS

@@ -153,3 +153,21 @@ def test_a_case_that_fails_in_a_later_pair_is_told_with_its_side(bureau: Bureau,
     (found,) = verdicts(examination)
     assert (found.word, found.runs) == ("same", PAIRS - 1)
     assert f"pair {PAIRS}: cpu batch=1 failed{where}: RuntimeError: no" in judged(examination).sweep.notes
+
+
+def test_a_pair_that_is_lost_is_made_once_more(bureau: Bureau) -> None:
+    examination = begun(dataclasses.replace(bureau, tree=TREE), bench(1.0), bench(1.0))
+    names, losses = [], iter([True, False, True, True])
+    while (attempt := examination.next_attempt()) is not None:
+        names.append(attempt.name)
+        if not next(losses):
+            examination.measure_again([bench(1.0)], [bench(1.0)])
+        elif examination.gave_up("the runner was lost"):
+            break
+    assert names == ["pair 2", "pair 2", "pair 3", "pair 3"], "lost twice in a row, it ends them"
+    (found,) = verdicts(examination)
+    assert (found.word, found.runs) == ("same", 2)
+    notes = judged(examination).sweep.notes
+    assert "pair 2 was lost and made once more: the runner was lost" in notes
+    assert "could not be measured again: the runner was lost" in notes
+    assert f"measured in 2 of {PAIRS} pairs of processes" in notes

@@ -47,7 +47,11 @@ def _read_line(descriptor: int) -> bytes:
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel kill us when the parent dies: a stopped process cannot see the end of its pipe."""
+    """Have the kernel kill us when the parent dies: a stopped process cannot see the end of its pipe.
+
+    To the kernel the parent is the *thread* that has started us (prctl(2)): who starts peers must live as long as they
+    may, as the main thread does and none of a pool.
+    """
     if sys.platform != "linux":
         return
     import ctypes

@@ -7,6 +7,7 @@ one line to the child's standard input. The child's side is `child.py`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -37,6 +38,7 @@ _COVERAGE_VARIABLES = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COV
 _LONGEST_FOLDER = 57
 _SHORT_FOLDER = "/tmp"
 _HAS_STOP = hasattr(signal, "SIGSTOP")
+_MORE_FILES = "allow this user more open files (ulimit -n)"
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,9 @@ class Peer(Generic[Answer]):
         """
         if _HAS_STOP and not self.stopped:
             self._signal(signal.SIGSTOP)
-            wait_stopped(self._process)
+            if not wait_stopped(self._process, self.timeout_s):
+                self.kill()
+                raise Lost(self.name, Fate(f"could not be stopped within {self.timeout_s:g} s and was killed"))
             self.stopped = True
 
     def resume(self) -> None:
@@ -183,7 +187,9 @@ class Peer(Generic[Answer]):
         self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
         kill_all(started)
         self._hang_up()
-        self._process.wait()
+        # One that waits for a disk or a driver, and cannot be interrupted there, outlives even this.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(ENDING_SECONDS)
 
     def _overhear(self) -> None:
         # Last words are for nobody, but who cannot get rid of them would not end.
@@ -227,7 +233,7 @@ class Peer(Generic[Answer]):
 
     def _accepted(self, deadline: float) -> Connection[Any, Any]:
         # accept() knows no time limit, so it runs in a thread; a connection of our own frees it when the child is gone.
-        accepted: list[Connection[Any, Any]] = []
+        accepted: list[Connection[Any, Any] | OSError] = []
         waiting = threading.Thread(target=_accept, args=(self._listener, accepted), daemon=True)
         waiting.start()
         while waiting.is_alive():
@@ -241,7 +247,12 @@ class Peer(Generic[Answer]):
                 if gone:
                     raise self._lost()
                 raise Lost(self.name, Fate(f"did not start within {self.timeout_s:g} s", remedy=self._remedy))
-        return accepted[0]
+        (connection,) = accepted
+        if isinstance(connection, OSError):
+            self.kill()
+            remedy = _MORE_FILES if connection.errno in (errno.EMFILE, errno.ENFILE) else self._remedy
+            raise Lost(self.name, Fate(f"could not be spoken to ({connection.strerror})", remedy=remedy))
+        return connection
 
 
 def _untraced(env: Mapping[str, str] | None) -> dict[str, str]:
@@ -270,10 +281,16 @@ def _address() -> Iterator[str | None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _accept(listener: Listener, accepted: list[Connection[Any, Any]]) -> None:
+def _accept(listener: Listener, accepted: list[Connection[Any, Any] | OSError]) -> None:
+    """Accept a connection; or what kept this process from it."""
     while not accepted:
-        with contextlib.suppress(AuthenticationError, EOFError, ConnectionError):
+        try:
             accepted.append(listener.accept())
+        except (AuthenticationError, EOFError, ConnectionError):
+            # A stranger, or one that has left.
+            continue
+        except OSError as error:
+            accepted.append(error)
 
 
 def _ending(code: int, out_of_memory: bool) -> str:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import psutil
@@ -18,6 +18,8 @@ import psutil
 _HAS_WAITID = hasattr(os, "waitid")
 # A stop takes effect at once; where nothing tells of it, we do not look for it longer than this.
 _STOPPING_SECONDS = 1.0
+# So it is looked for this often at first: a turn has two of them, and takes half a millisecond beside its calls.
+_GLANCES, _GLANCE_SECONDS = 40, 0.00005
 _LONGEST_PAUSE_SECONDS = 0.05
 
 
@@ -56,17 +58,35 @@ def kill_all(processes: Iterable[psutil.Process]) -> None:
             process.kill()
 
 
-def wait_stopped(process: subprocess.Popen[Any]) -> None:
-    """Wait until a process that was told to stop has stopped, or has ended."""
+def wait_stopped(process: subprocess.Popen[Any], timeout_s: float) -> bool:
+    """Wait until a process that was told to stop has stopped, or has ended; False when it has not in this time.
+
+    One that waits for a disk or a driver, and cannot be interrupted there, does neither.
+    """
     if process.returncode is not None:
-        return
+        return True
     if _HAS_WAITID:
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-        return
+        return any(_glances(lambda: _stopped(process))) or _becomes(lambda: _stopped(process), timeout_s)
     with contextlib.suppress(psutil.NoSuchProcess):
         known = psutil.Process(process.pid)
         _becomes(lambda: known.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE), _STOPPING_SECONDS)
+    return True
+
+
+def _stopped(process: subprocess.Popen[Any]) -> bool:
+    """Whether it has stopped, or ended, or is gone."""
+    try:
+        found = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    except ChildProcessError:
+        return True
+    return found is not None
+
+
+def _glances(true: Callable[[], bool]) -> Iterator[bool]:
+    """What it is now, and for a little while whenever one looks again."""
+    for _ in range(_GLANCES):
+        yield true()
+        time.sleep(_GLANCE_SECONDS)
 
 
 def _becomes(true: Callable[[], bool], timeout_s: float, meanwhile: Callable[[], object] | None = None) -> bool:
