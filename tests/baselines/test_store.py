@@ -236,14 +236,6 @@ def test_a_write_that_fails_names_the_path_and_leaves_the_old_file(
     assert locations(store)[-1] == -4.0
 
 
-def test_a_disk_that_takes_a_few_bytes_at_a_time_gets_them_all(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = os.write
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "write", lambda handle, data: write(handle, bytes(data)[:7]))
-        store.accept(NODEID, run())
-    assert locations(store) == [-4.5]
-
-
 def test_a_run_that_is_interrupted_while_it_writes_leaves_the_old_file(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

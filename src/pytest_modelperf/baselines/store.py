@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .. import lock_folder
+from .. import lock_folder, whole_file
 from ..domain.baseline import Baseline, Run
 from ..errors import BaselineError, UsageError
 from .format import damaged, decode, encode
@@ -145,31 +144,10 @@ def _read(path: Path) -> str | None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write the file whole or not at all: beside it, through to the disk, then in its place."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-        try:
-            _write_through(temporary, text.encode())
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                temporary.unlink()
-            raise
+        whole_file.write(path, text.encode())
     except OSError as error:
         raise _unusable(path, _UNWRITTEN, error) from None
-
-
-def _write_through(path: Path, data: bytes) -> None:
-    # Not tempfile's: its files are for their owner alone, and a baseline is for everybody who reads the repository.
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(handle, left) :]
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unusable(path: Path, what: str, error: OSError) -> BaselineError:
