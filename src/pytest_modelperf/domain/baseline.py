@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from .blame import Uses
 
 # Accepted runs that a baseline keeps of a case on its hardware: enough to see the spread between runs, few enough to
-# review (design.md).
+# review.
 WINDOW = 8
 
 

@@ -23,7 +23,7 @@ from .wording import redeclared, told, worded
 # median errs by a sixth less than a mean without a fifth of either end (docs/measurements/repeatability.md).
 PAIR_TRIM: Cut = (0.4, 0.4)
 # What is stated of the spread between pairs of processes beyond what their rounds explain: two processes of one model,
-# all but one stopped, agreed within 0.5% on a quiet machine (facts measured: docs/measurements/repeatability.md).
+# all but one stopped, agreed within 0.5% on a quiet machine (measured: docs/measurements/repeatability.md).
 PAIR_SPREAD = 0.005
 # The pairs of a run tell their spread themselves. What is stated counts for half a degree of freedom: with more, pairs
 # of two states miss the truth too often; with none, four degrees make intervals wider than they need be (simulated,

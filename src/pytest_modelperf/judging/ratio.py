@@ -13,8 +13,7 @@ from .spread import Factor, Spread, around_the_mean, successive
 from .statistics import t_quantile
 
 # What is stated of the spread between runs beyond what their rounds explain, as standard deviations of logs, before a
-# machine's own runs tell (facts measured: docs/measurements/repeatability.md): of multiples of a yardstick, and of
-# times.
+# machine's own runs tell (measured: docs/measurements/repeatability.md): of multiples of a yardstick, and of times.
 SCALED_SPREAD = 0.01
 UNSCALED_SPREAD = 0.03
 # The same by what the yardstick is bound by, which its name begins with: while there are few runs, a case is scaled by
@@ -25,7 +24,7 @@ _SPREADS = {"": UNSCALED_SPREAD, "single": 0.015, "memory": 0.02, "calls": 0.03,
 UNSTEADY_SPREAD = 0.15
 # A record of one round says nothing of its own error.
 LEAST_ROUNDS = 2
-# The detectable slowdown is one that would be found in 80 of 100 runs (design.md).
+# The detectable slowdown is one that would be found in 80 of 100 runs (docs/reference/verdicts.md).
 POWER = 0.8
 # A comparison that would not find ten times what is accepted finds nothing: how many thousand percent it would take is
 # no figure for a reader.

@@ -23,7 +23,7 @@ Cut = tuple[float, float]
 TRIM: Cut = (0.2, 0.2)
 # Two values tell nothing of their error that could be believed, so that no cut leaves fewer than three of three.
 _FEWEST_KEPT = 3
-# Intervals shown with figures hold the truth in 95 of 100 runs (design.md).
+# Intervals shown with figures hold the truth in 95 of 100 runs (docs/reference/verdicts.md).
 LEVEL = 0.05
 # Neighbouring rounds are taken to resemble each other when unrelated ones would look so once in twenty runs at most.
 _DRIFT_LEVEL = 0.05

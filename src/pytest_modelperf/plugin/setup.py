@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ..reporting.protocol import Reporter
     from .ranks import Place
 
-# The chance of one false alarm in a whole run, over all cases that were collected (design.md).
+# The chance of one false alarm in a whole run, over all cases that were collected (docs/reference/verdicts.md).
 FAMILY_LEVEL = 0.05
 # Options under which a test must run where pytest is: they talk to the terminal.
 _IN_PLACE = {
