@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def resolve_sweep(inputs: object, given: Mapping[str, tuple[int, ...]]) -> dict[
         if axis not in given and axis != BATCH:
             raise UsageError(f"input {path!r} has the axis {axis!r} without values; add it: sweep={{{axis!r}: [128]}}")
     resolved = {axis: given[axis] for axis in given} | {axis: (1,) for axis in named if axis not in given}
-    number = _product(len(values) for values in resolved.values())
+    number = math.prod(len(values) for values in resolved.values())
     if number > MOST_CASES:
         raise UsageError(f"the sweep spans {number} cases, more than {MOST_CASES}; give its axes fewer values")
     return resolved
@@ -125,10 +126,3 @@ def _size(axis: str, value: object) -> int:
     if size > LARGEST_SIZE:
         raise UsageError(f"sweep of {axis!r} has {size}, above {LARGEST_SIZE}, the largest size a framework takes")
     return int(size)
-
-
-def _product(sizes: Iterable[int]) -> int:
-    product = 1
-    for size in sizes:
-        product *= size
-    return product
