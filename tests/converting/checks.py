@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pytest_modelperf.converting.cache import Cache
+from pytest_modelperf.converting.content import content
 from pytest_modelperf.converting.forms import form_of
 from pytest_modelperf.converting.parity import LIMITS
 from pytest_modelperf.converting.protocol import Converted, Subject
@@ -56,7 +57,7 @@ def variant(
     given = subject(own, inputs, cases)
     way = route(name, given.form)
     assert way.refuses(given) == ""
-    made = way.follow(given, folder, cache)
+    made = way.follow(given, folder, cache, content(given) if cache is not None else "")
     same(answers(made.model, made, inputs, cases), expected, LIMITS[way.precision])
     return made
 

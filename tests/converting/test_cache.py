@@ -71,11 +71,13 @@ def test_a_route_takes_its_bridge_from_the_cache(tmp_path: Path) -> None:
     cache, inputs = Cache(tmp_path / "cache"), [Tensor(("batch", 64))]
     way = checks.route("torchscript", "torch")
     for place in ("1", "2"):
-        found = way.follow(checks.subject(torch.nn.Linear(64, 2), inputs), tmp_path / place, cache)
+        given = checks.subject(torch.nn.Linear(64, 2), inputs)
+        found = way.follow(given, tmp_path / place, cache, content(given))
         assert found.notes == ()
-    model = torch.nn.Linear(64, 2)
-    way.follow(checks.subject(model, inputs), tmp_path / "3", cache)
-    assert way.follow(checks.subject(model, inputs), tmp_path / "4", cache).notes == ("torchscript: from the cache",)
+    given = checks.subject(torch.nn.Linear(64, 2), inputs)
+    way.follow(given, tmp_path / "3", cache, content(given))
+    notes = way.follow(given, tmp_path / "4", cache, content(given)).notes
+    assert notes == ("torchscript: from the cache",)
 
 
 def test_weights_beside_a_model_can_be_read_again(given: Subject, tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_what_a_bridge_exported_can_be_converted_from_the_cache(name: str, tmp_p
 
 
 def test_live_variants_are_not_kept(given: Subject, tmp_path: Path) -> None:
-    checks.route("bf16", "torch").follow(given, tmp_path / "made", Cache(tmp_path / "cache"))
+    checks.route("bf16", "torch").follow(given, tmp_path / "made", Cache(tmp_path / "cache"), "known")
     assert not (tmp_path / "cache").exists()
 
 

@@ -181,7 +181,7 @@ def proven(name: str, model: Any, inputs: Any, folder: Path, place: str = "made"
     maker = Maker(
         model, inputs, checks.CASES, runtimes(), chosen([name], converters()), cache=Cache(folder / "c"), exports=True
     )
-    bench, variant = maker.make(name, original, checks.CPU, folder / place)
+    bench, variant = maker.prove(maker.convert(name, original, checks.CPU, folder / place))
     bench.release()
     return variant.notes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +15,14 @@ from pytest_modelperf import Tensor
 from pytest_modelperf.converting import making, tuning
 from pytest_modelperf.converting.cache import Cache
 from pytest_modelperf.converting.making import Maker
-from pytest_modelperf.converting.parity import Wrong
+from pytest_modelperf.converting.parity import LIMITS, Wrong
 from pytest_modelperf.converting.protocol import CALLABLE, Converted, Subject
 from pytest_modelperf.converting.proving import DRAWS
 from pytest_modelperf.converting.routes import Route
 from pytest_modelperf.converting.settings import Knob
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.spec import RuntimeChoice
-from pytest_modelperf.domain.variant import Permitted, QualityCheck, Variant
+from pytest_modelperf.domain.variant import Permitted, QualityCheck, Rival, Variant
 from pytest_modelperf.errors import ConversionError
 from pytest_modelperf.measuring.bench import LocalBench
 from pytest_modelperf.runtimes.callable import CallableRuntime
@@ -81,7 +82,7 @@ def held(by: Maker) -> LocalBench:
 
 
 def made(by: Maker, tmp_path: Path) -> tuple[LocalBench, Variant]:
-    return by.make("other", held(by), CPU, tmp_path / "made")
+    return by.prove(by.convert("other", held(by), CPU, tmp_path / "made"))
 
 
 def test_a_variant_is_asked_what_the_original_was(tmp_path: Path) -> None:
@@ -108,6 +109,35 @@ def test_a_variant_is_asked_what_the_original_was(tmp_path: Path) -> None:
 def test_a_variant_that_answers_otherwise_is_wrong(other: Function, reason: str, tmp_path: Path) -> None:
     with pytest.raises(Wrong, match=reason):
         made(maker(double, other), tmp_path)
+
+
+def test_a_candidate_tells_how_exact_it_is_to_be_and_whether_it_is_made_alone() -> None:
+    @dataclass(frozen=True)
+    class Timed(Becomes):
+        alone: bool = True
+
+    (plain,) = maker(double, double).candidates(CPU)
+    assert (plain.permitted, plain.alone, plain.kept) == (LIMITS["float32"], False, False)
+    timed = Maker(double, INPUTS, CASES, [CallableRuntime()], [Timed(Converted(double), precision="int8")])
+    (other,) = timed.candidates(CPU)
+    assert (other.permitted, other.alone) == (LIMITS["int8"], True)
+
+
+def test_what_is_left_of_making_it_is_done_when_the_smallest_case_is_proven(tmp_path: Path) -> None:
+    other = Asked()
+
+    def rest() -> tuple[str, ...]:
+        assert [len(array) for array in other.given] == [1] * DRAWS
+        time.sleep(0.05)
+        return ("all of it",)
+
+    by = maker(double, Converted(other, rest=rest))
+    making = by.convert("other", held(by), CPU, tmp_path / "made")
+    _, variant = by.prove(making)
+    assert (len(other.given), variant.notes) == (DRAWS + 1, ("all of it",))
+    assert variant.build_seconds >= making.build_seconds + 0.05
+    with pytest.raises(ConversionError, match="beaten: a call at batch=1 takes"):
+        by.prove(replace(making, made=Converted(double, rest=pytest.fail)), rival=Rival("another", 1e-9))
 
 
 def test_what_a_variant_raises_comes_out(tmp_path: Path) -> None:
@@ -236,7 +266,9 @@ def test_a_variant_has_the_options_of_the_test_where_the_same_runtime_runs_it(tm
 
 def tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Converted, knobs: Sequence[Knob]) -> Maker:
     """A maker whose runtime has these knobs: more `factor`, and what it gives takes less time."""
-    monkeypatch.setattr(making, "knobs", lambda name, device, given: [one for one in knobs if one.option not in given])
+    monkeypatch.setattr(
+        making, "knobs_of", lambda name, device, given: [one for one in knobs if one.option not in given]
+    )
     monkeypatch.setattr(making, "shown", lambda settings: tuple(settings))
     monkeypatch.setattr(tuning, "is_faster", lambda new, old, cases, has_time: True)
     monkeypatch.setattr(Route, "key", lambda route, source: "the variant")
@@ -279,7 +311,7 @@ def test_the_model_itself_is_no_variant_where_no_setting_wins_or_none_could_be_t
 ) -> None:
     by = tuned(tmp_path, monkeypatch, Converted(double, unchanged=True), [Knob("factor", (2.0,))])
     with pytest.raises(ConversionError, match="no setting was tried: there was no time left"):
-        by.make("other", held(by), CPU, tmp_path / "late", 0.0)
+        by.prove(by.convert("other", held(by), CPU, tmp_path / "late"), 0.0)
     with pytest.raises(ConversionError, match="no setting was tried: its content cannot be told"):
         made(replace(by, cache=None), tmp_path / "not kept")
     monkeypatch.setattr(tuning, "is_faster", lambda new, old, cases, has_time: False)

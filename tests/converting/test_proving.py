@@ -14,7 +14,7 @@ from pytest_modelperf.converting import proving
 from pytest_modelperf.converting.protocol import Converted
 from pytest_modelperf.converting.proving import DRAWS, Prover, fits, unsettled, where
 from pytest_modelperf.domain.device import Device
-from pytest_modelperf.domain.variant import Quality, QualityCheck
+from pytest_modelperf.domain.variant import Quality, QualityCheck, Rival
 from pytest_modelperf.errors import ConversionError
 from pytest_modelperf.measuring.bench import LocalBench
 from pytest_modelperf.runtimes.callable import CallableRuntime
@@ -64,6 +64,27 @@ def test_what_is_many_times_slower_is_asked_no_more(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ConversionError, match=r"not faster: a call at batch=1 takes \d+ times as long"):
         prover().parity(bench(slow), Converted(slow), prover().expected(bench(double)), precision="float32")
     assert asked == [1] * DRAWS
+
+
+@pytest.mark.parametrize("warm", [0.001, 0.02])
+def test_what_its_rival_beats_when_it_is_warm_is_asked_no_more(warm: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    clock = Clock().install(monkeypatch)
+
+    def slow_at_first(x: Any, scale: float) -> dict[str, Any]:
+        asked.append(len(x))
+        clock.work(0.5 if len(asked) <= DRAWS else warm)
+        return double(x, scale)
+
+    beside = Prover(INPUTS, CASES, None, None, Rival("onnxruntime", 0.001))
+    of, expected = bench(slow_at_first), prover().expected(bench(double))
+    if warm == 0.001:
+        (parity,), _ = beside.parity(of, Converted(slow_at_first), expected, precision="float32")
+        assert (parity.error, asked[-1]) == (0.0, 3)
+    else:
+        with pytest.raises(ConversionError, match=r"beaten: a call at batch=1 takes 20\.0 ms, one of onnxruntime"):
+            beside.parity(of, Converted(slow_at_first), expected, precision="float32")
+        assert set(asked) == {1}
 
 
 def share_above_zero(call: Callable[..., Mapping[str, Any]]) -> float:

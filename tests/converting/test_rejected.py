@@ -40,7 +40,7 @@ def made(name: str, model: Any, folder: Path) -> None:
         lambda: TorchRuntime().open(model, checks.CPU), checks.CPU, INPUTS, list(map(dict, checks.CASES))
     )
     maker = Maker(model, INPUTS, checks.CASES, runtimes(), chosen([name], converters()))
-    bench, _ = maker.make(name, original, checks.CPU, folder)
+    bench, _ = maker.prove(maker.convert(name, original, checks.CPU, folder))
     bench.release()
 
 

@@ -46,7 +46,9 @@ def test_inputs_by_position_stay_where_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["compile", "compile-freezing", "compile-freezing-bf16"])
 def test_what_is_compiled_is_compiled_for_every_case(name: str, tmp_path: Path) -> None:
     torch._dynamo.reset()
-    checks.variant(name, small.convolutions(), small.IMAGES, tmp_path)
+    first = checks.variant(name, small.convolutions(), small.IMAGES, tmp_path)
+    assert first.rest is not None
+    assert first.rest() == ()
     frames = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     made = checks.variant(name, small.convolutions(), small.IMAGES, tmp_path / "again")
     before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
@@ -83,7 +85,7 @@ def test_cases_run_with_the_threads_of_the_device() -> None:
     seen: list[int] = []
     before = torch.get_num_threads()
     given = checks.subject(Threads(), [Tensor(("batch", 4))], device=Device("cpu", threads=before + 1))
-    torch_models.run_all(given, given.model)
+    torch_models.run(given, given.model, checks.CASES)
     assert seen == [before + 1] * len(checks.CASES)
     assert torch.get_num_threads() == before
 

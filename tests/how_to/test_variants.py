@@ -41,7 +41,7 @@ def test_the_page_s_converter_is_right_on_a_network_that_convolves(tmp_path: Pat
     maker = Maker(model, INPUTS, CASES, [TorchRuntime()], converters)
     assert [(one.name, one.refused) for one in maker.candidates(CPU)] == [("fused", "")]
     original = LocalBench(lambda: TorchRuntime().open(model, CPU), CPU, INPUTS, [dict(axes) for axes in CASES])
-    bench, variant = maker.make("fused", original, CPU, tmp_path / "made")
+    bench, variant = maker.prove(maker.convert("fused", original, CPU, tmp_path / "made"))
     bench.release()
     assert variant.parity[0].error <= variant.parity[0].limit
     none = Maker(nn.Flatten(), INPUTS, CASES, [TorchRuntime()], converters)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from measuring.children import Ask, Told, command
 
-from pytest_modelperf.measuring.limits import Limits, resident_bytes, wait_within
+from pytest_modelperf.measuring.limits import Limits, Watch, first, resident_bytes
 from pytest_modelperf.measuring.peer import Lost, Peer
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups are POSIX")
@@ -23,13 +23,13 @@ def child() -> Iterator[Peer[Told]]:
 
 def test_an_answer_within_the_limits_is_there_to_be_received(child: Peer[Told]) -> None:
     child.send(Ask("echo", 7))
-    wait_within(child, Limits(20.0, PLENTY))
+    Watch(child, Limits(20.0, PLENTY)).wait()
     assert isinstance(child.receive(), Told)
 
 
 def test_what_takes_longer_is_killed(child: Peer[Told]) -> None:
     with pytest.raises(Lost, match=r"the child gave no answer for 0\.3 s and was killed; wait longer"):
-        wait_within(child, Limits(0.3, PLENTY, "wait longer"))
+        Watch(child, Limits(0.3, PLENTY, "wait longer")).wait()
     assert not child.alive
 
 
@@ -37,7 +37,22 @@ def test_what_takes_more_memory_is_killed(child: Peer[Told]) -> None:
     held = resident_bytes(child.pid)
     assert held > 0
     with pytest.raises(Lost, match=r"the child took .* of memory, where .* are free, and was killed") as lost:
-        wait_within(child, Limits(20.0, held // 2))
+        Watch(child, Limits(20.0, held // 2)).wait()
     assert lost.value.fate.out_of_memory
     assert not child.alive
     assert resident_bytes(child.pid) == 0
+
+
+def test_of_several_the_one_that_has_said_something_is_told_or_is_beyond_its_limits(child: Peer[Told]) -> None:
+    other: Peer[Told] = Peer("another child", command("serve"), Told, timeout_s=20.0)
+    try:
+        silent, answers = Watch(child, Limits(20.0, PLENTY)), Watch(other, Limits(20.0, PLENTY))
+        other.send(Ask("echo", 7))
+        assert first([silent, answers]) is answers
+        assert isinstance(other.receive(), Told)
+        late = Watch(other, Limits(0.3, PLENTY))
+        assert first([silent, late]) is late
+        with pytest.raises(Lost, match=r"another child gave no answer for 0\.3 s"):
+            late.wait()
+    finally:
+        other.kill()

@@ -12,11 +12,11 @@ import pytest
 
 from pytest_modelperf.domain.estimate import Estimate
 from pytest_modelperf.domain.results import Point
-from pytest_modelperf.domain.variant import Candidate, Suggestions, Variant
+from pytest_modelperf.domain.variant import Candidate, Rival, Suggestions, Variant
 from pytest_modelperf.errors import PeerLost
 from pytest_modelperf.judging.gain import Gain, Look
 from pytest_modelperf.measuring.state import NoObserver
-from pytest_modelperf.plugin import allowance, search
+from pytest_modelperf.plugin import allowance, entrants, search
 from pytest_modelperf.plugin.entrants import Entrant, Failed
 from pytest_modelperf.plugin.messages import Terms
 from pytest_modelperf.plugin.remote import RunnerBroken
@@ -32,6 +32,41 @@ class Named(list[Point]):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
+
+
+@dataclass(eq=False)
+class Tried:
+    """An attempt as the script has it."""
+
+    world: World
+    candidate: Candidate
+    fresh: Any
+    place: Workplace
+    folder: Path
+    beside: bool
+
+    def begin(self, seconds: float, at_once: int) -> object:
+        self.world.at_once.append(at_once)
+        self.seconds = seconds
+        return object()
+
+    def end(self) -> None:
+        world, name = self.world, self.candidate.name
+        world.now += world.converts
+        if name in world.failing:
+            raise Failed(world.failing[name])
+        if name in world.slow or (name in world.slow_again and self.folder == self.place.again):
+            world.now += self.seconds
+            raise Failed(f"gave no answer for {self.seconds:g} s", late=True)
+        if name in world.crowded and self.beside:
+            raise Failed("it took all memory", crowded=True)
+
+    def prove(self, seconds: float, rival: Rival | None) -> Entrant:
+        world, candidate = self.world, self.candidate
+        world.rivals[candidate.name] = rival
+        options = {"threads": 1} if candidate.name in world.changing and self.folder == self.place.again else {}
+        variant = Variant(candidate.name, "", "cpu", (), "float32", "", 0.0, 0.0, options=options)
+        return Entrant(candidate, variant, world.ready(self.fresh), self.place, world.converts, self.beside)
 
 
 @dataclass
@@ -54,6 +89,11 @@ class World:
     now: float = 0.0
     opened: list[tuple[str, ...]] = field(default_factory=list)
     heats: list[tuple[str, ...]] = field(default_factory=list)
+    processors: int = 1
+    at_once: list[int] = field(default_factory=list)
+    rivals: dict[str, Rival | None] = field(default_factory=dict)
+    # How far off answers may be, by name; 1 of others.
+    permitted: dict[str, float] = field(default_factory=dict)
     waiting: int = 0
     most_waiting: int = 0
 
@@ -62,7 +102,9 @@ class World:
         self.now += self.starts * len(names)
         self.waiting += len(names)
         self.most_waiting = max(self.most_waiting, self.waiting)
-        candidates = tuple(Candidate(name, "", (name,), 1.0) for name in self.speedups)
+        candidates = tuple(
+            Candidate(name, "", (name,), 1.0, permitted=self.permitted.get(name, 1.0)) for name in self.speedups
+        )
         return [
             SimpleNamespace(held=lambda: SimpleNamespace(candidates=lambda: candidates), close=self.end) for _ in names
         ]
@@ -71,23 +113,11 @@ class World:
         self.waiting -= 1
 
     def ready(self, bench: object) -> Any:
-        opened = SimpleNamespace(device="cpu", hardware="")
-        return SimpleNamespace(opened=opened, held_bytes=1, warm_up=lambda: None)
+        opened = SimpleNamespace(device="cpu", hardware="", cases=({"batch": 1},))
+        return SimpleNamespace(opened=opened, held_bytes=1, warm_up=lambda: None, call_seconds=lambda axes: 6.0)
 
-    def enter(
-        self, candidate: Candidate, fresh: Any, place: Workplace, folder: Path, seconds: float, *, beside: bool
-    ) -> Entrant:
-        self.now += self.converts
-        if candidate.name in self.failing:
-            raise Failed(self.failing[candidate.name])
-        if candidate.name in self.slow or (candidate.name in self.slow_again and folder == place.again):
-            self.now += seconds
-            raise Failed(f"gave no answer for {seconds:g} s", late=True)
-        if candidate.name in self.crowded and beside:
-            raise Failed("it took all memory", crowded=True)
-        options = {"threads": 1} if candidate.name in self.changing and folder == place.again else {}
-        variant = Variant(candidate.name, "", "cpu", (), "float32", "", 0.0, 0.0, options=options)
-        return Entrant(candidate, variant, self.ready(fresh), place, self.converts, beside)
+    def attempt(self, candidate: Candidate, fresh: Any, place: Workplace, folder: Path, *, beside: bool) -> Any:
+        return Tried(self, candidate, fresh, place, folder, beside)
 
     def looks(
         self,
@@ -118,7 +148,9 @@ def searched(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, second
     clock = SimpleNamespace(monotonic=lambda: world.now)
     for module in (search, allowance):
         monkeypatch.setattr(module, "time", clock)
-    given = {"Ready": world.ready, "enter": world.enter, "looks": world.looks, "gain": world.gain}
+    given = {"Ready": world.ready, "Attempt": world.attempt, "looks": world.looks, "gain": world.gain}
+    monkeypatch.setattr(search, "_processors", lambda: world.processors)
+    monkeypatch.setattr(entrants, "first", lambda watches: watches[0])
     for name, value in {**given, "paced": lambda entrants, original, fail: entrants}.items():
         monkeypatch.setattr(search, name, value)
     nothing = {"withdraw": lambda place: None, "publish": lambda place, one: "", "command": lambda name: ""}
@@ -143,6 +175,20 @@ def test_several_are_started_side_by_side_and_share_a_heat(tmp_path: Path, monke
     # And the original.
     assert world.most_waiting == AT_ONCE + 1
     assert suggested(found) == dict.fromkeys(names, False)
+
+
+def test_as_many_are_made_at_once_as_there_are_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(dict.fromkeys("abcde", 2.0), processors=3)
+    searched(world, tmp_path, monkeypatch)
+    # Of four that are started, and of the fifth; then of three and of two once more.
+    assert world.at_once == [*[3] * 4, 1, *[3] * 3, 2, 2]
+
+
+def test_the_rival_is_the_fastest_that_is_no_less_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    speedups = {"exact": 1.5, "coarse": 3.0, "b": 2.0, "c": 2.0, "exact too": 1.0, "coarse too": 1.0}
+    world = World(speedups, permitted={"exact": 0.1, "exact too": 0.1})
+    searched(world, tmp_path, monkeypatch)
+    assert (world.rivals["exact too"], world.rivals["coarse too"]) == (Rival("exact", 4.0), Rival("coarse", 2.0))
 
 
 def test_one_that_fails_is_rejected_and_those_beside_it_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,11 +104,20 @@ def test_a_point_that_a_variant_has_failed_at_is_told() -> None:
     )
 
 
-def test_what_one_pair_of_processes_tells_is_said() -> None:
+def test_what_one_pair_of_processes_tells_is_marked() -> None:
     first, *others = FASTER.suggestions
-    assert "measured once" not in text(FASTER)
+    assert "(once)" not in text(FASTER)
     whole = text(replace(FASTER, suggestions=(replace(first, once=True), *others)))
-    assert "measured once, for no time was left for a second pair of processes: openvino-bf16" in whole
+    assert row(whole, "openvino-bf16")[:4] == ["openvino-bf16", "*", "(once)", "4.21"]
+    assert row(whole, "onnxruntime")[:3] == ["onnxruntime", "*", "1.92"]
+    assert "(once) measured in one pair of processes: no time was left for a second" in whole
+
+
+def test_all_that_no_time_was_left_for_are_named() -> None:
+    names = tuple(f"converter-{number}" for number in range(12))
+    narrow = text(replace(FASTER, untried=names), 80)
+    assert all(name in narrow for name in names)
+    assert max(map(len, narrow.splitlines())) <= 80
 
 
 def test_where_nothing_is_better_the_best_is_named() -> None:

@@ -25,6 +25,8 @@ _SUFFIXES = {
     ".engine": TENSORRT,
     ".plan": TENSORRT,
 }
+# Objects of this process, which no file holds.
+LIVE = frozenset({CALLABLE, TORCH, KERAS})
 # Those that converters of this project take: what is told of them imports none.
 WITH_CONVERTERS = frozenset({TORCH, ONNX, KERAS, SAVED_MODEL, OPENVINO})
 

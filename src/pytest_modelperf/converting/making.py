@@ -13,8 +13,9 @@ from typing import Any
 
 from ..domain.counting import Count
 from ..domain.device import Device
+from ..domain.precision import COARSE
 from ..domain.spec import RuntimeChoice
-from ..domain.variant import EXPORT, NOT_WRITTEN, Candidate, Parity, Permitted, QualityCheck, Variant
+from ..domain.variant import EXPORT, NOT_WRITTEN, Candidate, Parity, Permitted, QualityCheck, Rival, Variant
 from ..errors import ConversionError, in_one_line, last_line
 from ..measuring.bench import LocalBench
 from ..measuring.inputs import draw
@@ -26,8 +27,8 @@ from .cache import FROM_CACHE, Cache
 from .choosing import Choice, Shelf, choose
 from .content import content
 from .export import Answer, describe, export
-from .forms import form_of
-from .parity import FINEST, Wrong, coarser, repeats
+from .forms import LIVE, form_of
+from .parity import FINEST, LIMITS, Wrong, coarser, repeats
 from .protocol import Converted, Converter, Subject
 from .proving import Expected, Prover, fits, unsettled, where
 from .routes import Route, routes, unreachable
@@ -46,6 +47,28 @@ class _Proven:
     parity: tuple[Parity, ...]
     names: Mapping[str, str]
     settings: Settings = field(default_factory=dict)
+    # What the rest of making it took.
+    rest_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Making:
+    """What was made along a route in a folder, not opened yet, and all that it is to be held to.
+
+    `source` is the hash of the model, "" where it cannot be told, `path` that of one that is a file; `before` is the
+    quality of the original, `precision` the coarsest dtype that anything computes in.
+    """
+
+    route: Route
+    subject: Subject
+    folder: Path
+    source: str
+    path: str
+    expected: Sequence[Expected]
+    before: float
+    precision: str
+    made: Converted
+    build_seconds: float
 
 
 @dataclass(frozen=True)
@@ -84,7 +107,9 @@ class Maker:
 
     def _candidate(self, route: Route, subject: Subject) -> Candidate:
         steps = tuple(step.name for step in route.steps)
-        return Candidate(route.name, route.what, steps, route.seconds, _refusal(route, subject))
+        refused, alone = _refusal(route, subject), any(getattr(step, "alone", False) for step in route.steps)
+        permitted, kept = LIMITS.get(route.precision, COARSE), self.cache is not None and route.gives not in LIVE
+        return Candidate(route.name, route.what, steps, route.seconds, refused, permitted, alone, kept)
 
     def check(self, original: LocalBench) -> None:
         """Raises ConversionError for a model of which no variant could be proven."""
@@ -92,49 +117,58 @@ class Maker:
         if not repeats(original.ask(smallest), original.ask(smallest), original.opened.precision or FINEST):
             raise ConversionError("the original answers equal inputs differently: nothing can be compared with it")
 
-    def make(
-        self, name: str, original: LocalBench, device: Device, folder: Path, seconds: float = math.inf
-    ) -> tuple[LocalBench, Variant]:
-        """Close the original, which is the model on this device, and open the variant of this name in its place.
+    def convert(self, name: str, original: LocalBench, device: Device, folder: Path) -> Making:
+        """Ask the original, which is the model on this device, for its answers, close it, and make this variant.
 
-        It may take `seconds`; settings of its runtime are searched in the first half of them. Raises ConversionError
-        for one that does not answer as the original does, and whatever a framework raises.
+        Raises ConversionError, and whatever a framework raises.
         """
-        searched = perf_counter() + seconds / 2
         route = next(route for route in self.routes() if route.name == name)
         prover = self._prover()
         expected = prover.expected(original)
+        before = prover.measured(original)
         # A model that is kept in a half is no more exact than that, whatever computes it.
         precision = coarser(route.precision, original.opened.precision or FINEST)
-        before = prover.measured(original)
+        path = original.opened.path
         original.release()
         subject = self._subject(device)
         # Now: converters change a live model.
         source = content(subject) if self.exports or self.cache is not None else ""
-        check = partial(self._checked, device=device, expected=expected, precision=precision)
         start = perf_counter()
-        made = self._configured(route.follow(subject, folder, self.cache))
-        build_seconds = perf_counter() - start
+        made = self._configured(route.follow(subject, folder, self.cache, source))
+        return Making(route, subject, folder, source, path, expected, before, precision, made, perf_counter() - start)
+
+    def prove(
+        self, making: Making, seconds: float = math.inf, rival: Rival | None = None
+    ) -> tuple[LocalBench, Variant]:
+        """Open what was made, compare answers, and choose the settings of its runtime.
+
+        It may take `seconds`; settings are searched in the first half of them. Raises ConversionError for one that is
+        beaten by its rival, or does not answer as the original does, and whatever a framework raises.
+        """
+        searched = perf_counter() + seconds / 2
+        prover, route, subject = self._prover(rival), making.route, making.subject
+        check = partial(self._checked, making=making, prover=prover)
+        build_seconds = making.build_seconds
         try:
-            proven = check(made)
+            proven = check(making.made)
         except Exception:
-            if self.cache is None or not any(note.endswith(FROM_CACHE) for note in made.notes):
+            if self.cache is None or not any(note.endswith(FROM_CACHE) for note in making.made.notes):
                 raise
             # What was kept may be damaged, or hang on what no key tells: what is made now decides.
-            start = perf_counter()
-            made = self._configured(route.follow(subject, folder / "anew", replace(self.cache, renews=True)))
+            start, anew = perf_counter(), replace(self.cache, renews=True)
+            made = self._configured(route.follow(subject, making.folder / "anew", anew, making.source))
             build_seconds = perf_counter() - start
             proven = check(made)
-        build_seconds += made.saved_seconds
-        proven = self._tuned(proven, device, check, route.key(source), source, searched)
+        build_seconds += proven.made.saved_seconds + proven.rest_seconds
+        proven = self._tuned(proven, subject.device, check, route.key(making.source), making.source, searched)
         made, bench = proven.made, proven.bench
         try:
-            quality = prover.kept(bench, made, before)
+            quality = prover.kept(bench, made, making.before)
             exported: tuple[str, ...] = ()
             if self.exports:
-                answers = [answer.named(proven.names) for answer in prover.answers(expected, made.fixed)]
-                write = partial(_written, made, route, subject, answers, source)
-                exported = _exported(write, check, folder / EXPORT)
+                answers = [answer.named(proven.names) for answer in prover.answers(making.expected, made.fixed)]
+                write = partial(_written, made, route, subject, answers, making.source)
+                exported = _exported(write, check, making.folder / EXPORT)
         except BaseException:
             bench.release()
             raise
@@ -194,8 +228,8 @@ class Maker:
             fits=bench.opened.counts.get("size_bytes", 0.0) * 2 < available_bytes(),
         )
 
-    def _prover(self) -> Prover:
-        return Prover(self.inputs, self.cases, self.permitted, self.quality)
+    def _prover(self, rival: Rival | None = None) -> Prover:
+        return Prover(self.inputs, self.cases, self.permitted, self.quality, rival)
 
     def _runs(self, made: Converted) -> tuple[str, Mapping[str, object]]:
         """The name of the runtime that runs it, and its options."""
@@ -238,14 +272,23 @@ class Maker:
             count=self.count,
         )
 
-    def _checked(self, made: Converted, device: Device, expected: Sequence[Expected], precision: str) -> _Proven:
+    def _checked(self, made: Converted, making: Making, prover: Prover) -> _Proven:
         """The variant opened and proven. Raises Wrong, and what a framework raises."""
-        bench = self._opened(made, device)
+        bench, notes, seconds = self._opened(made, making.subject.device), made.notes, 0.0
+
+        def finish() -> None:
+            nonlocal notes, seconds
+            if made.rest is not None:
+                start = perf_counter()
+                notes = (*notes, *made.rest())
+                seconds = perf_counter() - start
+
         try:
-            return _Proven(made, bench, *self._prover().parity(bench, made, expected, precision))
+            parity, names = prover.parity(bench, made, making.expected, making.precision, finish)
         except BaseException:
             bench.release()
             raise
+        return _Proven(replace(made, notes=notes), bench, parity, names, rest_seconds=seconds)
 
 
 def _described(route: Route, made: Converted, opened: Opened) -> Variant:

@@ -33,8 +33,7 @@ class Subject:
     declares, Tensors with named axes nested as the model takes them, and `cases` the axis values that will be asked of
     the variant, the smallest first. `draw(axes)` gives inputs for these values as `Session.bind` takes them, the same
     for the same values; `draw(axes, number)` others for every number. `kept` is a folder that stays from run to run
-    (None: there is none) for what makes the next conversion shorter, and changes nothing of what comes of it.
-    """
+    (None: there is none) for what makes the next conversion shorter, and changes nothing of what comes of it."""
 
     model: Any
     form: str
@@ -55,7 +54,8 @@ class Converted:
     the conversion itself ("attention fused": 12), `notes` what a reader should know. `written` is a file of what a live
     object was made from, where none can hold the object itself. Not `tunable` is what would have to be made anew for
     other settings of its runtime (threads, graph level …); `unchanged` is the model itself, which is a variant by other
-    settings alone. `saved_seconds` is what it took to make what now came from the cache.
+    settings alone. `rest()` does what is left to do for other cases than the first, unless that one shows the variant
+    to be too slow, and gives more notes. `saved_seconds` is what it took to make what now came from the cache.
     """
 
     model: Any
@@ -67,6 +67,7 @@ class Converted:
     written: Path | None = None
     tunable: bool = True
     unchanged: bool = False
+    rest: Callable[[], tuple[str, ...]] | None = None
     saved_seconds: float = 0.0
 
 
@@ -76,7 +77,8 @@ class Converter(Protocol):
     `takes` and `gives` are forms. `precision` is the coarsest dtype that it computes in ("float32", "bfloat16",
     "float16", "int8"): what answers are held to. Where `is_bridge`, it only leads to another form as it is, so that
     others can take it from there, and converts nothing that could be better by itself. `seconds` is about what it
-    takes for a model like ResNet-50, by which the order is settled: the most promising in the least time first.
+    takes for a model like ResNet-50, by which the order is settled: the most promising in the least time first. What
+    chooses by what it times has an attribute `alone` that is true: nothing else is at work meanwhile.
     """
 
     @property

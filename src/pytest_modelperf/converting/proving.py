@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..domain.tensor import Value, map_leaves, tensors
-from ..domain.variant import Parity, Permitted, Quality, QualityCheck
+from ..domain.units import format_quantity
+from ..domain.variant import Parity, Permitted, Quality, QualityCheck, Rival
 from ..errors import ConversionError
 from ..measuring.bench import Asked, LocalBench
 from ..measuring.inputs import draw
@@ -26,6 +27,12 @@ DRAWS = 3
 # timed.
 SLOW_SECONDS, SLOW_TIMES = 1.0, 10.0
 
+# What takes so many times as long as its rival in the fastest of its calls would not win in more: the states of a
+# machine are 1.3 times apart (docs/measurements/repeatability.md). Where the proof looks like it, calls of so many
+# seconds, and so many at most, decide.
+BEATEN = 1.5
+PACE_SECONDS, MOST_CALLS = 0.05, 50
+
 # An answer of the original, with the number of its case and of its draw.
 Expected = tuple[int, int, Asked]
 
@@ -38,6 +45,8 @@ class Prover:
     cases: Sequence[Mapping[str, int]]
     permitted: Permitted | None
     quality: QualityCheck | None
+    # The fastest that is known of those that are no less exact.
+    rival: Rival | None = None
 
     def expected(self, original: LocalBench) -> list[Expected]:
         """The original's answers."""
@@ -54,9 +63,18 @@ class Prover:
         ]
 
     def parity(
-        self, bench: LocalBench, made: Converted, expected: Sequence[Expected], precision: str
+        self,
+        bench: LocalBench,
+        made: Converted,
+        expected: Sequence[Expected],
+        precision: str,
+        go_on: Callable[[], None] = lambda: None,
     ) -> tuple[tuple[Parity, ...], Mapping[str, str]]:
-        """How far its answers are from the expected ones, and its names of the outputs. Raises Wrong."""
+        """How far its answers are from the expected ones, and its names of the outputs.
+
+        `go_on` is called before any but the smallest case is asked. Raises Wrong, and ConversionError for what the
+        smallest case shows to be too slow.
+        """
         pairs: list[tuple[Asked, Asked]] = []
         names: dict[str, str] = {}
         for index, number, before in expected:
@@ -69,7 +87,23 @@ class Prover:
                 pairs.append((before, now))
                 if number == DRAWS - 1:
                     _check_pace(before, now, where(axes))
+                    self._check_beaten(bench, case, min(now.seconds for _, now in pairs), where(axes))
+                    go_on()
         return parities(pairs, names, precision, self.permitted), names
+
+    def _check_beaten(self, bench: LocalBench, case: int, fastest: float, place: str) -> None:
+        """Raises ConversionError where a call of this case takes much longer than its rival's."""
+        if self.rival is None or fastest <= BEATEN * self.rival.seconds:
+            return
+        # The first calls of a fast model are slow ones.
+        calls = max(DRAWS, min(MOST_CALLS, int(PACE_SECONDS / fastest)))
+        with bench.probing() as timed:
+            fastest = min(timed(case, calls, calls)) * 1e-9
+        if fastest > BEATEN * self.rival.seconds:
+            raise ConversionError(
+                f"beaten: a call at {place} takes {format_quantity(fastest, 's')}, one of {self.rival.name}, "
+                f"which is no less exact, {format_quantity(self.rival.seconds, 's')}"
+            )
 
     def measured(self, original: LocalBench) -> float:
         """The quality of the original, 0 where none is measured."""

@@ -63,6 +63,8 @@ def builtin() -> list[Converter]:
         TorchScript("torchscript", "TorchScript, frozen"),
         OnnxSlim(),
         OnnxHalf(),
+        TorchSetting("fp16", "float16 weights and activations", "float16"),
+        TorchSetting("fp16-channels_last", "float16 weights and activations, channels last", "float16", True),
         TorchCompile("compile-freezing", "torch.compile, weights frozen into what is compiled", options=_FREEZING),
         TorchCompile(
             "compile-freezing-bf16",
@@ -74,12 +76,12 @@ def builtin() -> list[Converter]:
         MixedPrecision("mixed-bf16", "Keras, mixed precision with bfloat16", "bfloat16"),
         LiteRt("litert", "LiteRT"),
         LiteRt("litert-int8", "LiteRT, 8-bit weights, activations quantized as they come", True),
-        TorchSetting("fp16", "float16 weights and activations", "float16"),
-        TorchSetting("fp16-channels_last", "float16 weights and activations, channels last", "float16", True),
         MixedPrecision("mixed-fp16", "Keras, mixed precision with float16", "float16"),
         TorchCompile("compile", "torch.compile"),
         TorchCompile("compile-reduce-overhead", "torch.compile with CUDA graphs", "reduce-overhead", needs_cuda=True),
-        TorchCompile("compile-max-autotune", "torch.compile, kernels chosen by trying", "max-autotune", seconds=120.0),
+        TorchCompile(
+            "compile-max-autotune", "torch.compile, kernels chosen by trying", "max-autotune", alone=True, seconds=120.0
+        ),
     ]
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ..domain.precision import loosest
 from .cache import Cache, key
-from .content import content
 from .protocol import Converted, Converter, Subject, converted
 
 # What quantized values are permitted is not told by their dtype (`domain.precision`): they are the coarsest there are.
@@ -54,13 +53,12 @@ class Route:
             source = key(source, step) if source else ""
         return source
 
-    def follow(self, subject: Subject, folder: Path, cache: Cache | None = None) -> Converted:
+    def follow(self, subject: Subject, folder: Path, cache: Cache | None = None, known: str = "") -> Converted:
         """The variant. Each step has a folder of its own in `folder`, and what it wrote before comes from the cache.
 
-        Raises what a step raises.
+        `known` is the hash of the model: without one nothing is kept. Raises what a step raises.
         """
         made = Converted(subject.model)
-        known = content(subject) if cache is not None else ""
         for number, step in enumerate(self.steps, 1):
             own = folder / f"{number}-{step.name}"
             own.mkdir(parents=True)

@@ -39,8 +39,8 @@ def tensor(value: Value, device: Device) -> torch.Tensor:
     return torch.tensor(value.array).to(place(device), getattr(torch, value.dtype))
 
 
-def run_all(subject: Subject, module: Any) -> None:
-    """Call it at every case as a session does, so that what is compiled at a first call is compiled now."""
+def run(subject: Subject, module: Any, cases: Sequence[Mapping[str, int]]) -> None:
+    """Call it at these cases as a session does, so that what is compiled at a first call is compiled now."""
     import torch
 
     threads = torch.get_num_threads()
@@ -48,7 +48,7 @@ def run_all(subject: Subject, module: Any) -> None:
     torch.set_num_threads(subject.device.threads or threads)
     try:
         with torch.inference_mode():
-            for axes in subject.cases:
+            for axes in cases:
                 positional, named = arguments(subject, axes)
                 module(*positional, **named)
     finally:

@@ -72,13 +72,28 @@ class Quality:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A variant that could be made: by converters of these `steps`, in about `seconds`; or why not, `refused`."""
+    """A variant that could be made: by converters of these `steps`, in about `seconds`; or why not, `refused`.
+
+    `permitted` is how far off its answers may be, as a part of their scale; `alone`: nothing else may be at work while
+    it is made; `kept`: what comes of it are files, which are kept.
+    """
 
     name: str
     what: str
     steps: tuple[str, ...]
     seconds: float
     refused: str = ""
+    permitted: float = 0.0
+    alone: bool = False
+    kept: bool = False
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A variant that is right and no less exact than another, and the seconds of a call of it at the smallest case."""
+
+    name: str
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..domain.budget import Budget
 from ..domain.results import Sweep
-from ..domain.variant import GOALS, Candidate, Variant
+from ..domain.variant import GOALS, Candidate, Rival, Variant
 from ..measuring.orders import (
     Block,
     Count,
@@ -121,15 +121,29 @@ class Candidates(Message, frozen=True):
 
 
 class Convert(Message, frozen=True):
-    """Coordinator → twin: close the model, make the variant of this name and open that. Answered by Made or Unable.
+    """Coordinator → twin: close the model, and make the variant of this name. Answered by Unproven or Unable.
 
-    Files go into `folder`, which is not there yet, and what is written meanwhile into the file `log`. After `seconds`
-    its process is killed.
+    Files go into `folder`, which is not there yet, and what is written meanwhile into the file `log`.
     """
 
     name: str
     folder: str
     log: str
+
+
+class Unproven(Message, frozen=True):
+    """Twin → coordinator: the variant is made."""
+
+
+class Prove(Message, frozen=True):
+    """Coordinator → twin: open the variant that was made, compare answers, and choose settings of its runtime.
+
+    Answered by Made or Unable. What is written meanwhile goes into the file `log`. After `seconds` its process is
+    killed. `rival` is the fastest that is known of those that are no less exact.
+    """
+
+    log: str
+    rival: Rival | None = None
     seconds: float = 0.0
 
 
@@ -253,6 +267,7 @@ FromRunner = (
     | Written
     | Unable
     | Candidates
+    | Unproven
     | Made
     | BodyDone
     | Reported
@@ -269,6 +284,7 @@ ToRunner = (
     | OpenInstead
     | ListCandidates
     | Convert
+    | Prove
     | WriteWeights
     | TakeWeights
     | Prepare

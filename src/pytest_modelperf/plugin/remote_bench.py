@@ -9,7 +9,7 @@ from psutil import Process
 
 from ..domain.variant import Candidate, Variant
 from ..errors import PeerLost
-from ..measuring.limits import Limits, wait_within
+from ..measuring.limits import Limits, Watch
 from ..measuring.orders import (
     Block,
     Count,
@@ -31,7 +31,19 @@ from ..measuring.orders import (
 from ..measuring.peer import Lost, Peer
 from ..measuring.processes import descendants
 from ..measuring.ranks import prepare_in_step
-from .messages import Candidates, Convert, FromRunner, ListCandidates, Made, Missing, Open, OpenInstead, Refused
+from .messages import (
+    Candidates,
+    Convert,
+    FromRunner,
+    ListCandidates,
+    Made,
+    Missing,
+    Open,
+    OpenInstead,
+    Prove,
+    Refused,
+    Unproven,
+)
 from .remote import Runner, RunnerBroken
 
 Answer = TypeVar("Answer", bound=Message)
@@ -63,6 +75,7 @@ class RemoteBench:
         self.runner, self._peer, self.opened = runner, runner.peer, opened
         # Those of a process that a converter works in.
         self._limits: Limits | None = None
+        self._watch: Watch | None = None
 
     @classmethod
     def open(cls, runner: Runner, device: str, runtime: str) -> RemoteBench | Missing | Refused:
@@ -102,8 +115,27 @@ class RemoteBench:
         assert isinstance(answer, Candidates)
         return answer.candidates
 
-    def convert(self, order: Convert, limits: Limits) -> Variant | str:
-        """Have it make a variant, which is its model from now on; why it could not.
+    def convert(self, order: Convert, limits: Limits) -> Watch:
+        """Have it begin to make a variant, within limits; `converted` is to be asked when the watch tells.
+
+        Raises Lost when its process died.
+        """
+        self.resume()
+        self._watch = self._sent(order, limits)
+        return self._watch
+
+    def converted(self) -> str:
+        """Why what it was told to make could not be made, "" where it is made.
+
+        Raises Lost when its process died or took more than its limits, and BodyLeft.
+        """
+        assert self._watch is not None
+        answer = self._answered("Convert", self._heard(self._watch), Unproven, Unable)
+        self.pause()
+        return answer.reason if isinstance(answer, Unable) else ""
+
+    def prove(self, order: Prove, limits: Limits) -> Variant | str:
+        """Have it prove the variant that it has made, which is its model from now on; why it is none.
 
         Raises Lost when its process died or took more than its `limits`, which hold from now on, and BodyLeft.
         """
@@ -156,16 +188,22 @@ class RemoteBench:
 
     def _asked(self, order: Message, *kinds: type[Answer]) -> Answer:
         """The answer to an order. Raises BodyLeft when the test has ended instead."""
-        answer = self._peer.ask(order) if self._limits is None else self._asked_within(order, self._limits)
+        said = self._peer.ask(order) if self._limits is None else self._heard(self._sent(order, self._limits))
+        return self._answered(type(order).__name__, said, *kinds)
+
+    def _answered(self, order: str, answer: FromRunner, *kinds: type[Answer]) -> Answer:
         if isinstance(answer, Refused):
             raise BodyLeft(self.runner, answer.reason)
         if not isinstance(answer, kinds):
-            raise RunnerBroken(f"{self.runner.name} answered {type(order).__name__} with {type(answer).__name__}")
+            raise RunnerBroken(f"{self.runner.name} answered {order} with {type(answer).__name__}")
         return answer
 
-    def _asked_within(self, order: Message, limits: Limits) -> FromRunner:
+    def _sent(self, order: Message, limits: Limits) -> Watch:
         assert isinstance(self._peer, Peer)
         self._peer.send(order)
-        wait_within(self._peer, limits)
+        return Watch(self._peer, limits)
+
+    def _heard(self, watch: Watch) -> FromRunner:
+        watch.wait()
         answer: FromRunner = self._peer.receive()
         return answer

@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +17,7 @@ from ..domain.results import Sweep
 from ..errors import BaselineError, ConversionError, DeviceMissing, in_words
 from ..measuring.bench import LocalBench
 from ..measuring.channel import Channel
-from ..measuring.memory import CONVERTING_SCORE, volunteer
+from ..measuring.memory import CONVERTING_SCORE, spare, volunteer
 from ..measuring.orders import (
     Block,
     Count,
@@ -45,13 +45,18 @@ from .messages import (
     Missing,
     Open,
     OpenInstead,
+    Prove,
     Refused,
     Skip,
     Swept,
     Terms,
     ToRunner,
     Unmeasurable,
+    Unproven,
 )
+
+if TYPE_CHECKING:
+    from ..converting.making import Making
 
 
 class TwinDone(pytest.skip.Exception):  # type: ignore[misc, name-defined]
@@ -67,6 +72,8 @@ class RemoteDesk:
         # How the model of the test is opened, and where it was, as long as the test may be asked for it.
         self._opener: Opener | None = None
         self._device: Device | None = None
+        # What a converter has made of it, until that is proven.
+        self._unproven: Making | None = None
 
     def begin(self, nodeid: str) -> None:
         """The coordinator knows: it said which test to run."""
@@ -85,7 +92,10 @@ class RemoteDesk:
             elif isinstance(order, ListCandidates):
                 self._channel.send(self._candidates(opener, bench))
             elif isinstance(order, Convert):
-                bench = self._converted(opener, order, bench)
+                self._convert(opener, order, bench)
+                bench = None
+            elif isinstance(order, Prove):
+                bench = self._proven(opener, order)
             elif isinstance(order, Swept):
                 return order.sweep
             elif isinstance(order, Skip):
@@ -166,27 +176,41 @@ class RemoteDesk:
         except Exception as error:  # noqa: BLE001 - whatever a model raises is the reason
             return Unable(in_words(error))
 
-    def _converted(self, opener: Opener, order: Convert, bench: LocalBench | None) -> LocalBench | None:
-        """The bench of the variant; None where there is none, and the original is gone, too."""
+    def _convert(self, opener: Opener, order: Convert, bench: LocalBench | None) -> None:
+        """Make a variant, in place of the original, which is closed."""
         _end_time_limit()
         assert bench is not None
         assert self._device is not None
         volunteer(CONVERTING_SCORE)
-        with written_to(Path(order.log)):
+        maker = opener.maker(bench.opened.path)
+        with self._telling(order.log):
+            self._unproven = maker.convert(order.name, bench, self._device, Path(order.folder))
+            spare()
+            self._channel.send(Unproven())
+
+    def _proven(self, opener: Opener, order: Prove) -> LocalBench | None:
+        """The bench of the variant that was made; None where it is none."""
+        assert self._unproven is not None
+        made, self._unproven = self._unproven, None
+        with self._telling(order.log):
+            bench, variant = opener.maker(made.path).prove(made, order.seconds, order.rival)
+            self._channel.send(Made(bench.opened, variant))
+            return bench
+        return None
+
+    @contextlib.contextmanager
+    def _telling(self, log: str) -> Iterator[None]:
+        """What is written goes into the log, and what is raised is told the coordinator, as the reason why not."""
+        with written_to(Path(log)):
             try:
-                maker = opener.maker(bench.opened.path)
-                bench, variant = maker.make(order.name, bench, self._device, Path(order.folder), order.seconds)
+                yield
             except ConversionError as error:
                 # Into the log, with all frames: a converter of the user's may be at fault, or one of ours.
                 traceback.print_exception(error)
                 self._channel.send(Unable(str(error)))
-                return None
             except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
                 traceback.print_exception(error)
                 self._channel.send(Unable(in_words(error)))
-                return None
-        self._channel.send(Made(bench.opened, variant))
-        return bench
 
     def _written_anew(self, order: WriteWeights) -> Written | Unable:
         """Open the model once more, whose body has ended: a twin needs its weights."""

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..domain.variant import Candidate, Suggestions
+from ..domain.axes import Case
+from ..domain.device import Device
+from ..domain.variant import AUTO, Candidate, Rival, Suggestions
 from ..errors import NotMeasured
 from ..judging.gain import Gain, Look, gain
 from ..measuring.conduct import Progress
+from ..measuring.limits import Watch
 from ..measuring.memory import available_bytes
 from ..measuring.state import Observer
 from .allowance import Allowance
-from .entrants import MEMORY_SHARE, Entrant, Failed, enter
+from .entrants import MEMORY_SHARE, Attempt, Entrant, Failed, make
 from .heat import FIRST_SECONDS, Course, Fail, looks, paced
 from .ledger import Ledger
 from .messages import Terms
@@ -25,7 +30,8 @@ from .twins import Fresh, Opens, close_all
 from .workshop import Workplace, Workshop
 
 # So many processes are started side by side, as far as memory and time go: most of a start is one thread's work, and
-# one measurement of the original serves them all. Conversions run one after the other, alone.
+# one measurement of the original serves them all. Of conversions, which are one thread's work too, as many as there are
+# processors run side by side; what is made is proven, and its settings are chosen, when nothing else is at work.
 AT_ONCE = 4
 # A process needs room to convert the model and to call it: this many times what the original's has.
 ROOM = 3.0
@@ -145,26 +151,67 @@ class Search:
         """Convert and measure them. Raises what the original's process raises."""
         device, beside = original.opened.device, len(candidates) > 1
         self._around.show(Progress(f"starting: {', '.join(one.name for one in candidates)}"))
-        entrants: list[Entrant] = []
         with contextlib.ExitStack() as stack:
             opened = self._opened(device, [one.name for one in candidates], allowance)
             stack.callback(close_all, opened)
-            for candidate, fresh in zip(candidates, opened, strict=True):
-                if allowance.is_spent and candidate is not candidates[0]:
-                    self._ledger.pass_over(candidate)
-                    continue
-                place = self._around.workshop.place(candidate.name, device)
-                self._around.show(Progress(f"converting: {candidate.name}"))
-                is_short = allowance.is_short
-                try:
-                    entrants.append(enter(candidate, fresh, place, place.made, allowance.limit, beside=beside))
-                except Failed as failed:
-                    if failed.late and is_short:
-                        place.clear()
-                        self._ledger.pass_over(candidate)
-                    else:
-                        self._fail(candidate, device, place, failed, beside=beside)
+            places = [self._around.workshop.place(one.name, device) for one in candidates]
+            attempts = [
+                Attempt(candidate, fresh, place, place.made, beside=beside)
+                for candidate, fresh, place in zip(candidates, opened, places, strict=True)
+            ]
+
+            def fail(one: Attempt, failed: Failed, is_short: bool) -> None:
+                if failed.late and is_short:
+                    one.place.clear()
+                    self._ledger.pass_over(one.candidate)
+                else:
+                    self._fail(one.candidate, device, one.place, failed, beside=beside)
+
+            entrants = self._made(attempts, device, allowance, fail, lambda one: self._rival(one, original))
             self._measure(entrants, original, allowance)
+
+    def _made(
+        self,
+        attempts: Sequence[Attempt],
+        device: str,
+        allowance: Allowance,
+        fail: Callable[[Attempt, Failed, bool], None],
+        rival: Callable[[Candidate], Rival | None] | None = None,
+    ) -> list[Entrant]:
+        """Make them side by side, then prove each by itself. `fail` is told whether there was less time than usual.
+
+        Without a `rival` they are made once more: all of them, and none is beaten.
+        """
+        at_once = min(len(attempts), _processors() if Device.parse(device).kind == "cpu" else 1)
+        short: dict[Attempt, bool] = {}
+
+        def begin(one: Attempt) -> Watch | None:
+            if rival is not None and short and allowance.is_spent:
+                self._ledger.pass_over(one.candidate)
+                return None
+            short[one] = allowance.is_short
+            self._around.show(Progress(f"converting: {one.candidate.name}"))
+            return one.begin(allowance.limit, at_once)
+
+        entrants: list[Entrant] = []
+        for one in make(attempts, at_once, begin, lambda one, failed: fail(one, failed, short[one])):
+            self._around.show(Progress(f"proving: {one.candidate.name}"))
+            try:
+                entrants.append(one.prove(allowance.limit, rival(one.candidate) if rival is not None else None))
+            except Failed as failed:
+                fail(one, failed, short[one])
+        return entrants
+
+    def _rival(self, candidate: Candidate, original: Ready) -> Rival | None:
+        """The fastest at the smallest case of those that are no less exact; of what the user names none is beaten."""
+        if self._terms.goal != "latency" or self._terms.converters != (AUTO,):
+            return None
+        smallest = min(original.opened.cases, key=lambda axes: math.prod(axes.values()))
+        usual, key = original.call_seconds(smallest), Case(original.opened.device, smallest).key
+        exact = [one for one in self._faster if one.entrant.candidate.permitted <= candidate.permitted]
+        times = {one.entrant.variant.title: float(one.found.cases[key]) for one in exact if key in one.found.cases}
+        best = max(times, key=lambda name: times[name], default="")
+        return Rival(best, usual / times[best]) if usual and best else None
 
     def _measure(self, entrants: Sequence[Entrant], original: Ready, allowance: Allowance) -> None:
         """Measure all in turn: a short look first, a longer one at what can still win while there is time."""
@@ -247,22 +294,22 @@ class Search:
         self._suggest_all(some.values())
 
     def _look_again(self, some: dict[str, _Seen], device: str, allowance: Allowance) -> None:
-        def fail(one: Entrant, failed: Failed) -> None:
+        def fail(one: Entrant | Attempt, failed: Failed) -> None:
             if not failed.crowded:
                 self._reject_again(some.pop(one.candidate.name).entrant, failed)
+
+        def fail_again(one: Attempt, failed: Failed, is_short: bool) -> None:
+            if not (failed.late and is_short):
+                fail(one, failed)
 
         with contextlib.ExitStack() as stack:
             opened = self._opened(device, [_AGAIN, *(f"{name} again" for name in some)], allowance)
             stack.callback(close_all, opened)
-            entrants: list[Entrant] = []
-            for seen, fresh in zip(list(some.values()), opened[1:], strict=True):
-                first, place = seen.entrant, seen.entrant.place
-                is_short = allowance.is_short
-                try:
-                    entrants.append(enter(first.candidate, fresh, place, place.again, allowance.limit, beside=True))
-                except Failed as failed:
-                    if not (failed.late and is_short):
-                        fail(first, failed)
+            attempts = [
+                Attempt(seen.entrant.candidate, fresh, seen.entrant.place, seen.entrant.place.again, beside=True)
+                for seen, fresh in zip(some.values(), opened[1:], strict=True)
+            ]
+            entrants = self._made(attempts, device, allowance, fail_again)
             original = Ready(opened[0].held())
             for entrant, look in looks(self._course, entrants, original, SECONDS, fail, number=1):
                 if entrant.variant.options == some[entrant.candidate.name].entrant.variant.options:
@@ -295,3 +342,8 @@ class Search:
             self._alone.append(candidate)
         else:
             self._ledger.reject(candidate, device, str(failed), place, failed.found)
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -18,6 +18,8 @@ CONVERT = "pytest --modelperf --modelperf-convert=auto"
 ORIGINAL = "original"
 # Behind the name of a variant that no other beats in everything.
 PARETO = "*"
+# Behind that of one which a single pair of processes tells of.
+ONCE = "(once)"
 # Points of the sweep that have a column of speed-ups: what is more is in the JSON report.
 MOST_POINTS = 4
 # What gives way first when the table is too wide.
@@ -53,9 +55,8 @@ def lines(result: TestResult) -> Iterator[Line]:
     if found is None:
         return
     yield from _nothing(found)
-    once = [plain(one.variant.name) for one in found.suggestions if one.once]
-    if once:
-        yield f"measured once, for no time was left for a second pair of processes: {', '.join(once)}", "yellow"
+    if any(one.once for one in found.suggestions):
+        yield f"{ONCE} measured in one pair of processes: no time was left for a second", "yellow"
     for one in found.suggestions:
         yield from _about(one, labels(result))
     if found.suggestions:
@@ -66,7 +67,7 @@ def lines(result: TestResult) -> Iterator[Line]:
         first = found.suggestions[0]
         yield f"{plain(first.variant.name)} alone: {first.command}", ""
     if found.untried:
-        yield f"no time was left for {listed(found.untried)}: raise --modelperf-convert-seconds", "yellow"
+        yield f"no time was left for {', '.join(found.untried)}: raise --modelperf-convert-seconds", "yellow"
     yield from ((plain(note), "yellow") for note in found.notes)
     yield from _rejected(found.rejected)
 
@@ -166,7 +167,8 @@ def _names(rows: Sequence[_Row]) -> Column:
 def _name(suggestion: Suggestion | None, marked: bool) -> str:
     if suggestion is None:
         return ORIGINAL
-    return plain(suggestion.variant.title) + (f" {PARETO}" if marked and suggestion.pareto else "")
+    marks = [*([PARETO] if marked and suggestion.pareto else []), *([ONCE] if suggestion.once else [])]
+    return " ".join([plain(suggestion.variant.title), *marks])
 
 
 def _at(point: Point, found: Sequence[Suggestion]) -> tuple[str, list[Estimate | None]]:
