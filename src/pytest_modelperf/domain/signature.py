@@ -114,15 +114,21 @@ def _tensor(known: Input) -> Tensor:
             f'write inputs={{"{known.name}": Tensor((…), "{known.dtype}")}}'
         )
     shape = tuple(BATCH if size is None and position == 0 else size for position, size in enumerate(known.shape))
-    unnamed = [position for position, size in enumerate(shape) if size is None]
+    _check_drawable(known, shape)
+    low, high = known.limits or (None, None)
+    return Tensor(tuple(size for size in shape if size is not None), known.dtype, low=low, high=high)
+
+
+def _check_drawable(known: Input, shape: tuple[int | str | None, ...]) -> None:
+    """Raises UsageError, with the line to write, for an input that tells too little of itself to be drawn."""
     if known.dtype not in DTYPES:
         raise UsageError(
             f"input {known.name!r} of the model has the type {known.dtype!r}, which cannot be drawn; "
             f'give it as it is, an array of your own: inputs={{"{known.name}": numpy.array(…)}}'
         )
-    if unnamed:
+    if None in shape:
         raise UsageError(
-            f"input {known.name!r} of the model has an unnamed size at position {unnamed[0]} of {known.shape}; "
+            f"input {known.name!r} of the model has an unnamed size at position {shape.index(None)} of {known.shape}; "
             f"name it and give it values: {_line(known, shape)}"
         )
     if DTYPES[known.dtype][1] == "integers" and known.limits is None:
@@ -130,8 +136,6 @@ def _tensor(known: Input) -> Tensor:
             f"input {known.name!r} of the model holds integers ({known.dtype}), and their upper limit is not known; "
             f"write {_line(known, shape)}"
         )
-    low, high = known.limits or (None, None)
-    return Tensor(tuple(size for size in shape if size is not None), known.dtype, low=low, high=high)
 
 
 def _line(known: Input, shape: tuple[int | str | None, ...]) -> str:

@@ -98,6 +98,14 @@ class Tensor:
 
     def _check(self) -> None:
         __tracebackhide__ = True
+        self._check_shape()
+        if self.dtype not in DTYPES:
+            raise UsageError(f"there is no dtype {self.dtype!r}; {nearest(self.dtype, DTYPES)}")
+        if self.values is None and DTYPES[self.dtype][1] == "integers":
+            self._check_limits()
+
+    def _check_shape(self) -> None:
+        __tracebackhide__ = True
         for size in self.shape:
             if isinstance(size, str):
                 if not size.isidentifier():
@@ -107,10 +115,9 @@ class Tensor:
                     f"size {size!r} in Tensor{self.shape} is no positive int; "
                     f"name the axis instead, for example {BATCH!r}"
                 )
-        if self.dtype not in DTYPES:
-            raise UsageError(f"there is no dtype {self.dtype!r}; {nearest(self.dtype, DTYPES)}")
-        if self.values is not None or DTYPES[self.dtype][1] != "integers":
-            return
+
+    def _check_limits(self) -> None:
+        __tracebackhide__ = True
         if self.high is None:
             raise UsageError(
                 f"an integer Tensor needs its upper limit: Tensor({self.shape}, {self.dtype!r}, high=…), "

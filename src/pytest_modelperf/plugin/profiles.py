@@ -108,9 +108,11 @@ class Profiles:
         now = self.now.get(verdict.case)
         if now is not None and then is not None:
             return blame(then, uses(now), before_s, after_s, counters, now.places)
-        why = "it was not profiled before: the next --modelperf-update does" if now is not None else ""
-        why = why or self.untaken.get(verdict.case, "" if self._isolated else _IN_PLACE)
-        return Blame(after_s - before_s, of_counters(counters), f"not profiled: {why}" if now is None else why)
+        if now is not None:
+            rest = "it was not profiled before: the next --modelperf-update does"
+        else:
+            rest = f"not profiled: {self.untaken.get(verdict.case, '' if self._isolated else _IN_PLACE)}"
+        return Blame(after_s - before_s, of_counters(counters), rest)
 
     def notes(self) -> list[str]:
         """What there is to say of profiles that the user asked for and does not get."""
