@@ -159,3 +159,20 @@ def test_a_file_that_is_cut_anywhere_is_never_a_crash(proto: Any, tmp_path: Path
 def test_a_model_proto_without_a_graph_is_told() -> None:
     with pytest.raises(ModelError, match=r"the ModelProto is no ONNX model \(it holds no graph\); export it anew"):
         read_bytes(onnx.ModelProto().SerializeToString())
+
+
+@pytest.mark.parametrize("location", ["../secret.bin", "/etc/passwd", "a/../../b", "C:\\b", "..\\b", "\\b"])
+def test_weights_outside_of_the_folder_are_refused(tmp_path: Path, location: str) -> None:
+    weight = numpy_helper.from_array(np.ones(4, np.float32), "w")
+    weight.data_location = TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value=location)
+    data = graph_with([helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])], [weight])
+    (tmp_path / "model").mkdir()
+    path = tmp_path / "model" / "m.onnx"
+    path.write_bytes(data)
+    (tmp_path / "secret.bin").write_bytes(bytes(16))
+    message = r"says that weights are in '.*', outside of its folder\. Put them"
+    with pytest.raises(ModelError, match=message):
+        read_file(path)
+    with pytest.raises(ModelError, match=message):
+        read_bytes(data)

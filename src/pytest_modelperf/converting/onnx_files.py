@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from ..errors import ConversionError
 from ..runtimes import onnx_proto
 from .protocol import Subject
 
@@ -42,18 +44,30 @@ def save(model: Any, path: Path) -> Path:
 
 
 def rename(path: Path, names: Mapping[str, str]) -> None:
-    """Give outputs of the model in the file other names."""
+    """Give outputs of the model in the file other names; what has one of these inside gets another.
+
+    Raises ConversionError where an input has one.
+    """
     import onnx
 
-    if all(old == new for old, new in names.items()):
+    changed = {old: new for old, new in names.items() if old != new}
+    if not changed:
         return
     model = onnx.load(str(path), load_external_data=False)
-    for node in model.graph.node:
-        for values in (node.input, node.output):
-            for place, name in enumerate(values):
-                values[place] = names.get(name, name)
-    for output in model.graph.output:
-        output.name = names.get(output.name, output.name)
+    graph = model.graph
+    given = {value.name for value in (*graph.input, *graph.initializer)}
+    taken = set(changed.values()) & given
+    if taken:
+        raise ConversionError(f"an output is to be called {min(taken)!r}, which an input or a weight of the model is")
+    everywhere = {old: new for old, new in changed.items() if old not in given}
+    known = set(_values(graph))
+    fresh = {name: _unused(name, known | set(names.values())) for name in set(changed.values()) & known - set(changed)}
+    _replace(graph, {**everywhere, **fresh})
+    # What is given keeps its name: an output that is handed through is a copy of it.
+    for old in sorted(given & set(changed)):
+        graph.node.append(onnx.helper.make_node("Identity", [old], [changed[old]]))
+    for output in graph.output:
+        output.name = changed.get(output.name, output.name)
     onnx.save_model(model, str(path))
 
 
@@ -63,3 +77,37 @@ def kinds(model: Any) -> dict[str, int]:
     for node in model.graph.node:
         found[node.op_type] = found.get(node.op_type, 0) + 1
     return found
+
+
+def _values(graph: Any) -> Iterator[str]:
+    """The names of all values in a graph and in the graphs inside it."""
+    yield from (value.name for value in (*graph.input, *graph.initializer))
+    for node in graph.node:
+        yield from (*node.input, *node.output)
+        for inner in _inside(node):
+            yield from _values(inner)
+
+
+def _replace(graph: Any, names: Mapping[str, str]) -> None:
+    """Other names for values, in the graphs inside it, too: the body of an If or a Loop reads what is around it."""
+    for node in graph.node:
+        for values in (node.input, node.output):
+            for place, name in enumerate(values):
+                values[place] = names.get(name, name)
+        for inner in _inside(node):
+            own = {value.name for value in (*inner.input, *inner.initializer)}
+            seen = {old: new for old, new in names.items() if old not in own}
+            _replace(inner, seen)
+            for output in inner.output:
+                output.name = seen.get(output.name, output.name)
+    for value in graph.value_info:
+        value.name = names.get(value.name, value.name)
+
+
+def _inside(node: Any) -> Iterator[Any]:
+    for attribute in node.attribute:
+        yield from (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs
+
+
+def _unused(name: str, known: set[str]) -> str:
+    return next(new for number in count(2) if (new := f"{name}_{number}") not in known)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from ..domain.precision import loosest
 from ..domain.signature import Input, Shape, Signature
@@ -76,6 +76,7 @@ def read_file(path: Path) -> OnnxGraph:
         what = seems(path)
         guess = f"; it seems to be {what}" if what else ""
         raise ModelError(f"{path} is no ONNX model, or a damaged one ({error}){guess}. Export it anew") from None
+    _check_inside(str(path), graph)
     for name in graph.external:
         if not (path.parent / name).is_file():
             raise ModelError(f"{path} keeps weights in {name!r}, which is not beside it; put the two files together")
@@ -85,14 +86,28 @@ def read_file(path: Path) -> OnnxGraph:
 def read_bytes(data: bytes) -> OnnxGraph:
     """What a serialised ModelProto says. Raises ModelError where it holds no graph."""
     try:
-        return _graph(memoryview(data))
+        graph = _graph(memoryview(data))
     except Damaged as error:
         raise ModelError(f"the ModelProto is no ONNX model ({error}); export it anew") from None
+    _check_inside("the ModelProto", graph)
+    return graph
 
 
 def size_bytes(path: Path, graph: OnnxGraph) -> int:
     """The size of an ONNX file and of its external data."""
     return sum(file.stat().st_size for file in (path, *(path.parent / name for name in graph.external)))
+
+
+def _check_inside(model: str, graph: OnnxGraph) -> None:
+    """Raises ModelError where weights are said to lie outside of the model's folder: files there are not its own."""
+    for name in graph.external:
+        # Of both kinds of systems, for a file may come from the other.
+        parts = PureWindowsPath(name)
+        if parts.anchor or name.startswith("/") or ".." in parts.parts:
+            raise ModelError(
+                f"{model} says that weights are in {name!r}, outside of its folder. Put them beside it: "
+                "onnx.save_model with save_as_external_data=True and a plain location"
+            )
 
 
 def _graph(data: memoryview) -> OnnxGraph:

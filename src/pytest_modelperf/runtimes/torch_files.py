@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ..errors import ModelError, last_line
 from .formats import seems
+from .torch_program import LEGACY, check_program
 
 Kind = Literal["TorchScript", "torch.export", "AOTInductor", "pickle", ""]
 
@@ -21,12 +22,14 @@ _SUFFIXES = (".pt", ".pt2")
 _TENSORS_ONLY = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "0"}
 # torch.export keeps Python objects under these names, and unpickles them whatever torch.load is told.
 _PICKLED_OBJECTS = "data/constants/opaque_obj_"
+# What AOTInductor compiled is loaded with any program beside it.
+_COMPILED = "data/aotinductor/"
 _PICKLE = b"\x80"
 
 # What a zip archive that torch wrote holds, asked in this order; the names are those below its top folder.
 _ARCHIVES: tuple[tuple[Kind, Callable[[set[str]], bool]], ...] = (
     ("torch.export", lambda names: any(_is_program(name) for name in names)),
-    ("AOTInductor", lambda names: any(name.startswith("data/aotinductor/") for name in names)),
+    ("AOTInductor", lambda names: any(name.startswith(_COMPILED) for name in names)),
     ("TorchScript", lambda names: "constants.pkl" in names and any(name.startswith("code/") for name in names)),
     ("pickle", lambda names: "data.pkl" in names),
 )
@@ -85,12 +88,18 @@ def load_script(path: Path, device: str) -> Any:
 
 
 def load_program(path: Path) -> Any:
-    """The ExportedProgram in the file. Python objects that are pickled in it are refused."""
+    """The ExportedProgram in the file. Refused: pickled Python objects, compiled code, and a description that may hold
+    code (torch_program.py)."""
     import torch
 
-    if any(name.startswith(_PICKLED_OBJECTS) for name in _below_top(path)):
+    # torch finds names in any case.
+    names = [name.lower() for name in _below_top(path)]
+    if any(name.startswith(_PICKLED_OBJECTS) for name in names):
         raise ModelError(f"{path} holds pickled Python objects. {_LOAD_IT_YOURSELF}")
+    if any(name.startswith(_COMPILED) for name in names):
+        raise ModelError(f"{path} holds compiled code beside its program. {_LOAD_IT_YOURSELF}")
     with _damage_of(path, "torch.export"), _tensors_only(), _example_objects_of(path):
+        check_program(path)
         return torch.export.load(path)
 
 
@@ -101,7 +110,7 @@ def read_program(path: Path) -> bytes:
 
 
 _LOAD_IT_YOURSELF = (
-    "They are not loaded, since that runs whatever code is in them; if you trust the file, load it in a fixture "
+    "None of it is loaded, since that runs whatever code is in it; if you trust the file, load it in a fixture "
     "(torch.export.load) and pass the program"
 )
 
@@ -117,7 +126,7 @@ def _below(name: str) -> str:
 
 
 def _is_program(name: str) -> bool:
-    return name == "serialized_exported_program.json" or (name.startswith("models/") and name.endswith(".json"))
+    return name == LEGACY or (name.startswith("models/") and name.endswith(".json"))
 
 
 @contextmanager
