@@ -225,6 +225,7 @@ class Machine:
     """A machine with counters: `work` moves its clock, and gives the CPUs to us, to others, to another machine."""
 
     cpus: int = 2
+    granted: float = 0.0
     sums: int = 1
     tells_steal: bool = True
     clocks: Iterator[float | None] = field(default_factory=lambda: iter(()))
@@ -236,6 +237,9 @@ class Machine:
     quota: float = 1.0
     preemptions: int | None = 1000
     read_at: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.granted = self.granted or self.cpus
 
     def work(self, seconds: float, *, ours: float = 1.0, others: float = 0.0, steal: float = 0.0) -> None:
         self.time += seconds
@@ -249,7 +253,7 @@ class Machine:
     def read(self) -> Reading:
         self.read_at.append(self.time)
         # A system that does not tell counts stolen time as anybody's.
-        return Reading(self.time, self.free, self.ours, self.steal if self.tells_steal else None)
+        return Reading(self.time, self.free, self.ours, self.steal if self.tells_steal else None, self.quota)
 
     def events(self) -> Events:
         return Events(self.heat, self.quota, self.preemptions)

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pytest_modelperf.measuring import machine_counters
+from pytest_modelperf.measuring import cgroups, machine_counters
 from pytest_modelperf.measuring.machine_counters import Events, MachineCounters
 
 BURN = "import time\nend = time.monotonic() + {}\nwhile time.monotonic() < end: pass"
@@ -115,7 +115,7 @@ class TestEvents:
     def _nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(machine_counters, "_CPUS", tmp_path / "cpus")
         monkeypatch.setattr(machine_counters, "_PROCESSES", tmp_path / "proc")
-        monkeypatch.setattr(machine_counters, "_THROTTLED", ())
+        monkeypatch.setattr(cgroups, "_OWN", tmp_path / "own")
 
     def test_a_machine_that_tells_nothing(self) -> None:
         told = 0 if sys.platform == "linux" else None
@@ -127,22 +127,6 @@ class TestEvents:
             folder = tmp_path / f"cpus/cpu{number}/thermal_throttle"
             write(folder, core_throttle_count=f"{core}\n", package_throttle_count="5\n")
         assert MachineCounters().events().heat == 12
-
-    @pytest.mark.parametrize(
-        ("field", "unit", "text"),
-        [
-            ("throttled_usec", 1e-6, "usage_usec 5\nnr_throttled 4\nthrottled_usec 250000\n"),
-            ("throttled_time", 1e-9, "nr_periods 9\nnr_throttled 4\nthrottled_time 250000000\n"),
-        ],
-    )
-    def test_what_a_quota_kept_waiting(
-        self, field: str, unit: float, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        path = tmp_path / "cpu.stat"
-        monkeypatch.setattr(machine_counters, "_THROTTLED", ((tmp_path / "missing", field, unit), (path, field, unit)))
-        assert MachineCounters().events().quota_seconds == 0.0
-        path.write_text(text)
-        assert MachineCounters().events().quota_seconds == pytest.approx(0.25)
 
     @pytest.mark.skipif(sys.platform != "linux", reason="told by Linux alone")
     def test_preemptions_of_all_threads(self, tmp_path: Path) -> None:

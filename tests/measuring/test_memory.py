@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from pytest_modelperf.errors import MetricUnavailable
-from pytest_modelperf.measuring import memory
+from pytest_modelperf.measuring import cgroups, memory
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -81,8 +81,8 @@ class Machine:
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.groups, self._own = root / "cgroup", root / "own"
-        monkeypatch.setattr(memory, "_CGROUPS", self.groups)
-        monkeypatch.setattr(memory, "_OWN_CGROUP", self._own)
+        monkeypatch.setattr(cgroups, "_ROOT", self.groups)
+        monkeypatch.setattr(cgroups, "_OWN", self._own)
         monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8 * GIB))
 
     def own(self, *lines: str) -> None:

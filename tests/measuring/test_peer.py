@@ -19,7 +19,7 @@ import pytest
 from measuring.children import Ask, Told, command
 
 from pytest_modelperf.errors import UsageError
-from pytest_modelperf.measuring import memory, peer
+from pytest_modelperf.measuring import cgroups, memory, peer
 from pytest_modelperf.measuring.peer import Fate, Lost, Peer
 from pytest_modelperf.measuring.processes import wait_ended
 
@@ -350,7 +350,7 @@ class TestOutOfMemory:
     def test_a_real_one(self, start: Start, small_group: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         # As if we were in the child's group ourselves: outside of this test it inherits ours.
         (tmp_path / "cgroup").write_text(f"4:memory:/{small_group.name}\n")
-        monkeypatch.setattr(memory, "_OWN_CGROUP", tmp_path / "cgroup")
+        monkeypatch.setattr(cgroups, "_OWN", tmp_path / "cgroup")
         child = start()
         (small_group / "cgroup.procs").write_text(str(child.pid))
         with pytest.raises(Lost) as caught:

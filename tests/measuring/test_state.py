@@ -86,11 +86,39 @@ def test_players_are_told_apart() -> None:
     assert observer.state.rounds == 4
 
 
-def test_what_follows_the_last_whole_window_is_not_looked_at() -> None:
+def test_what_follows_the_last_whole_window_makes_one_with_it() -> None:
     """Over a few milliseconds the ticks of the counters tell nothing."""
-    observer = observed(Machine(), [CALM] * 5 + [SHARED] * 4)
+    observer = observed(Machine(), [CALM] * 10 + [SHARED] * 4)
+    assert observer.disturbed("a") == set(range(5, 14))
+    assert observer.state.rounds == 14
+
+
+def test_without_a_whole_window_nothing_is_looked_at() -> None:
+    observer = observed(Machine(), [SHARED] * 4)
     assert observer.disturbed("a") == set()
-    assert observer.state.rounds == 5
+    assert observer.state.rounds == 0
+
+
+def test_what_a_quota_leaves_to_others_they_may_have() -> None:
+    """In a cluster the counters are the node's: of 64 CPUs others have 40, and of two that are granted nobody any."""
+    machine = Machine(cpus=64, granted=2.0)
+    observer = observed(machine, [(40.0, 0.0)] * 5 + [(63.0, 0.0)] * 5)
+    assert observer.disturbed("a") == set(), "1.6 of 64 may pass"
+    loads = [(2.0, 0.0)] * 5 + [(3.0, 0.0)] * 5
+    assert observed(Machine(cpus=4, granted=2.0), loads).disturbed("a") == set(range(5, 10))
+
+
+def test_what_a_quota_kept_waiting_is_disturbed() -> None:
+    machine = Machine()
+    observer = Observer(lambda: machine)
+    observer.begin()
+    for turn in range(15):
+        machine.work(BLOCK_SECONDS)
+        machine.quota += 0.01 if turn == 7 else 0.0
+        observer.after_block("a", turn)
+    observer.end()
+    assert observer.disturbed("a") == set(range(5, 10))
+    assert observer.state.quota_seconds == pytest.approx(0.01)
 
 
 def test_the_more_counters_are_added_up_the_longer_is_a_window() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from pathlib import Path
@@ -9,14 +10,10 @@ from pathlib import Path
 import psutil
 
 from ..domain.host import HALVES, Host
+from .cgroups import granted_cpus
 
 _CPUINFO = Path("/proc/cpuinfo")
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
-# Where a container's quota of CPU time stands: (period, quota) of cgroup v2 (one file) and v1, in microseconds.
-_QUOTAS = (
-    (Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu.max")),
-    (Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")),
-)
 # Fields of /proc/cpuinfo that name the processor, by architecture.
 _CPU_FIELDS = ("model name", "Model", "Hardware", "cpu model", "cpu")
 
@@ -35,19 +32,13 @@ def read_host() -> Host:
 
 
 def cpu_count() -> int:
-    """The logical CPUs that this process may use: those it may run on, or fewer where a container sets a quota."""
+    """The logical CPUs that this process may use: those it may run on, or fewer where a container sets a quota.
+
+    Of 1.5 CPUs that is one: two threads would be kept waiting in every period of the quota.
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quotas = (_quota(period, quota) for period, quota in _QUOTAS)
-    return min([allowed, *(max(1, round(quota)) for quota in quotas if quota is not None)])
-
-
-def _quota(period: Path, quota: Path) -> float | None:
-    """The CPUs' worth of time that a control group grants; None where it sets no limit."""
-    try:
-        limit, length = quota.read_text().split()[0], period.read_text().split()[-1]
-        return int(limit) / int(length) if int(limit) > 0 else None
-    except (OSError, ValueError, IndexError):
-        return None
+    granted = granted_cpus()
+    return allowed if granted is None else max(1, min(allowed, math.floor(granted)))
 
 
 def _cpu() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import time
@@ -12,13 +13,10 @@ from pathlib import Path
 
 import psutil
 
+from .cgroups import granted_cpus, throttles
+
 _CPUS = Path("/sys/devices/system/cpu")
 _PROCESSES = Path("/proc")
-# What a container's quota has kept waiting: the statistics of cgroup v2 and v1, the field, and its unit in seconds.
-_THROTTLED = (
-    (Path("/sys/fs/cgroup/cpu.stat"), "throttled_usec", 1e-6),
-    (Path("/sys/fs/cgroup/cpu/cpu.stat"), "throttled_time", 1e-9),
-)
 _CPUCLOCK_SCHED = 2
 
 
@@ -27,13 +25,14 @@ class Reading:
     """What the counters that only grow stood at, in seconds.
 
     `free` is CPU time that nobody had, over all CPUs that count; `steal` what a hypervisor withheld (None: not told);
-    `ours` the CPU time of the processes of this run.
+    `ours` the CPU time of the processes of this run; `throttled` how long a container's quota kept threads waiting.
     """
 
     at: float
     free: float
     ours: float
     steal: float | None = None
+    throttled: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,9 @@ class Events:
 class MachineCounters:
     """Reads them for this process, for those of `others`, and for all that they have started by now.
 
-    `cpus` is how many count: those that we may run on, or all of them where that is no restriction. `sums` is how many
-    of the system's figures a reading adds up, each of them rounded to its clock tick.
+    `cpus` is how many count: those that we may run on, or all of them where that is no restriction. Of those `granted`
+    is what a container's quota lets us use. `sums` is how many of the system's figures a reading adds up, each of them
+    rounded to its clock tick.
     """
 
     def __init__(self, others: Iterable[int] = ()) -> None:
@@ -64,6 +64,8 @@ class MachineCounters:
         self._restricted = sorted(allowed.intersection(everyone)) if len(allowed) < len(everyone) else []
         self.cpus = len(self._restricted or everyone)
         self.sums = len(self._restricted) or 1
+        self.granted = min(float(self.cpus), granted_cpus() or math.inf)
+        self._throttles = throttles()
         folders = (_CPUS / f"cpu{number}" for number in sorted(allowed))
         self._clocks = [path for folder in folders if (path := folder / "cpufreq" / "scaling_cur_freq").is_file()]
 
@@ -77,11 +79,11 @@ class MachineCounters:
         counted = [everyone[number] for number in self._restricted] or everyone
         free = sum(times.idle + getattr(times, "iowait", 0.0) for times in counted)
         steal = sum(times.steal for times in counted) if hasattr(counted[0], "steal") else None
-        return Reading(self.now(), free, self._ours(), steal)
+        return Reading(self.now(), free, self._ours(), steal, self._throttled())
 
     def events(self) -> Events:
         """Costs some 100 µs for each process: for the beginning and the end."""
-        return Events(_heat(), _throttled(), _preemptions(list(self._processes)))
+        return Events(_heat(), self._throttled(), _preemptions(list(self._processes)))
 
     def clock_hz(self) -> float | None:
         """The clock of the fastest CPU, which is the one that has just worked; None where it is not told."""
@@ -91,6 +93,9 @@ class MachineCounters:
     def governor(self) -> str:
         """Who sets the clock, "" where that is not told."""
         return _text(self._clocks[0].with_name("scaling_governor")) if self._clocks else ""
+
+    def _throttled(self) -> float:
+        return sum(throttle.seconds() for throttle in self._throttles)
 
     def _ours(self) -> float:
         for pid in self._processes:
@@ -115,14 +120,6 @@ def _heat() -> int:
     return cores + max(
         (_number(path) for path in _CPUS.glob("cpu*/thermal_throttle/package_throttle_count")), default=0
     )
-
-
-def _throttled() -> float:
-    for path, field, unit in _THROTTLED:
-        for line in _text(path).splitlines():
-            if line.startswith(f"{field} "):
-                return int(line.split()[1]) * unit
-    return 0.0
 
 
 def _preemptions(pids: Sequence[int]) -> int | None:

@@ -6,18 +6,17 @@ import contextlib
 import ctypes
 import gc
 import sys
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import psutil
 
 from ..errors import MetricUnavailable
+from .cgroups import counted, folders
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 # "5" resets the peak resident set (proc(5), since Linux 4.0).
 _RESET_PEAK = "5"
-_CGROUPS = Path("/sys/fs/cgroup")
-_OWN_CGROUP = Path("/proc/self/cgroup")
 # The limit a container sets and what it uses, cgroup v2 and v1; "max" or a huge number stand for none. What it uses
 # holds cached files, which the kernel gives up when memory is asked for: the last two are their counts in memory.stat.
 _LIMITS = (
@@ -72,7 +71,7 @@ def available_bytes() -> int:
     """What this process could still take: free memory of the machine, or what is left of the container's limit."""
     free = int(psutil.virtual_memory().available)
     for controller, limit, used, cached in _LIMITS:
-        for folder in _cgroup_folders(controller):
+        for folder in folders(controller):
             left = _left(folder / limit, folder / used)
             if left is not None:
                 free = min(free, left + sum(_count(folder / "memory.stat", name) for name in cached))
@@ -99,24 +98,9 @@ def kills() -> int:
 
     The machine's count tells nothing of ours where others are short of memory too.
     """
-    own = (folder / name for controller, name in _GROUP_KILLS for folder in _cgroup_folders(controller))
-    counts = (_counted(path, "oom_kill") for path in (*own, _MACHINE_KILLS))
+    own = (folder / name for controller, name in _GROUP_KILLS for folder in folders(controller))
+    counts = (counted(path, "oom_kill") for path in (*own, _MACHINE_KILLS))
     return next((count for count in counts if count is not None), 0)
-
-
-def _cgroup_folders(controller: str) -> list[Path]:
-    """Where files on this process may lie, the nearest first: its own group, those above, and the root.
-
-    A container may see its own group as the root, whatever the group is called outside.
-    """
-    try:
-        lines = _OWN_CGROUP.read_text().splitlines()
-    except OSError:
-        return []
-    paths = [path for _, controllers, path in (line.split(":", 2) for line in lines) if controllers == controller]
-    root = _CGROUPS / controller
-    own = [PurePosixPath(path.lstrip("/")) for path in paths]
-    return [*(root / folder for path in own for folder in (path, *path.parents)), root]
 
 
 def _left(limit: Path, used: Path) -> int | None:
@@ -128,12 +112,4 @@ def _left(limit: Path, used: Path) -> int | None:
 
 def _count(path: Path, name: str) -> int:
     """The number after `name` in a file of such lines; 0 where there is none."""
-    return _counted(path, name) or 0
-
-
-def _counted(path: Path, name: str) -> int | None:
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name} ")), None)
+    return counted(path, name) or 0

@@ -23,6 +23,9 @@ OTHERS_SHARE = 0.2
 STEAL_SHARE = 0.15
 # On a machine of many CPUs that is nothing: there it is this share of them all.
 SHARE_OF_ALL = 0.025
+# Or when a container's quota kept threads waiting for more than this share of it: they all wait, for tens of
+# milliseconds, when it is used up.
+THROTTLED_SHARE = 0.02
 # How often the clock is read at the most.
 CLOCK_SECONDS = 0.5
 
@@ -31,6 +34,7 @@ class Source(Protocol):
     """What an observer reads: `MachineCounters`, a script in tests."""
 
     cpus: int
+    granted: float
     sums: int
 
     def now(self) -> float: ...
@@ -51,7 +55,10 @@ class Played:
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of time and the blocks in it. `others` and `steal` are shares of one core (`steal` None: not told)."""
+    """A stretch of time and the blocks in it. `others` and `steal` are shares of one core (`steal` None: not told).
+
+    `throttled` is the share of the time that a container's quota kept a thread waiting.
+    """
 
     seconds: float
     cpus: int
@@ -59,18 +66,29 @@ class Window:
     steal: float | None
     blocks: tuple[Played, ...]
     gpu: frozenset[str] = frozenset()
+    throttled: float = 0.0
 
     @classmethod
     def between(
-        cls, before: Reading, now: Reading, cpus: int, blocks: Iterable[Played], gpu: Iterable[str] = ()
+        cls, before: Reading, now: Reading, source: Source, blocks: Iterable[Played], gpu: Iterable[str] = ()
     ) -> Window:
-        """What happened from one reading to the next, on so many CPUs."""
+        """What happened from one reading to the next.
+
+        Where a quota grants us a part of the CPUs, others may have the rest: in a cluster the counters tell of the
+        whole node.
+        """
         seconds = max(now.at - before.at, 1e-9)
         steal = None if now.steal is None or before.steal is None else now.steal - before.steal
-        used = cpus * seconds - (now.free - before.free) - (steal or 0.0)
+        used = source.granted * seconds - (now.free - before.free) - (steal or 0.0)
         others = max(0.0, used - (now.ours - before.ours))
         share = None if steal is None else steal / seconds
-        return cls(seconds, cpus, others / seconds, share, tuple(blocks), frozenset(gpu))
+        throttled = (now.throttled - before.throttled) / seconds
+        return cls(seconds, source.cpus, others / seconds, share, tuple(blocks), frozenset(gpu), throttled)
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether its blocks tell of something else than the model."""
+        return self.shared or self.withheld or self.throttled > THROTTLED_SHARE
 
     @property
     def shared(self) -> bool:
@@ -108,24 +126,32 @@ class Observer:
         # Of a reading that adds up several counters each is rounded.
         self._length = WINDOW_SECONDS * math.sqrt(self._source.sums)
         self._open: list[Played] = []
+        self._previous: Reading | None = None
         self._events = self._source.events()
         self._began = self._last = self._source.read()
         self._next_clock = self._began.at + CLOCK_SECONDS
 
     def after_block(self, player: Hashable, turn: int) -> None:
-        """A block is over. Those after the last whole window are not looked at."""
+        """A block is over."""
         self._open.append(Played(player, self._measurements, turn))
         if self._source.now() - self._last.at >= self._length:
             self._close()
 
     def end(self) -> None:
-        """Just after the last block, while the processes are still there."""
+        """Just after the last block, while the processes are still there.
+
+        Those after the last whole window make one with it: over a few milliseconds ticks tell nothing.
+        """
+        if self._open and self._previous is not None:
+            last = self._windows.pop()
+            self._last, self._open = self._previous, [*last.blocks, *self._open]
+            self._close(last.gpu)
         seconds = self._source.now() - self._began.at
         self._happened = self._happened.and_then(self._events, self._source.events(), seconds)
 
     def disturbed(self, player: Hashable) -> frozenset[int]:
         """The turns in which a player's block was disturbed."""
-        blocks = (block for window in self._windows if window.shared or window.withheld for block in window.blocks)
+        blocks = (block for window in self._windows if window.disturbed for block in window.blocks)
         return frozenset(block.turn for block in blocks if block.player == player)
 
     @property
@@ -145,10 +171,10 @@ class Observer:
             gpu=_reasons(self._windows),
         )
 
-    def _close(self) -> None:
+    def _close(self, gpu: Collection[str] = ()) -> None:
         now = self._source.read()
-        self._windows.append(Window.between(self._last, now, self._source.cpus, self._open, self._gpu()))
-        self._last, self._open = now, []
+        self._windows.append(Window.between(self._last, now, self._source, self._open, {*gpu, *self._gpu()}))
+        self._previous, self._last, self._open = self._last, now, []
         if now.at >= self._next_clock:
             self._next_clock = now.at + CLOCK_SECONDS
             clock = self._source.clock_hz()
