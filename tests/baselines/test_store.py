@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import errno
 import multiprocessing
 import os
@@ -13,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from baselines.made import CASE, NODEID, accept_all, record, run
+from baselines.made import CASE, CPU, NODEID, accept_all, record, run
 from filelock import FileLock
 
 from pytest_modelperf.baselines import store as store_module
@@ -53,6 +54,22 @@ def files(store: Store) -> list[str]:
 def test_a_test_without_a_baseline_has_none(store: Store) -> None:
     assert store.load(NODEID) is None
     assert not store.root.exists()
+
+
+def test_hardware_that_has_got_a_longer_name_is_the_same(store: Store) -> None:
+    longer = f"{CPU} (25-17-1 avx2)"
+    store.accept(NODEID, run())
+    today = dataclasses.replace(store, known_as=lambda hardware: longer if hardware == CPU else hardware)
+    assert _hardware(today) == [longer]
+    assert [*today.all()] == [today.load(NODEID)]
+    today.accept(NODEID, run(cases={CASE: record(-4.49, longer)}))
+    assert _hardware(store) == [longer, longer], "it is written down, and the window goes on"
+
+
+def _hardware(store: Store) -> list[str]:
+    baseline = store.load(NODEID)
+    assert baseline is not None
+    return [one.cases[CASE].hardware for one in baseline.runs]
 
 
 def test_what_was_accepted_is_there(store: Store) -> None:

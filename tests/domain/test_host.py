@@ -3,7 +3,17 @@ from __future__ import annotations
 import pytest
 
 from pytest_modelperf.domain.codec import from_json, to_json
-from pytest_modelperf.domain.host import MachineState, TakenTime
+from pytest_modelperf.domain.host import Host, MachineState, TakenTime
+
+
+def test_silicon_that_one_side_does_not_tell_may_be_this_one() -> None:
+    host, untold = Host("AMD EPYC", 2, 1, silicon="25-17-1 avx512f"), Host("AMD EPYC", 2, 1)
+    mine = "AMD EPYC x2 (25-17-1 avx512f)"
+    assert host.known_as("AMD EPYC x2") == host.known_as(mine) == host.cpu_hardware == mine
+    for other in ("AMD EPYC x2 (25-1-1 avx2)", "AMD EPYC x4", "H200"):
+        assert host.known_as(other) == other
+    assert untold.known_as(mine) == untold.cpu_hardware == "AMD EPYC x2"
+    assert untold.known_as("AMD EPYC x20") == "AMD EPYC x20"
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def test_the_processor_by_its_name(cpuinfo: str, name: str, monkeypatch: pytest.
     found = host.read_host()
     assert found.cpu == name
     assert found.cpu_hardware == f"{name} x{found.cpus}"
+    assert found.silicon == ""
     assert found.accelerators == ()
 
 
@@ -68,6 +69,31 @@ def test_features_are_those_that_multiply_halves(
     found = host.read_host()
     assert found.cpu_features == features
     assert found.multiplies_bfloat16 is bool(features)
+
+
+@pytest.mark.usefixtures("no_driver")
+@pytest.mark.parametrize(
+    ("cpuinfo", "silicon"),
+    [
+        (
+            "model name\t: AMD EPYC\ncpu family\t: 25\nmodel\t\t: 17\nstepping\t: 1\nflags\t\t: avx avx2 avx512f\n",
+            "25-17-1 avx512f",
+        ),
+        ("model name\t: AMD EPYC\ncpu family\t: 25\nmodel\t\t: 1\nstepping\t: 1\nflags\t\t: avx avx2\n", "25-1-1 avx2"),
+        (
+            "CPU implementer\t: 0x41\nCPU part\t: 0xd40\nCPU variant\t: 0x1\nCPU revision\t: 1\nFeatures: asimd sve\n",
+            "0x41-0xd40-0x1-1 sve",
+        ),
+    ],
+)
+def test_silicon_is_told_from_another_of_the_same_name(
+    cpuinfo: str, silicon: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    monkeypatch.setattr(host, "_CPUINFO", tmp_path / "cpuinfo")
+    found = host.read_host()
+    assert found.silicon == silicon
+    assert found.cpu_hardware == f"{found.cpu} x{found.cpus} ({silicon})"
 
 
 @pytest.mark.parametrize(

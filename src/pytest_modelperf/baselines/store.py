@@ -6,9 +6,9 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -39,10 +39,14 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Store:
-    """The baselines below `root` for the machine of this name."""
+    """The baselines below `root` for the machine of this name.
+
+    `known_as` gives what the hardware of a record is called now.
+    """
 
     root: Path
     machine: str
+    known_as: Callable[[str], str] = str
 
     def path(self, nodeid: str) -> Path:
         """Where the baseline of a test lies, whether or not it is there."""
@@ -56,7 +60,7 @@ class Store:
         """
         path = self.path(nodeid)
         text = _read(path)
-        return None if text is None else self._checked(decode(text, path), nodeid, path)
+        return None if text is None else self._checked(self._decoded(text, path), nodeid, path)
 
     def check_writable(self, nodeid: str) -> None:
         """Raises BaselineError where no run of a test can be accepted, because its file cannot be written."""
@@ -74,7 +78,7 @@ class Store:
             with suppress(BaselineError):
                 text = _read(path)
                 if text is not None:
-                    yield decode(text, path)
+                    yield self._decoded(text, path)
 
     def machines_with(self, nodeid: str) -> list[str]:
         """The names of the other machines that have a baseline of this test."""
@@ -100,11 +104,21 @@ class Store:
             raise BaselineError(f"the run of {nodeid} measured no case; there is nothing to accept into {path}")
         with _locked(path):
             old = _read(path)
-            baseline = None if old is None else self._checked(decode(old, path), nodeid, path)
+            baseline = None if old is None else self._checked(self._decoded(old, path), nodeid, path)
             new = encode(accepted(baseline, run, restart, moved, test=_text(nodeid), machine=self.machine))
             if new != old:
                 _write(path, new)
         return path
+
+    def _decoded(self, text: str, path: Path) -> Baseline:
+        baseline = decode(text, path)
+        anchors, runs = (tuple(map(self._renamed, some)) for some in (baseline.anchors, baseline.runs))
+        return replace(baseline, anchors=anchors, runs=runs)
+
+    def _renamed(self, run: Run) -> Run:
+        """The run with its hardware as it is called now."""
+        records = {case: replace(one, hardware=self.known_as(one.hardware)) for case, one in run.cases.items()}
+        return replace(run, cases=records)
 
     def _checked(self, baseline: Baseline, nodeid: str, path: Path) -> Baseline:
         for field, found, wanted in (

@@ -19,7 +19,8 @@ _LAZY_GOVERNOR = "powersave"
 class Host:
     """Hardware and system. `cpus` are the logical CPUs that this process may use, `memory_bytes` what it may take.
 
-    `cpu_features` are those of HALVES that the CPU has.
+    `cpu_features` are those of HALVES that the CPU has. `silicon` tells it from others that a cloud calls by the same
+    name: `"25-17-1 avx512f"`, its family, model and stepping and its widest vectors ("" not told).
     """
 
     cpu: str
@@ -29,6 +30,7 @@ class Host:
     system: str = ""
     python: str = ""
     cpu_features: tuple[str, ...] = ()
+    silicon: str = ""
 
     @property
     def multiplies_bfloat16(self) -> bool:
@@ -37,7 +39,16 @@ class Host:
 
     @property
     def cpu_hardware(self) -> str:
-        """What a CPU case ran on, `"AMD EPYC 7B13 x2"`: compared only with the same."""
+        """What a CPU case ran on, `"AMD EPYC x2 (25-17-1 avx512f)"`: compared only with the same."""
+        return f"{self._name} ({self.silicon})" if self.silicon else self._name
+
+    def known_as(self, hardware: str) -> str:
+        """What a record's hardware is called here: where one of the two tells no silicon it may be this CPU."""
+        untold = hardware == self._name or (not self.silicon and hardware.startswith(f"{self._name} ("))
+        return self.cpu_hardware if untold else hardware
+
+    @property
+    def _name(self) -> str:
         return f"{self.cpu} x{self.cpus}"
 
 

@@ -16,6 +16,15 @@ _CPUINFO = Path("/proc/cpuinfo")
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 # Fields of /proc/cpuinfo that name the processor, by architecture.
 _CPU_FIELDS = ("model name", "Model", "Hardware", "cpu model", "cpu")
+# Those that number it, and those that tell what it can do, x86 and ARM: a hypervisor may call several generations by
+# one name.
+_NUMBERS = (
+    ("cpu family", "model", "stepping"),
+    ("CPU implementer", "CPU part", "CPU variant", "CPU revision"),
+)
+_ABILITIES = ("flags", "Features")
+# What computes on vectors, the widest first.
+_VECTORS = ("amx_tile", "avx512f", "avx2", "avx", "sve2", "sve", "asimd")
 
 
 def read_host() -> Host:
@@ -28,6 +37,7 @@ def read_host() -> Host:
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         cpu_features=_features(),
+        silicon=_silicon(),
     )
 
 
@@ -53,6 +63,15 @@ def _features() -> tuple[str, ...]:
     """Those of HALVES that the system tells of; on a machine that is no Linux none are told."""
     told = _fields(_CPUINFO).get("flags", "").split()
     return tuple(name for name in HALVES if name in told)
+
+
+def _silicon() -> str:
+    """What tells a processor from others of the same name, "" where the system does not."""
+    fields = _fields(_CPUINFO)
+    numbers = next(([fields[name] for name in names] for names in _NUMBERS if fields.keys() >= {*names}), [])
+    abilities = {word for field in _ABILITIES for word in fields.get(field, "").split()}
+    widest = next((name for name in _VECTORS if name in abilities), "")
+    return " ".join(filter(None, ("-".join(numbers), widest)))
 
 
 def _accelerators() -> tuple[str, ...]:

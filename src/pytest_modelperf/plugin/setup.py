@@ -66,7 +66,7 @@ def register(config: pytest.Config) -> None:
     progress = NoProgress() if place is not None and place.rank > 0 else _progress(config, outside)
     bureau = Bureau(
         settings,
-        Store(settings.baselines, machine),
+        Store(settings.baselines, machine, host.known_as),
         host,
         Yardsticks(settings.timeout_s),
         progress,
