@@ -35,9 +35,14 @@ class Budget:
         low, high = (figure.low, figure.high) if isinstance(figure, Estimate) else (figure, figure)
         return high < self.limit if self.metric.higher_is_better else low > self.limit
 
-    def __str__(self) -> str:
+    @property
+    def limit_text(self) -> str:
+        """`"≤ 60.0 ms"`."""
         sign = "≥" if self.metric.higher_is_better else "≤"
-        return f"{self.path} {sign} {format_quantity(self.limit, self.metric.unit)}"
+        return f"{sign} {format_quantity(self.limit, self.metric.unit)}"
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.limit_text}"
 
 
 def parse_budgets(given: Mapping[str, str | float]) -> tuple[Budget, ...]:

@@ -12,7 +12,7 @@ from .beside import beside
 from .ratio import LEAST_ROUNDS
 from .remedy import sure, unsure
 from .scale import Experience, compared, on_scale
-from .wording import SHOWN_LEVEL, redeclared, told, worded
+from .wording import SHOWN_LEVEL, YARDSTICKS, redeclared, told, worded
 
 # The condition that decides whether runs are compared at all: in the pytest process a test shares memory, threads and
 # caches with whatever ran before it.
@@ -147,7 +147,7 @@ def _judged(
 
 def _with_yardsticks(conditions: Mapping[str, str], record: CaseRecord, other: CaseRecord) -> dict[str, str]:
     """The conditions with those yardsticks that the other side lacks: those of both are no change."""
-    return {**conditions, "yardsticks": ", ".join(sorted(record.scaled.keys() - other.scaled.keys()))}
+    return {**conditions, YARDSTICKS: ", ".join(sorted(record.scaled.keys() - other.scaled.keys()))}
 
 
 def _anchor(case: str, baseline: Baseline | None, now: CaseRecord, conditions: Mapping[str, str]) -> CaseRecord | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ..domain.baseline import CaseRecord
@@ -22,7 +22,7 @@ DECLARED = {
 }
 
 # The condition that tells of the machine and not of what the model runs in.
-_YARDSTICKS = "yardsticks"
+YARDSTICKS = "yardsticks"
 # What is wrong with answers costs no time.
 OF_THE_ANSWERS = frozenset({"nan_values", "inf_values", "nondeterministic_outputs", "constant_outputs"})
 # The counters of a model and of its answers: whatever executes it, they are to stay.
@@ -80,8 +80,8 @@ def told(
     All that changed are told. Those of what is executed are judged where both sides were made under equal conditions:
     another version of a framework calls other operators.
     """
-    differing = tuple(_differences(before, conditions))
-    alike = all(difference.partition(" ")[0] == _YARDSTICKS for difference in differing)
+    differing = _differences(before, conditions)
+    alike = differing.keys() <= {YARDSTICKS}
     changed = {
         name: (then.counts[name], count)
         for name, count in sorted(now.counts.items())
@@ -89,14 +89,13 @@ def told(
     }
     return replace(
         verdict,
-        conditions=differing,
+        conditions=tuple(f"{name} {change}" for name, change in differing.items()),
         counters=tuple(name for name in changed if alike or name in OF_THE_MODEL),
         changed=changed,
     )
 
 
-def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    for name in sorted({*then, *now}):
-        before, after = then.get(name) or "none", now.get(name) or "none"
-        if before != after:
-            yield f"{name} {before} → {after}"
+def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """What each condition that differs was and has become."""
+    sides = {name: (then.get(name) or "none", now.get(name) or "none") for name in sorted({*then, *now})}
+    return {name: f"{before} → {after}" for name, (before, after) in sides.items() if before != after}

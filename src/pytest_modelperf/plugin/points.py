@@ -76,13 +76,10 @@ def run_of(
     return Run(conditions(benches, isolation), records) if records else None
 
 
-def without_readings(run: Run, devices: Set[str]) -> Run:
-    """The run without what its processes read once, for the cases on these devices."""
-    cases = {
-        case: replace(record, figures={}) if case.partition(" ")[0] in devices else record
-        for case, record in run.cases.items()
-    }
-    return replace(run, cases=cases)
+def without_readings(run: Run, cases: Set[str]) -> Run:
+    """The run without what its processes read once, for these cases."""
+    kept = {case: replace(record, figures={}) if case in cases else record for case, record in run.cases.items()}
+    return replace(run, cases=kept)
 
 
 def properties(sweep: Sweep, verdicts: Mapping[str, Verdict]) -> dict[str, float | str]:

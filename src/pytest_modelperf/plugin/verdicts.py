@@ -61,7 +61,8 @@ class Verdicts:
     def add(self, opened: Sequence[Opened], points: Sequence[Point], cut_short: set[str]) -> None:
         """One more measurement of some cases in fresh processes; `cut_short` are devices not measured whole."""
         run = run_of(Sweep(tuple(points)), opened, self._bureau.host, self._bureau.isolation)
-        self._again += [without_readings(run, cut_short)] if run is not None else []
+        spoilt = {point.case.key for point in points if point.device in cut_short}
+        self._again += [without_readings(run, spoilt)] if run is not None else []
 
     def found(self, measured: Measurement, level: Callable[[str], float]) -> dict[str, Verdict]:
         """The verdict of every case at its level, over all measurements so far."""

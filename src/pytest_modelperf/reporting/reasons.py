@@ -166,9 +166,9 @@ def _changes(verdict: Verdict, counters: Iterable[str]) -> Iterator[str]:
 
 def _broken(result: TestResult, case: str) -> Iterator[Fact]:
     for breach in _breaches(result, case):
-        path, _, limit = str(breach.budget).partition(" ")
+        path = breach.budget.path
         yield path, "not measured" if breach.figure is None else with_interval(breach.figure, breach.budget.metric.unit)
-        yield "budget", limit
+        yield "budget", breach.budget.limit_text
         yield "beyond by", _beyond(breach)
         yield "reason", plain(breach.reason)
 

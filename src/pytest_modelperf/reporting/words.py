@@ -115,7 +115,7 @@ def seen_text(verdicts: Sequence[Verdict]) -> str:
 
 def breach_text(breach: Breach) -> str:
     """`"latency.p50 is 62.1 ms [61.8, 62.4], budget ≤ 60.0 ms"`."""
-    path, _, limit = str(breach.budget).partition(" ")
+    path, limit = breach.budget.path, breach.budget.limit_text
     if breach.figure is None:
         return f"{path} was not measured: {plain(breach.reason)}; budget {limit}"
     return f"{path} is {with_interval(breach.figure, breach.budget.metric.unit)}, budget {limit}"
