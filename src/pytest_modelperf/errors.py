@@ -103,7 +103,7 @@ def in_one_line(error: BaseException, line: int = -1) -> str:
 
 def note(error: BaseException, what: str) -> None:
     """Note something of an error, as Python 3.11 does by `add_note`."""
-    error.__notes__ = [*getattr(error, "__notes__", ()), what]
+    vars(error)["__notes__"] = [*getattr(error, "__notes__", ()), what]
 
 
 def last_line(error: BaseException) -> str:
