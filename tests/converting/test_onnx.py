@@ -13,6 +13,9 @@ from converting import checks
 
 from pytest_modelperf import Tensor
 from pytest_modelperf.converting.onnx_from_torch import TorchToOnnx
+from pytest_modelperf.converting.registry import builtin as converters
+from pytest_modelperf.domain.device import Device
+from pytest_modelperf.domain.spec import RuntimeChoice
 from pytest_modelperf.errors import ConversionError
 
 NAMED = {"features": Tensor(("batch", 64)), "doubled": True}
@@ -107,3 +110,16 @@ def test_an_onnx_model_as_it_is_is_no_variant_of_itself(exported: Any) -> None:
     made, inputs = exported
     assert "executes as it is" in checks.refusal("onnxruntime", made.model, inputs)
     assert checks.refusal("onnxruntime", small.named(), NAMED) == ""
+
+
+@pytest.mark.parametrize(("name", "allowed"), [("onnxruntime", False), ("onnxruntime-tf32", True)])
+def test_on_a_gpu_the_name_tells_whether_it_is_tf32(exported: Any, name: str, allowed: bool, tmp_path: Path) -> None:
+    made, inputs = exported
+    (converter,) = [one for one in converters() if one.name == name]
+    given = {device: checks.subject(made.model, inputs, device=Device.parse(device)) for device in ("cuda:1", "cpu")}
+    choice = converter.convert(given["cuda:1"], tmp_path).runtime
+    assert (choice and choice.options, converter.precision) == ({"use_tf32": allowed}, "tf32" if allowed else "float32")
+    if allowed:
+        assert "works on an NVIDIA GPU" in converter.refuses(given["cpu"])
+    else:
+        assert converter.convert(given["cpu"], tmp_path).runtime == RuntimeChoice("onnxruntime")

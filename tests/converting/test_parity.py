@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_modelperf.converting.parity import LIMITS, Wrong, check_kind, coarser, parities, repeats
+from pytest_modelperf.converting.parity import LIMITS, Wrong, check_kind, coarser, computing, parities, repeats
 from pytest_modelperf.domain.variant import Parity, Permitted
 from pytest_modelperf.measuring.bench import Asked
+from pytest_modelperf.measuring.orders import Opened
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.standard_normal((3, 10)).astype(np.float32)
@@ -45,7 +46,7 @@ def test_all_calls_count_and_the_worst_of_them_decides() -> None:
         parities(pairs, {"y": "y"}, "float32", None)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16", "int8"])
+@pytest.mark.parametrize("precision", ["float32", "tf32", "float16", "bfloat16", "int8"])
 def test_what_is_permitted_depends_on_the_precision(precision: str) -> None:
     scale = float(np.sqrt(np.mean(np.square(LOGITS, dtype=np.float64))))
     before = LOGITS.astype(np.float64)
@@ -182,6 +183,23 @@ def test_an_output_of_zeros_permits_no_other_value() -> None:
 def test_a_model_that_draws_its_answers_does_not_repeat() -> None:
     assert repeats(asked(y=LOGITS), asked(y=LOGITS), "float32")
     assert not repeats(asked(y=LOGITS), asked(y=LOGITS + np.float32(1.0)), "float32")
+
+
+@pytest.mark.parametrize(
+    ("precision", "computed", "found"),
+    [("float32", "tf32", "tf32"), ("float32", "float32", "float32"), ("", "", "float64"), ("bfloat16", "", "bfloat16")],
+)
+def test_an_original_is_no_more_exact_than_it_computes(precision: str, computed: str, found: str) -> None:
+    opened = Opened("cuda:0", "", (), (), 0.0, precision=precision, settings={"float32 precision": computed})
+    assert computing(opened) == found
+
+
+def test_what_computes_in_float32_is_right_beside_an_original_in_tf32() -> None:
+    """And the other way round: the more exact one is not at fault for what the other has rounded away."""
+    off = LOGITS * np.float32(1 + 6e-3)
+    compared(LOGITS, off, coarser("float32", "tf32"))
+    with pytest.raises(Wrong, match=r"where 0\.0001 is permitted of float32"):
+        compared(LOGITS, off)
 
 
 def test_the_coarser_of_two_precisions() -> None:

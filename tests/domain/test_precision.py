@@ -4,7 +4,17 @@ import math
 
 import pytest
 
-from pytest_modelperf.domain.precision import COARSE, PERMITTED, difference, loosest, permitted
+from pytest_modelperf.domain.precision import (
+    COARSE,
+    FLOAT32,
+    PERMITTED,
+    TF32,
+    difference,
+    limiting,
+    loosest,
+    permitted,
+    same_dtype,
+)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int64", "uint16", "bool"])
@@ -13,7 +23,7 @@ def test_integers_are_exact(dtype: str) -> None:
 
 
 def test_less_is_permitted_to_the_more_precise() -> None:
-    assert permitted("float64") < permitted("float32") < permitted("float16") < permitted("bfloat16")
+    assert permitted("float64") < permitted("float32") < permitted(TF32) < permitted("float16") < permitted("bfloat16")
     assert PERMITTED["complex64"] == PERMITTED["float32"]
     assert permitted("float8_e5m2") == permitted("quint8") == COARSE
 
@@ -21,6 +31,30 @@ def test_less_is_permitted_to_the_more_precise() -> None:
 def test_the_loosest_rules() -> None:
     assert loosest(["float32", "bfloat16", "float16"]) == "bfloat16"
     assert loosest([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("precision", "computed", "limits"),
+    [
+        ("float32", "tf32", "tf32"),
+        ("float32", "float32", "float32"),
+        ("", "tf32", "tf32"),
+        ("", "", ""),
+        ("float16", "", "float16"),
+    ],
+)
+def test_what_weights_are_computed_with_limits_the_answers_too(precision: str, computed: str, limits: str) -> None:
+    assert limiting(precision, {FLOAT32: computed, "threads": "2"}) == limits
+    assert limiting("float32", {}) == "float32"
+
+
+def test_what_was_computed_in_tf32_is_float32() -> None:
+    assert same_dtype("float32", "float32")
+    assert same_dtype(TF32, "float32")
+    assert same_dtype("complex64", TF32)
+    assert not same_dtype("complex64", "float32")
+    assert not same_dtype(TF32, "float16")
+    assert not same_dtype("int8", TF32)
 
 
 def test_the_largest_difference_counts() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_modelperf.domain.baseline import CaseRecord, Location, OutputSample
-from pytest_modelperf.domain.precision import PERMITTED
+from pytest_modelperf.domain.precision import PERMITTED, TF32
 from pytest_modelperf.judging.outputs import compare_outputs
 from pytest_modelperf.measuring.answers import kept, tell
 
@@ -52,6 +52,13 @@ class TestTheSame:
     def test_another_order_of_sums_is_permitted(self, dtype: str, permitted: float, part: float) -> None:
         now, then = record(y=off(part * permitted, dtype)), record(y=sample(LOGITS, dtype))
         assert found(now, then) == found(then, now) == []
+
+    def test_tf32_is_a_way_to_compute_float32(self) -> None:
+        """Another version of a library, or a switch, has it computed so: the weights are the same."""
+        for now, then in ((TF32, "float32"), ("float32", TF32), (TF32, TF32)):
+            assert found(record(y=off(5e-3, now)), record(y=sample(LOGITS, then))) == []
+        expected = "output 'y' differs by 0.031 of its scale (tf32: 0.01 is permitted)"
+        assert found(record(y=off(3.1e-2)), record(y=off(0.0, TF32))) == [("wrong", expected)]
 
     def test_there_is_nothing_to_compare_with_in_old_records(self) -> None:
         assert found(record(y=sample(LOGITS)), record()) == []

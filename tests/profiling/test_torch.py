@@ -106,6 +106,15 @@ def cuda_trace() -> bytes:
     ).encode()
 
 
+def test_a_gpu_of_which_nothing_was_recorded_has_no_profile() -> None:
+    rows = [row for row in json.loads(cuda_trace())["traceEvents"] if row["cat"] in ("user_annotation", "cpu_op")]
+    trace = json.dumps({"traceEvents": rows}).encode()
+    assert profile_of(trace, "torch 2", {}).operators
+    with pytest.raises(MetricUnavailable, match="CUPTI recorded nothing of the GPU"):
+        profile_of(trace, "torch 2", {}, on_gpu=True)
+    assert profile_of(cuda_trace(), "torch 2", {}, on_gpu=True).kernels
+
+
 def test_operators_on_a_gpu_have_the_time_of_what_they_launched() -> None:
     profile = profile_of(cuda_trace(), "torch 2", {})
     assert {operator.name: operator.share for operator in profile.operators} == pytest.approx(

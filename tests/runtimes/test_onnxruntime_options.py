@@ -40,6 +40,7 @@ AVAILABLE = [
         ),
         ({"execution_mode": ["ORT_PARALLEL"]}, "the option execution_mode of onnxruntime is ['ORT_PARALLEL']; write"),
         ({"intra_op_num_threads": -1}, "the option intra_op_num_threads of onnxruntime is -1; write a number, 0 for"),
+        ({"use_tf32": 1}, "the option use_tf32 of onnxruntime is 1; write True or False"),
         ({"enable_mem_pattern": 1}, "the option enable_mem_pattern of onnxruntime is 1; write True or False"),
         ({"providers": "CPUExecutionProvider"}, "the option providers of onnxruntime is 'CPUExecutionProvider'; write"),
         ({"providers": [["CUDAExecutionProvider"]]}, "the option providers of onnxruntime is [['CUDAExecutionProvider"),
@@ -124,6 +125,27 @@ def test_threads_that_are_told_twice(onnx_file: Path) -> None:
 )
 def test_providers_by_preference_with_the_cpu_s_as_the_last(asked: Any, device: Device, found: Any) -> None:
     assert providers({} if asked is None else {"providers": asked}, device) == found
+
+
+@pytest.mark.parametrize("asked", [None, ["TensorrtExecutionProvider", ("CUDAExecutionProvider", {"use_tf32": 1})]])
+def test_tf32_is_an_option_beside_the_providers(asked: Any) -> None:
+    found = providers({"use_tf32": False, **({} if asked is None else {"providers": asked})}, CUDA)
+    assert dict(found)["CUDAExecutionProvider"] == {"device_id": "1", "use_tf32": "0"}
+    assert "use_tf32" not in dict(found).get("TensorrtExecutionProvider", {})
+
+
+def test_tf32_is_one_of_cuda_s_alone() -> None:
+    with pytest.raises(UsageError, match="use_tf32 is one of CUDAExecutionProvider, and on 'cpu' there is CPUExec"):
+        providers({"use_tf32": True}, CPU)
+
+
+@pytest.mark.parametrize("graphs", [{"enable_cuda_graph": 1}, {"enable_cuda_graph": True}, {"enable_cuda_graph": "1"}])
+def test_a_session_that_replays_its_first_call_is_refused(graphs: dict[str, object]) -> None:
+    with pytest.raises(
+        UsageError, match=r"the option enable_cuda_graph of CUDAExecutionProvider .* the first one's ans"
+    ):
+        check({"providers": [("CUDAExecutionProvider", graphs)]}, AVAILABLE)
+    check({"providers": [("CUDAExecutionProvider", {"enable_cuda_graph": 0, "use_tf32": True})]}, AVAILABLE)
 
 
 @pytest.mark.parametrize(

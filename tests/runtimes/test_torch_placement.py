@@ -41,13 +41,29 @@ def test_a_model_that_took_no_memory_of_its_device_ran_elsewhere() -> None:
     count, watch = watched(10)
     with watch.binding():
         count.number += 2
-    told = watch.called(FACTS)
+    told = watch.called(FACTS, torch.ones(2))
     assert told.counts == {"fallback_nodes": 1}
     (note,) = told.notes
     assert note.startswith(
         "nothing was allocated on 'cuda:0' while the model ran: it seems to have run on the CPU; look"
     )
-    assert watch.called(told) is told
+    assert watch.called(told, torch.ones(2)) is told
+
+
+@pytest.mark.parametrize(
+    "kept", [torch.ones(2, device="meta"), {"y": torch.ones(2, device="meta"), "n": torch.ones(1)}]
+)
+def test_answers_in_memory_that_it_has_kept_there_are_no_word_against_it(kept: Any) -> None:
+    """A CUDA graph of the user's own allocates nothing, and answers on the device."""
+    _, watch = watched(10)
+    with watch.binding():
+        pass
+    told = watch.called(FACTS, kept)
+    assert told.counts == {"fallback_nodes": 0}
+    (note,) = told.notes
+    assert note.startswith("nothing was allocated on 'cuda:0' while the model ran: whether it ran there cannot be told")
+    assert watch.called(told, kept) is told
+    assert watch.called(FACTS, None).counts == {"fallback_nodes": 0}
 
 
 def test_one_that_took_some_at_its_first_call_did_not() -> None:
@@ -56,10 +72,10 @@ def test_one_that_took_some_at_its_first_call_did_not() -> None:
         count.number += 2
     # The first call of a CUDA graph allocates, its replays do not.
     count.number += 1
-    assert watch.called(FACTS) is FACTS
+    assert watch.called(FACTS, torch.ones(2)) is FACTS
     with watch.binding():
         count.number += 2
-    assert watch.called(FACTS) is FACTS
+    assert watch.called(FACTS, torch.ones(2)) is FACTS
 
 
 @pytest.mark.parametrize("number", [None, 0])
@@ -67,7 +83,7 @@ def test_an_allocator_that_does_not_tell_says_nothing_of_the_model(number: int |
     _, watch = watched(number or None)
     with watch.binding():
         pass
-    assert watch.called(FACTS) is FACTS
+    assert watch.called(FACTS, torch.ones(2)) is FACTS
 
 
 def test_torch_s_own_count_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,3 +139,24 @@ def test_on_cuda(place: str, fallback: int) -> None:
         session.wait()
         session.arrays(outputs)
     assert session.facts.counts == {"fallback_nodes": fallback}
+
+
+@needs_cuda
+def test_a_cuda_graph_of_the_user_s_own_ran_there() -> None:
+    class Replayed(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.x, self.graph = torch.ones(8, device="cuda"), torch.cuda.CUDAGraph()
+            (self.x * 2).sum()
+            with torch.cuda.graph(self.graph):
+                self.y = self.x * 2
+
+        def forward(self) -> Any:
+            self.graph.replay()
+            return self.y
+
+    session = TorchRuntime().open(Replayed(), CUDA)
+    with session.running():
+        session.arrays(session.bind([])())
+    assert session.facts.counts == {"fallback_nodes": 0}
+    session.close()

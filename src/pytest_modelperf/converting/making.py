@@ -28,7 +28,7 @@ from .choosing import Choice, Shelf, choose
 from .content import content
 from .export import Answer, describe, export
 from .forms import LIVE, form_of
-from .parity import FINEST, LIMITS, Wrong, coarser, repeats
+from .parity import LIMITS, Wrong, coarser, computing, repeats
 from .protocol import Converted, Converter, Subject
 from .proving import Expected, Prover, fits, unsettled, where
 from .routes import Route, routes, unreachable
@@ -114,7 +114,7 @@ class Maker:
     def check(self, original: LocalBench) -> None:
         """Raises ConversionError for a model of which no variant could be proven."""
         smallest = draw(self.inputs, min(self.cases, key=lambda axes: math.prod(axes.values())))
-        if not repeats(original.ask(smallest), original.ask(smallest), original.opened.precision or FINEST):
+        if not repeats(original.ask(smallest), original.ask(smallest), computing(original.opened)):
             raise ConversionError("the original answers equal inputs differently: nothing can be compared with it")
 
     def convert(self, name: str, original: LocalBench, device: Device, folder: Path) -> Making:
@@ -126,8 +126,8 @@ class Maker:
         prover = self._prover()
         expected = prover.expected(original)
         before = prover.measured(original)
-        # A model that is kept in a half is no more exact than that, whatever computes it.
-        precision = coarser(route.precision, original.opened.precision or FINEST)
+        # A model that is kept in a half, or computed with in TF32, is no more exact than that, whatever computes it.
+        precision = coarser(route.precision, computing(original.opened))
         path = original.opened.path
         original.release()
         subject = self._subject(device)

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..domain.spec import RuntimeChoice
 from ..errors import ConversionError
 from . import torch_models
 from .libraries import lacks
 from .onnx_from_torch import export_trace
+from .onnxruntime import in_float32
 from .protocol import ONNX, TORCH, Converted, Subject
 from .torch_flat import flattened
 
@@ -58,7 +58,7 @@ class OnnxBert:
         path = folder / "model.onnx"
         optimised.save_model_to_file(str(path))
         (folder / "exported.onnx").unlink()
-        return Converted(path, RuntimeChoice("onnxruntime"), settled=flat.settled, counts=fused)
+        return Converted(path, in_float32(subject), settled=flat.settled, counts=fused)
 
 
 def optimise(path: Path, config: Any) -> tuple[Any, dict[str, float]]:

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import ConversionError, in_one_line, last_line
 from . import onnx_files, torch_models
 from .libraries import lacks
+from .onnxruntime import in_float32
 from .protocol import ONNX, TORCH, Converted, Subject
 from .torch_flat import Flat, flattened, listed, output_axes
 
@@ -64,7 +65,7 @@ class TracedOnnx:
     def convert(self, subject: Subject, folder: Path) -> Converted:
         flat = flattened(subject, torch_models.ready(subject))
         export_trace(subject, flat, folder / FILE)
-        return Converted(folder / FILE, settled=flat.settled)
+        return Converted(folder / FILE, in_float32(subject), settled=flat.settled)
 
 
 def export_program(flat: Flat, path: Path) -> None:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..domain.precision import TF32
 from ..domain.spec import RuntimeChoice
 from ..errors import ConversionError
-from . import onnx_files
+from ..runtimes.onnxruntime_options import TF32 as USE_TF32
+from . import onnx_files, torch_models
 from .libraries import lacks
 from .protocol import ONNX, Converted, Subject
 
@@ -19,25 +21,38 @@ _FILE = "model.onnx"
 _QUANTIZED = ("MatMul", "Gemm", "LSTM", "Attention", "EmbedLayerNormalization")
 
 
+def in_float32(subject: Subject) -> RuntimeChoice:
+    """onnxruntime, computing in float32: on a GPU its own default is TF32, and it says nothing of that."""
+    return RuntimeChoice(_RUNTIME, {USE_TF32: False} if subject.device.kind == "cuda" else {})
+
+
 @dataclass(frozen=True)
 class OnnxAsItIs:
     """The model as it is, in onnxruntime."""
 
     name: str = "onnxruntime"
     what: str = "ONNX Runtime"
+    tf32: bool = False
     seconds: float = 1.0
 
     takes = gives = ONNX
-    precision = "float32"
     is_bridge = False
 
+    @property
+    def precision(self) -> str:
+        return TF32 if self.tf32 else "float32"
+
     def refuses(self, subject: Subject) -> str:
+        missing = torch_models.needs_cuda(subject) if self.tf32 else ""
+        if missing:
+            return missing
         if subject.model is not None:
             return "it is an ONNX model, which onnxruntime executes as it is"
         return lacks("onnx", _RUNTIME)
 
     def convert(self, subject: Subject, folder: Path) -> Converted:
-        return Converted(onnx_files.as_file(subject, folder), RuntimeChoice(_RUNTIME))
+        choice = RuntimeChoice(_RUNTIME, {USE_TF32: True}) if self.tf32 else in_float32(subject)
+        return Converted(onnx_files.as_file(subject, folder), choice)
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,7 @@ class OnnxSlim:
         counts = {"nodes before": float(nodes), "nodes": float(len(after.graph.node))}
         if counts["nodes"] >= counts["nodes before"]:
             raise ConversionError(f"onnxslim leaves its {nodes} nodes as they are")
-        return Converted(onnx_files.save(after, folder / _FILE), RuntimeChoice(_RUNTIME), counts=counts)
+        return Converted(onnx_files.save(after, folder / _FILE), in_float32(subject), counts=counts)
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from ..domain.precision import COARSE, PERMITTED
+from ..domain.precision import COARSE, PERMITTED, TF32, limiting
 from ..domain.variant import Parity, Permitted
 from ..errors import ConversionError
 from ..measuring.answers import MASKED
 from ..measuring.bench import Asked
+from ..measuring.orders import Opened
 
 # The largest difference of a value, as a part of its output's scale, by the coarsest dtype that a variant computes in.
 # Full precision is held to what is permitted between two runs (domain/precision.py). Measured with a BERT of 12 layers
 # (hidden size 384) and a ResNet-50 of random weights against themselves in float32, the largest of all values: bfloat16
-# 0.10, float16 0.015, 8 bits 0.11 (dynamic) and 0.26 (OpenVINO, activations too). What is permitted is twice that. The
-# scale is the standard deviation of the original's values: where their mean is far from 0, a constant is close to all.
-LIMITS: dict[str, float] = {**PERMITTED, "float16": 3e-2, "bfloat16": 2e-1, "int8": 5e-1}
+# 0.10, float16 0.015, 8 bits 0.11 (dynamic) and 0.26 (OpenVINO, activations too); emulated (domain/precision.py): TF32
+# 0.0093. What is permitted is twice that. The scale is the standard deviation of the original's values: where their
+# mean is far from 0, a constant is close to all.
+LIMITS: dict[str, float] = {**PERMITTED, TF32: 2e-2, "float16": 3e-2, "bfloat16": 2e-1, "int8": 5e-1}
 # And the cosine of all values together, which in these was 0.998 at least: an output that is off by a seventh of its
 # scale everywhere is another one, though no single value is far off. The same holds of what is left without their mean.
 LEAST_COSINE = 0.99
@@ -106,6 +108,11 @@ def repeats(first: Asked, second: Asked, precision: str) -> bool:
 def coarser(first: str, second: str) -> str:
     """Of two precisions the one of which more is permitted."""
     return max(first, second, key=lambda precision: LIMITS.get(precision, COARSE))
+
+
+def computing(opened: Opened) -> str:
+    """What the model that is open computes in, at its most precise: what its weights are kept in, or TF32."""
+    return limiting(opened.precision, opened.settings) or FINEST
 
 
 def limit_of(dtype: str, precision: str) -> float:

@@ -74,7 +74,7 @@ class Converted:
 class Converter(Protocol):
     """One way to make a variant. It runs in a process of its own, which it may lose: nothing else runs there.
 
-    `takes` and `gives` are forms. `precision` is the coarsest dtype that it computes in ("float32", "bfloat16",
+    `takes` and `gives` are forms. `precision` is the coarsest dtype that it computes in ("float32", "tf32", "bfloat16",
     "float16", "int8"): what answers are held to. Where `is_bridge`, it only leads to another form as it is, so that
     others can take it from there, and converts nothing that could be better by itself. `seconds` is about what it
     takes for a model like ResNet-50, by which the order is settled: the most promising in the least time first. What

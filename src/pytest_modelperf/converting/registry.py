@@ -53,6 +53,7 @@ def builtin() -> list[Converter]:
         *engines(),
         Attention(),
         OnnxAsItIs(),
+        OnnxAsItIs("onnxruntime-tf32", "ONNX Runtime, TensorFloat-32", tf32=True),
         *of_saved_models(),
         OnnxInt8(),
         OnnxBert(),

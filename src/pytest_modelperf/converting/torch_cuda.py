@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..domain.precision import TF32
+from ..runtimes import torch_devices, torch_tf32
 from . import torch_models
 from .libraries import lacks
 from .protocol import TORCH, Converted, Subject
@@ -38,15 +41,14 @@ class CudaVariant:
         return torch_models.needs_cuda(subject) or lacks(*self.libraries)
 
     def convert(self, subject: Subject, folder: Path) -> Converted:
-        return Converted(self.make(subject))
+        # What names no device is made on the current one.
+        with torch_devices.current(subject.device):
+            return Converted(self.make(subject))
 
 
 def tf32(subject: Subject) -> Any:
     """The module as it is, in a process whose matrix products and convolutions may use TF32."""
-    import torch
-
-    torch.backends.cuda.matmul.allow_tf32 = True
-    torch.backends.cudnn.allow_tf32 = True
+    torch_tf32.allow()
     return torch_models.ready(subject)
 
 
@@ -59,7 +61,11 @@ def half_graphs(subject: Subject) -> Any:
 
 
 def graphed(module: Any) -> Any:
-    """The module replaying a CUDA graph, one for each shape; what it answers is overwritten by the next call."""
+    """The module replaying a CUDA graph, one for each shape; what it answers is overwritten by the next call.
+
+    All graphs have one pool of memory: what lies between the layers is needed by one at a time, and what they answer is
+    held. They are captured on the device of the inputs, by one stream, as a shared pool wants it.
+    """
     import torch
     from torch.utils._pytree import tree_flatten, tree_unflatten
 
@@ -68,12 +74,14 @@ def graphed(module: Any) -> Any:
             super().__init__()
             self.module = module
             self._captured: dict[Any, tuple[Any, list[Any], Any]] = {}
+            self._stream: Any = None
 
         def forward(self, *positional: Any, **named: Any) -> Any:
             leaves, structure = tree_flatten((positional, named))
             key = tuple((leaf.shape, leaf.dtype) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves)
             if key not in self._captured:
-                self._captured[key] = self._capture(leaves, structure)
+                with self._place(leaves):
+                    self._captured[key] = self._capture(leaves, structure)
             graph, held, answer = self._captured[key]
             for place, leaf in zip(held, leaves, strict=True):
                 if isinstance(leaf, torch.Tensor):
@@ -84,16 +92,28 @@ def graphed(module: Any) -> Any:
         def _capture(self, leaves: list[Any], structure: Any) -> tuple[Any, list[Any], Any]:
             held = [leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
             positional, named = tree_unflatten(held, structure)
-            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
+            if self._stream is None:
+                self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._stream):
                 for _ in range(_WARM):
                     self.module(*positional, **named)
-            torch.cuda.current_stream().wait_stream(side)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            torch.cuda.current_stream().wait_stream(self._stream)
+            graph, others = torch.cuda.CUDAGraph(), [other for other, _, _ in self._captured.values()]
+            # The stream that torch takes else is made once a process, on the device that is current then.
+            with torch.cuda.graph(graph, pool=others[0].pool() if others else None, stream=self._stream):
                 answer = self.module(*positional, **named)
             return graph, held, answer
+
+        def _place(self, leaves: list[Any]) -> Any:
+            on_gpu = [leaf for leaf in (*leaves, *self.parameters()) if getattr(leaf, "is_cuda", False)]
+            return torch.cuda.device(on_gpu[0].device) if on_gpu else nullcontext()
+
+        def modelperf_trim(self) -> None:
+            """Give all of it back: a shape that is called again is captured anew."""
+            for graph, _, _ in self._captured.values():
+                graph.reset()
+            self._captured.clear()
 
     return Graphed().eval()
 
@@ -129,8 +149,7 @@ def library_inputs(
 def variants() -> list[CudaVariant]:
     libraries = ("torch", "torch_tensorrt")
     return [
-        # A TF32 has the mantissa of a float16.
-        CudaVariant("tf32", "TensorFloat-32 for matrix products and convolutions", "float16", tf32),
+        CudaVariant("tf32", "TensorFloat-32 for matrix products and convolutions", TF32, tf32),
         CudaVariant(
             "cuda-graphs", "the calls of a shape replayed as one CUDA graph", "float32", graphs, unwritten=_CAPTURED
         ),

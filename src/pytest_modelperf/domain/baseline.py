@@ -24,9 +24,10 @@ class Location:
 class OutputSample:
     """What is kept of one output to tell whether a model still answers the same.
 
-    `dtype` is what the framework calls it, or that of the weights where they are less precise; `scale` the root mean
-    square of its finite values, but for those of masks; `values` some from fixed places, evenly spread over the
-    flattened array, None for what is not finite; there are none where two equal calls gave different ones.
+    `dtype` is what the framework calls it, or that of the weights where they are less precise, or "tf32" where they
+    are computed with in that; `scale` the root mean square of its finite values, but for those of masks; `values` some
+    from fixed places, evenly spread over the flattened array, None for what is not finite; there are none where two
+    equal calls gave different ones.
     """
 
     dtype: str

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+# Not a dtype but a way to compute: products of float32 on NVIDIA's tensor cores, from Ampere on, summed in float32.
+TF32 = "tf32"
+# The setting of a runtime that tells whether it does: a condition of every figure.
+FLOAT32 = "float32 precision"
 # As a part of the output's root mean square. With equal weights and inputs, answers differ by the order of sums, which
 # kernels, threads and versions choose. Measured with a BERT and a GPT-2 of 12 layers and a ResNet-50 of random weights,
 # other kernels and other numbers of threads, the largest of all values: float32 7e-6, float16 8e-3, bfloat16 7e-2,
 # float64 nothing. What is permitted is twice that for the halves; for float32 14 times, since a run that silently
 # computes in bfloat16 shows up as 7e-3 to 9e-2, and one of OpenVINO as 5e-4; float64 is to tell a run in float32.
+# TF32 was emulated, on a CPU: the inputs of products and convolutions rounded to its 10 bits of mantissa make these
+# models differ from float32 by up to 5.2e-3 (ResNet-50; GPT-2 4.0e-3, a ViT 2.3e-3, BERT 1.7e-3), and twice that is
+# permitted. So emulated, a product of 10,240 terms is off by 2.0e-3 of its mean value, where PyTorch's notes on CUDA
+# tell of 2.2e-3 on an A100; cut off instead of rounded it would be 4.5e-3.
 PERMITTED: dict[str, float] = {
     "float64": 1e-9,
     "complex128": 1e-9,
     "float32": 1e-4,
     "complex64": 1e-4,
+    TF32: 1e-2,
     "float16": 2e-2,
     "bfloat16": 1.5e-1,
 }
@@ -58,6 +67,16 @@ def scale_difference(now: float, then: float) -> float:
     """How far two scales of one output lie apart, as a part of the larger: at most as far as its values do."""
     far = abs(now - then) / max(now, then) if now != then else 0.0
     return far if far > _SUMMED else 0.0
+
+
+def same_dtype(one: str, other: str) -> bool:
+    """Whether two outputs are of one dtype, of which one may have been computed in TF32: its values are float32."""
+    return one == other or (TF32 in (one, other) and {one, other} <= {TF32, "float32", "complex64"})
+
+
+def limiting(precision: str, settings: Mapping[str, str]) -> str:
+    """What limits the precision of a model's answers: that of its weights ("" unknown), or how float32 is computed."""
+    return loosest(filter(None, (precision, TF32 if settings.get(FLOAT32) == TF32 else "")))
 
 
 def loosest(dtypes: Iterable[str]) -> str:

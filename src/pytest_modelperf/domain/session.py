@@ -32,9 +32,10 @@ class ModelFacts:
     `size_bytes` is of the file (its external data too), or of the parameters and buffers of a live object; shared
     weights count once in both figures; None: it cannot be told. `hardware` names the accelerator ("NVIDIA H200"), ""
     for the CPU. `settings` are what the runtime really runs with (`{"openvino precision": "bf16"}`), conditions of
-    every figure as versions are; `counts` further counters by name; `notes` what a reader should know of the model.
-    `precision` is the least precise float that the weights are kept in ("float16"), "" where nobody tells. Counts and
-    notes may come to be known with the first call: a session then has new facts.
+    every figure as versions are, among them what float32 is computed in (`precision.FLOAT32`); `counts` further
+    counters by name; `notes` what a reader should know of the model. `precision` is the least precise float that the
+    weights are kept in ("float16"), "" where nobody tells. Counts and notes may come to be known with the first call: a
+    session then has new facts.
     """
 
     description: str

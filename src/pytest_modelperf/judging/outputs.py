@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..domain.baseline import CaseRecord, OutputSample
-from ..domain.precision import difference, permitted, scale_difference
+from ..domain.precision import difference, loosest, permitted, same_dtype, scale_difference
 from ..domain.verdict import Finding
 
 PATH = "outputs"
@@ -59,7 +59,7 @@ def _changes(now: CaseRecord, then: CaseRecord) -> Iterator[Finding]:
 def _compared(name: str, now: OutputSample, then: OutputSample) -> Iterator[Finding]:
     if now.shape != then.shape:
         yield _wrong(f"{name} has the shape {now.shape}, it had {then.shape}")
-    elif now.dtype != then.dtype:
+    elif not same_dtype(now.dtype, then.dtype):
         yield _wrong(f"{name} is {now.dtype}, it was {then.dtype}")
     elif len(now.values) != len(then.values):
         yield _not_compared(f"{name} differs between two equal calls")
@@ -72,15 +72,17 @@ def _compared(name: str, now: OutputSample, then: OutputSample) -> Iterator[Find
 def _measured(name: str, now: OutputSample, then: OutputSample) -> Iterator[Finding]:
     # What was no number before is nothing to compare with.
     pairs = [(after, before) for after, before in zip(now.values, then.values, strict=True) if before is not None]
-    limit, scale = permitted(now.dtype), then.scale or now.scale
+    # One of the two may have been computed in TF32.
+    dtype = loosest((now.dtype, then.dtype))
+    limit, scale = permitted(dtype), then.scale or now.scale
     far = difference([after for after, _ in pairs], [before for _, before in pairs], scale)
     far = max(far, scale_difference(now.scale, then.scale))
     if far > limit and not limit:
         others = sum(after != before for after, before in pairs)
         what = f"in {others} of the {len(pairs)} values that are kept" if others else "in values that are not kept"
-        yield _wrong(f"{name} differs {what} ({now.dtype}: none may)")
+        yield _wrong(f"{name} differs {what} ({dtype}: none may)")
     elif far > limit:
-        yield _wrong(f"{name} differs by {_short(far)} of its scale ({now.dtype}: {_short(limit)} is permitted)")
+        yield _wrong(f"{name} differs by {_short(far)} of its scale ({dtype}: {_short(limit)} is permitted)")
 
 
 def _wrong(evidence: str) -> Finding:

@@ -58,8 +58,8 @@ class Answer:
 def tell(arrays: Mapping[str, Any], dtypes: Mapping[str, str], precision: str, samples: int) -> dict[str, Answer]:
     """The outputs of a call that are numbers, by name.
 
-    `dtypes` are the framework's names. A float is no more precise than the weights, whose `precision` is "" where
-    nobody tells. `samples` is the size of the batch.
+    `dtypes` are the framework's names. A float is no more precise than the weights, or than how they are computed with
+    (`precision`, "" where nobody tells). `samples` is the size of the batch.
     """
     numbers = {name: array for name, array in arrays.items() if np.asarray(array).dtype.kind in "fciub"}
     return {name: _answer(np.asarray(array), dtypes[name], precision, samples) for name, array in numbers.items()}

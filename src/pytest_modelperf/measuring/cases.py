@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ..domain.axes import samples_per_call
+from ..domain.precision import limiting
 from ..domain.results import Warmup
 from ..domain.session import ModelFacts, Session
 from ..errors import in_one_line
@@ -144,7 +145,8 @@ class Cases:
         outputs = session.bind(values)()
         session.wait()
         samples = samples_per_call(self._inputs, axes)
-        return answers.tell(session.arrays(outputs), session.dtypes(outputs), session.facts.precision, samples)
+        precision = limiting(session.facts.precision, session.facts.settings)
+        return answers.tell(session.arrays(outputs), session.dtypes(outputs), precision, samples)
 
     def _warm_up(self, order: Prepare, first_seconds: float) -> tuple[Warmup, float]:
         """Call the case until it is steady, and see which threads it computes with."""

@@ -36,6 +36,11 @@ API = ("cuda_runtime", "cuda_driver")
 _HELPERS = ("aten::copy_", "aten::fill_")
 _HELPED = ("aten::_to_copy", "aten::clone", "aten::constant_pad_nd")
 
+# Without a word profilers go on without what CUPTI does not tell them: it is no 0.
+_NOT_SEEN = (
+    "CUPTI recorded nothing of the GPU: another profiler may be on (nsys, DCGM), or the driver keeps it for root; end "
+    "that one, or see NVIDIA's page on ERR_NVGPUCTRPERM"
+)
 
 @dataclass(frozen=True)
 class Recording:
@@ -57,6 +62,16 @@ class Recording:
         """What the GPU did for these calls of the API: it may run after the call of the model has returned."""
         asked = {correlation(one) for one in api} - {None}
         return [one for one in of(self.everything, *KERNELS, *COPIES) if correlation(one) in asked]
+    @property
+    def unseen(self) -> str:
+        """Why it tells nothing of a GPU that the calls have used, "" where it does.
+
+        A model cannot use one without a call of the API, nor launch anything that leaves no record.
+        """
+        asked = of(self.everything, *API)
+        launched = any("Launch" in one.name for one in asked)
+        return _NOT_SEEN if not asked or (launched and not of(self.everything, *KERNELS, *COPIES)) else ""
+
 
 
 def of(found: Iterable[Event], *categories: str) -> list[Event]:
@@ -69,13 +84,20 @@ def correlation(event: Event) -> object:
     return event.facts.get("correlation")
 
 
-def profile_of(trace: bytes, source: str, settings: Mapping[str, str], *, calls: int | None = None) -> Profile:
-    """The profile of the last `calls` calls (None: of all). Raises MetricUnavailable without operators and kernels."""
+def profile_of(
+    trace: bytes, source: str, settings: Mapping[str, str], *, calls: int | None = None, on_gpu: bool = False
+) -> Profile:
+    """The profile of the last `calls` calls (None: of all); `on_gpu`: the model runs on one.
+
+    Raises MetricUnavailable without operators and kernels, and where a GPU was used of which nothing was recorded.
+    """
     recording = Recording.read(trace)
     every = recording.calls[-calls:] if calls else recording.calls
     # A call ends when the device has done its work: what it launched runs within it, too.
     inside = recording.inside(every)
     ops, kernels, copies, api = ([of(call, *some) for call in inside] for some in (OPERATORS, KERNELS, COPIES, API))
+    if on_gpu and recording.unseen:
+        raise MetricUnavailable(recording.unseen)
     if not any(ops) and not any(kernels):
         name = source.partition(" ")[0]
         raise MetricUnavailable(f"{name}'s profiler saw no operator: the model does not compute with {name}")

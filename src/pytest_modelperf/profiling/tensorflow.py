@@ -24,4 +24,5 @@ class TensorFlowSource:
         assert isinstance(session, Recorded)
         trace = repeated(session, inputs, warm + calls)
         version = session.facts.versions.get(self.name, "")
-        return Taken(profile_of(trace, f"{self.name} {version}".strip(), session.facts.settings, calls=calls), trace)
+        source, on_gpu = f"{self.name} {version}".strip(), bool(session.facts.hardware)
+        return Taken(profile_of(trace, source, session.facts.settings, calls=calls, on_gpu=on_gpu), trace)

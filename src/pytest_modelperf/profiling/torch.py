@@ -58,5 +58,7 @@ class TorchSource:
             threads = torch.get_num_threads()
             # What torch.compile has compiled would be run uncompiled for it, and stay so.
             found = tuple(breaks) if breaks or _COMPILED in trace else places(call)
-        profile = profile_of(trace, f"torch {torch.__version__.partition('+')[0]}", {"threads": str(threads)})
+        source = f"torch {torch.__version__.partition('+')[0]}"
+        on_gpu = cuda and bool(session.facts.hardware)
+        profile = profile_of(trace, source, {"threads": str(threads)}, on_gpu=on_gpu)
         return Taken(replace(profile, places=found), trace)

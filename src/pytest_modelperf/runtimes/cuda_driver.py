@@ -19,6 +19,8 @@ _UUID_BYTES = 16
 _UUID_PARTS = (0, 8, 12, 16, 20, 32)
 
 
+# CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and …_MINOR.
+_CAPABILITY = (75, 76)
 @functools.cache
 def names() -> tuple[str, ...]:
     """The names of the CUDA devices in the order of their numbers; () without a driver or a device.
@@ -68,6 +70,19 @@ def version() -> str:
         found = re.search(r"Kernel Module\s+(?:for \S+\s+)?([\d.]+)", _VERSION.read_text())
     except OSError:
         return ""
+def capability(index: int) -> tuple[int, int]:
+    """The compute capability of the CUDA device of that number, `(8, 0)` from Ampere on; (0, 0) where nobody tells."""
+    if index >= len(names()):
+        return (0, 0)
+    driver, device, found = ctypes.CDLL(_LIBRARY), ctypes.c_int(), (ctypes.c_int(), ctypes.c_int())
+    if driver.cuDeviceGet(ctypes.byref(device), index) != _SUCCESS:
+        return (0, 0)
+    for number, attribute in zip(found, _CAPABILITY, strict=True):
+        if driver.cuDeviceGetAttribute(ctypes.byref(number), attribute, device) != _SUCCESS:
+            return (0, 0)
+    return found[0].value, found[1].value
+
+
     return found[1] if found else ""
 
 

@@ -12,7 +12,7 @@ from ..domain.device import Device
 from ..domain.session import FILE, DeviceMemory, ModelFacts, Weight
 from ..domain.signature import Signature
 from ..errors import DeviceMissing, MetricUnavailable, ModelError
-from . import cuda_driver, onnx_graph, onnx_proto, onnx_values, onnxruntime_options, onnxruntime_placement
+from . import cuda_driver, onnx_graph, onnx_proto, onnx_values, onnxruntime_options, onnxruntime_placement, tf32
 from .onnx_graph import OnnxGraph
 from .onnxruntime_loading import failures, import_onnxruntime, is_out_of_memory, load_session
 from .onnxruntime_placement import Placement
@@ -62,7 +62,9 @@ class OnnxRuntime:
         load = functools.partial(load_session, device=device, options=self.options, title=_title(model))
         session = load(source)
         placed = onnxruntime_placement.of(session, onnxruntime_options.providers(self.options, device))
-        return OnnxSession(load, session, graph.signature, device, _facts(model, source, graph, device, placed), model)
+        facts = _facts(model, source, graph, device, placed)
+        facts = tf32.told(facts, device, lambda: onnxruntime_options.allows_tf32(session))
+        return OnnxSession(load, session, graph.signature, device, facts, model)
 
 
 class OnnxSession(SynchronousSession):

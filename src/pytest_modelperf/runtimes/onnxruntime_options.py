@@ -10,16 +10,23 @@ from ..errors import UsageError, nearest
 
 PROVIDERS = "providers"
 CPU = "CPUExecutionProvider"
+_CUDA = "CUDAExecutionProvider"
 _THREADS = "intra_op_num_threads"
 # The execution provider that serves a device when nobody says, and the device types of those that have memory of their
 # own: with any other the model's inputs and outputs are in the machine's.
-_BY_DEVICE = {"cpu": CPU, "cuda": "CUDAExecutionProvider"}
+_BY_DEVICE = {"cpu": CPU, "cuda": _CUDA}
 _DEVICES = {
-    "CUDAExecutionProvider": "cuda",
+    _CUDA: "cuda",
     "TensorrtExecutionProvider": "cuda",
     "NvTensorRTRTXExecutionProvider": "cuda",
 }
 _DEVICE_ID = "device_id"
+# Whether the provider for CUDA may compute float32 in TF32: an option of that provider, and of the runtime, so that it
+# can be set beside the providers that a test names. Its own default is to do so, in products and convolutions.
+TF32 = "use_tf32"
+# What has a provider record the first call as a CUDA graph and replay it for all later ones.
+_GRAPHS = ("enable_cuda_graph", "trt_cuda_graph_enable")
+_OFF = ("0", "false")
 
 
 def _number(value: object) -> int | None:
@@ -63,12 +70,17 @@ def check(options: Mapping[str, object], available: list[str]) -> None:
     for name, value in options.items():
         if name == PROVIDERS:
             _check_providers(value, available)
+        elif name == TF32:
+            if not isinstance(value, bool):
+                raise UsageError(f"the option {TF32} of onnxruntime is {value!r}; write True or False")
         elif name in _FIELDS:
             make, values = _FIELDS[name]
             if make(value) is None:
                 raise UsageError(f"the option {name} of onnxruntime is {value!r}; write {values}")
         elif _ENTRY not in name:
-            raise UsageError(f"the runtime onnxruntime has no option {name!r}; {nearest(name, {*_FIELDS, PROVIDERS})}")
+            raise UsageError(
+                f"the runtime onnxruntime has no option {name!r}; {nearest(name, {*_FIELDS, PROVIDERS, TF32})}"
+            )
 
 
 def fill(session_options: Any, options: Mapping[str, object], device: Device) -> None:
@@ -80,7 +92,7 @@ def fill(session_options: Any, options: Mapping[str, object], device: Device) ->
     for name, value in options.items():
         if name in _FIELDS:
             setattr(session_options, name, _FIELDS[name][0](value))
-        elif name != PROVIDERS:
+        elif name not in (PROVIDERS, TF32):
             session_options.add_session_config_entry(name, _text(value))
 
 
@@ -95,7 +107,10 @@ def providers(options: Mapping[str, object], device: Device) -> list[tuple[str, 
         names = ", ".join(name for name, _ in asked)
         where = next(iter(served - {device.kind}), "cpu")
         raise UsageError(f"the providers {names} do not run on '{device}'; write devices={where!r}, or other providers")
-    own = [(name, _placed(name, given, device)) for name, given in asked]
+    if TF32 in options and _CUDA not in dict(asked):
+        names = ", ".join(name for name, _ in asked)
+        raise UsageError(f"the option {TF32} is one of {_CUDA}, and on '{device}' there is {names}; leave it out")
+    own = [(name, _placed(name, {**given, **_tf32(name, options)}, device)) for name, given in asked]
     return own if CPU in dict(own) else [*own, (CPU, {})]
 
 
@@ -105,13 +120,31 @@ def first_device(options: Mapping[str, object]) -> Device:
     return Device(next((_DEVICES[name] for name in names if name in _DEVICES), "cpu"))
 
 
+def allows_tf32(session: Any) -> bool:
+    """Whether a session on a GPU may compute float32 in TF32: TensorRT's providers do, and cannot be told not to."""
+    chosen = session.get_provider_options()
+    on_gpu = [name for name in session.get_providers() if name in _DEVICES]
+    return any(name != _CUDA or chosen.get(name, {}).get(TF32, "1").lower() not in _OFF for name in on_gpu)
+
+
+def _tf32(provider: str, options: Mapping[str, object]) -> dict[str, object]:
+    return {TF32: options[TF32]} if provider == _CUDA and TF32 in options else {}
+
+
 def _placed(provider: str, given: Mapping[str, object], device: Device) -> dict[str, str]:
     place = {_DEVICE_ID: device.index} if provider in _DEVICES else {}
     return {name: _text(value) for name, value in {**place, **given}.items()}
 
 
 def _check_providers(value: object, available: list[str]) -> None:
-    for name, _ in _pairs(value):
+    for name, given in _pairs(value):
+        graphs = [option for option in _GRAPHS if _text(given.get(option, "0")).lower() not in _OFF]
+        if graphs:
+            raise UsageError(
+                f"the option {graphs[0]} of {name} has onnxruntime record the first call of a session and replay it: "
+                "shapes and places of inputs and outputs must stay the same, and a session is asked for several cases "
+                "here, on inputs of their own, so that all would get the first one's answers; leave it out"
+            )
         if name not in available:
             raise UsageError(
                 f"this onnxruntime has no execution provider {name!r}, it has {', '.join(available)}; write one of "

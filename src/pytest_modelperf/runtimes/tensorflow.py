@@ -21,6 +21,7 @@ from . import (
     tensorflow_placement,
     tensorflow_saved,
     tensorflow_tally,
+    tf32,
 )
 from . import tensorflow_values as values
 from .kinds import is_a
@@ -230,7 +231,7 @@ def _facts(model: object, form: Form, device: Device) -> ModelFacts:
     variables = form.variables() or {}
     on_disk = _size_on_disk(model) if isinstance(model, Path) else None
     threads = tensorflow_devices.threads()
-    return ModelFacts(
+    facts = ModelFacts(
         description=f"{form.title} (tensorflow, {form.form})",
         size_bytes=on_disk if on_disk is not None else values.size_bytes(variables) if variables else None,
         parameters=values.parameters(variables) if variables else None,
@@ -241,6 +242,7 @@ def _facts(model: object, form: Form, device: Device) -> ModelFacts:
         settings={"tensorflow threads": str(threads)} if threads and not device.threads else {},
         counts={"fallback_nodes": 0} if device.kind == "cpu" else {},
     )
+    return tf32.told(facts, device, tensorflow_devices.allows_tf32)
 
 
 def _size_on_disk(path: Path) -> int:

@@ -108,6 +108,11 @@ def versions(device: Device) -> dict[str, str]:
     return {name: str(text) for name, text in found.items() if text}
 
 
+def allows_tf32() -> bool:
+    """Whether products and convolutions of float32 may be computed in TF32 on a GPU: unless somebody forbids it."""
+    return bool(import_tensorflow().config.experimental.tensor_float_32_execution_enabled())
+
+
 def reset_peak(device: Device) -> None:
     """Start the high-water mark of a GPU's allocator anew; on the CPU the memory is the process's own."""
     if device.kind != "cpu":

@@ -23,7 +23,7 @@ from ..errors import (
     last_line,
     nearest,
 )
-from . import torch_devices, torch_export, torch_files, torch_placement, torch_state, torch_weights
+from . import tf32, torch_devices, torch_export, torch_files, torch_placement, torch_state, torch_tf32, torch_weights
 from .kinds import is_a
 from .outputs import dtypes, named, plain_array
 
@@ -47,6 +47,8 @@ _OUT_OF_MEMORY = (
 
 
 _THREADS = "threads"
+# The method of a module of this project's own that gives back what it keeps on its device between calls.
+TRIM = "modelperf_trim"
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class TorchSession:
         if self._threads:
             torch.set_num_threads(self._threads)
         try:
-            with torch.inference_mode():
+            with torch_devices.current(self._device), torch.inference_mode():
                 yield
         finally:
             if self._threads:
@@ -138,7 +140,7 @@ class TorchSession:
             self._synchronize(self._device.index)
 
     def arrays(self, outputs: Any) -> dict[str, Any]:
-        self.facts = self._watch.called(self.facts)
+        self.facts = self._watch.called(self.facts, outputs)
         return named(outputs, _array)
 
     def dtypes(self, outputs: Any) -> dict[str, str]:
@@ -160,6 +162,9 @@ class TorchSession:
         return self._allocator.free_bytes()
 
     def trim(self) -> None:
+        give_back = getattr(self._ready.module if self._ready is not None else None, TRIM, None)
+        if give_back is not None:
+            give_back()
         self._allocator.trim()
 
     def is_out_of_memory(self, error: BaseException) -> bool:
@@ -239,7 +244,7 @@ def _facts(model: object, ready: _Ready, device: Device) -> ModelFacts:
     if not parameters and ready.form:
         # The weights of a frozen script are constants of its graph, which nobody counts.
         parameters, size = None, None
-    return ModelFacts(
+    facts = ModelFacts(
         description=f"{_title(model)} ({', '.join(filter(None, ('torch', ready.form)))})",
         size_bytes=model.stat().st_size if isinstance(model, Path) else size,
         parameters=parameters,
@@ -249,6 +254,7 @@ def _facts(model: object, ready: _Ready, device: Device) -> ModelFacts:
         counts=torch_placement.counts(device),
         notes=torch_placement.notes(device),
     )
+    return tf32.told(facts, device, lambda: torch_tf32.allowed(ready.module))
 
 
 def _title(model: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ..domain.device import Device
@@ -35,6 +36,14 @@ def check(device: Device) -> None:
         f"torch has no device '{device}' here; there are: {', '.join(there)}. "
         "Choose one of them, or install a build of torch for that accelerator and its driver"
     )
+
+
+def current(device: Device) -> AbstractContextManager[object]:
+    """It is the current device of its kind meanwhile, which is what a name without a number means, and a new stream."""
+    import torch
+
+    module: Any = None if device.kind == "cpu" else torch.get_device_module(device.kind)
+    return module.device(device.index) if hasattr(module, "device") else nullcontext()
 
 
 def versions(device: Device) -> dict[str, str]:

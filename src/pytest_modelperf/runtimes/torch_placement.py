@@ -6,14 +6,17 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from ..domain.device import Device
 from ..domain.session import ModelFacts
+from .outputs import named
 from .torch_devices import Allocator
 
 FALLBACK = "fallback_nodes"
 # With this set torch runs on the CPU what MPS lacks; without it, as everywhere else, such an operator is an error.
 _MPS_FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"
+_KEPT = "whether it ran there cannot be told, as of a model that replays a CUDA graph or writes into buffers of its own"
 
 
 def counts(device: Device) -> Mapping[str, int]:
@@ -31,8 +34,10 @@ def notes(device: Device) -> tuple[str, ...]:
 class Watch:
     """Looks whether a model on an accelerator did anything there.
 
-    What a kernel computes it writes into memory: a model whose calls, the first one among them, had none allocated has
-    launched none. A profiler would count kernels, and slow what runs after it.
+    What a kernel computes it writes into memory: a model whose calls, the first one among them, had none allocated, and
+    whose answers lie on the CPU, has launched none. Where they lie on the accelerator it has put them into memory that
+    it has kept (a CUDA graph of its own, buffers of a library). A profiler would count kernels, and slow what runs
+    after it.
     """
 
     def __init__(self, device: Device, allocator: Allocator) -> None:
@@ -47,16 +52,24 @@ class Watch:
         if self._ours is not None and before is not None:
             self._ours += (self._allocator.allocations() or before) - before
 
-    def called(self, facts: ModelFacts) -> ModelFacts:
-        """The facts of a model that has been called."""
-        idle = self._ours is not None and self._allocator.allocations() == self._ours
-        if not idle or facts.counts.get(FALLBACK):
+    def called(self, facts: ModelFacts, outputs: Any) -> ModelFacts:
+        """The facts of a model that has been called, and gave these."""
+        if self._ours is None or self._allocator.allocations() != self._ours:
             return facts
-        note = (
-            f"nothing was allocated on '{self._device}' while the model ran: it seems to have run on the CPU; look "
-            "where it puts its tensors"
-        )
-        return replace(facts, counts={**facts.counts, FALLBACK: 1}, notes=(*facts.notes, note))
+        places = set(named(outputs, _place).values())
+        on_cpu = places == {"cpu"}
+        what = "it seems to have run on the CPU; look where it puts its tensors" if on_cpu else _KEPT
+        note = f"nothing was allocated on '{self._device}' while the model ran: {what}"
+        if note in facts.notes:
+            return facts
+        counts = {**facts.counts, FALLBACK: 1} if on_cpu else facts.counts
+        return replace(facts, counts=counts, notes=(*facts.notes, note))
+
+
+def _place(leaf: Any) -> str | None:
+    """The kind of device that a tensor lies on; None of what is no tensor."""
+    place = getattr(leaf, "device", None)
+    return getattr(place, "type", None)
 
 
 def _may_fall_back(device: Device) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from pytest_modelperf.domain.counting import Tally
 from pytest_modelperf.domain.profile import CALL
 from pytest_modelperf.profiling.counters import trace
+from pytest_modelperf.profiling.counters.trace import ON_GPU
 
 Event = dict[str, Any]
 
@@ -133,6 +134,20 @@ class TestOnAGpu:
     def test_waiting_after_the_call_is_none_of_its_synchronisations(self) -> None:
         (tally,) = tallies(self.events(), on_gpu=True)
         assert (tally.counts["synchronisations"], tally.counts["cuda_api_calls"]) == (1.0, 6.0)
+
+    def test_what_cupti_did_not_record_is_no_0(self) -> None:
+        silent = [one for one in self.events() if one["cat"] not in ("cuda_runtime", "kernel", "gpu_memcpy")]
+        launched = [one for one in self.events() if one["cat"] not in ("kernel", "gpu_memcpy")]
+        for events in (silent, launched):
+            (tally,) = tallies(events, on_gpu=True)
+            assert not set(ON_GPU) & set(tally.counts)
+            assert set(tally.missing) >= set(ON_GPU)
+            assert tally.missing["kernels"].startswith("CUPTI recorded nothing of the GPU: another profiler may be on")
+
+    def test_a_call_that_launches_nothing_is_told_with_0(self) -> None:
+        asked = [*self.events(), marked(100, 10), event("cudaStreamIsCapturing", "cuda_runtime", 101, correlation=99)]
+        *_, tally = tallies(asked, on_gpu=True)
+        assert (tally.counts["kernels"], tally.counts["cuda_api_calls"]) == (0.0, 1.0)
 
     def test_without_cupti_nothing_is_told_of_it(self) -> None:
         (tally,) = tallies(self.events(), on_gpu=False)

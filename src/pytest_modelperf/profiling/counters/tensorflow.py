@@ -9,7 +9,7 @@ from ...domain.profile import Recorded
 from ...domain.session import Session
 from ..recorded import recorded
 from ..recording import Recording
-from .trace import NOT_LAST, ON_GPU, done_on_gpu, memory
+from .trace import NOT_LAST, ON_GPU, memory, on_device
 
 
 class TensorFlowCounters:
@@ -36,5 +36,5 @@ class TensorFlowCounters:
 def tallies(trace: bytes) -> list[Tally]:
     """What each call did, in their order."""
     recording = Recording.read(trace)
-    found = recording.inside(recording.calls)
-    return [Tally({**memory(inside), **done_on_gpu(recording, inside)}) for inside in found]
+    found = ((inside, *on_device(recording, inside)) for inside in recording.inside(recording.calls))
+    return [Tally({**memory(inside), **done}, missing=unrecorded) for inside, done, unrecorded in found]

@@ -7,7 +7,7 @@ one a model that torch.compile has compiled runs uncompiled, and has been seen t
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ...domain.counting import Bind, Tally
@@ -47,8 +47,15 @@ class TorchCounters:
 
         on_gpu = bool(sys.modules["torch"].cuda.is_initialized())
         found = tallies(recorded(run, cuda=on_gpu and last, memory=True), on_gpu=on_gpu and last)
+        if not session.facts.hardware:
+            # On the CPU, or in a function that may not use a GPU, that nothing was recorded of one is no fault.
+            found = [replace(tally, missing=_but_for_gpus(tally.missing)) for tally in found]
         if not any(tally.operators for tally in found):
             # A function that does not call torch, which somebody else has imported.
             return [Tally() for _ in found]
         not_told = dict.fromkeys(ON_GPU, NOT_LAST) if on_gpu and not last else {}
         return [replace(tally, missing={**tally.missing, **not_told}) for tally in found]
+
+
+def _but_for_gpus(missing: Mapping[str, str]) -> dict[str, str]:
+    return {name: why for name, why in missing.items() if name not in ON_GPU}

@@ -23,7 +23,7 @@ _COMPILED = "Torch-Compiled Region"
 
 
 def tallies(trace: bytes, *, on_gpu: bool) -> list[Tally]:
-    """What each call did, in their order; `on_gpu`: what the GPU did was recorded too."""
+    """What each call did, in their order; `on_gpu`: the model runs there or may, and CUPTI was asked what it does."""
     recording = Recording.read(trace)
     return [_tally(recording, inside, on_gpu) for inside in recording.inside(recording.calls)]
 
@@ -33,7 +33,7 @@ def _tally(recording: Recording, inside: Sequence[Event], on_gpu: bool) -> Tally
     regions = [parent is not None for parent in parents([one for one in inside if _is_region(one)])]
     operators = Counter(call.name for call in calls)
     counts = {"operator_calls": float(len(calls)), **memory(inside)}
-    missing = {}
+    missing: dict[str, str] = {}
     operations, reason = (0.0, _HIDDEN) if regions else flops(calls)
     if reason:
         missing["flops"] = reason
@@ -42,7 +42,9 @@ def _tally(recording: Recording, inside: Sequence[Event], on_gpu: bool) -> Tally
     if regions:
         counts |= {"compiled_regions": float(len(regions)), "graph_breaks": float(sum(regions))}
     if on_gpu:
-        counts |= done_on_gpu(recording, inside)
+        done, unrecorded = on_device(recording, inside)
+        counts |= done
+        missing |= unrecorded
     return Tally(counts, operators, missing, {"flops": NAME})
 
 
@@ -74,8 +76,14 @@ class _Copies:
     size_bytes: float
 
 
-def done_on_gpu(recording: Recording, inside: Sequence[Event]) -> dict[str, float]:
-    """The counters of ON_GPU, of a call in which these events lie."""
+def on_device(recording: Recording, inside: Sequence[Event]) -> tuple[dict[str, float], dict[str, str]]:
+    """The counters of ON_GPU, of a call in which these events lie; or the reason why there are none, which is no 0."""
+    if recording.unseen:
+        return {}, dict.fromkeys(ON_GPU, recording.unseen)
+    return _done(recording, inside), {}
+
+
+def _done(recording: Recording, inside: Sequence[Event]) -> dict[str, float]:
     asked = of(inside, *API)
     done = recording.asked_for(asked)
     copies = _copies(of(done, "gpu_memcpy"))
