@@ -100,7 +100,12 @@ def test_every_axis_gets_its_values() -> None:
         (
             {"x": Tensor(("batch", 3))},
             {"bacth": (1,)},
-            "sweep gives values to 'bacth', but the Tensors name 'batch'; write the axis into a Tensor's shape",
+            "sweep gives values to 'bacth', but the Tensors name 'batch'; did you mean 'batch'?",
+        ),
+        (
+            {"x": Tensor(("batch", 3))},
+            {"size": (1,)},
+            "sweep gives values to 'size', but the Tensors name 'batch'; write the axis into a Tensor's shape",
         ),
         (
             {"x": Tensor((1, 3))},

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import copy
 import math
+import pickle
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -75,8 +78,38 @@ def test_a_figure_asked_of_a_sweep_is_one_of_its_points() -> None:
     sweep = Sweep((point(1, 100),))
     with pytest.raises(AttributeError, match=r"'latency'; it has several points: take sweep\.best\.latency"):
         _ = sweep.latency  # type: ignore[attr-defined]
-    with pytest.raises(AttributeError, match=r"^a Sweep has no attribute 'speed'$"):
-        _ = sweep.speed  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"^a Sweep has no 'colour'; known are: "):
+        _ = sweep.colour  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"^a Sweep has no 'bets'; did you mean 'best'\?$"):
+        _ = sweep.bets  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("latancy", "a Point has no 'latancy'; did you mean 'latency'?"),
+        ("p50", "a Point has no 'p50'; did you mean 'latency.p50'?"),
+        (
+            "latency.p5",
+            "the Latency of a Point has no 'p5'; did you mean 'p50'? There are mean, p50, p90, p95, p99, min",
+        ),
+        (
+            "latency.p75",
+            "the Latency of a Point has no 'p75'; did you mean 'p95'? There are mean, p50, p90, p95, p99, ",
+        ),
+        ("memory.used", "the Memory of a Point has no 'used'; known are: peak, reserved, start"),
+    ],
+)
+def test_a_figure_that_there_is_not_is_answered_with_those_that_there_are(path: str, meant: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        attrgetter(path)(point(1, 100))
+    assert str(caught.value).startswith(meant)
+
+
+def test_points_are_copied_though_they_answer_for_what_they_have_not() -> None:
+    one = point(1, 100)
+    assert copy.deepcopy(one) == one
+    assert pickle.loads(pickle.dumps(one.latency)).p50 == one.latency.p50
 
 
 def test_a_sweep_is_its_points_in_order() -> None:

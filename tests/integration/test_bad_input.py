@@ -57,6 +57,9 @@ AT_COLLECTION = {
     '@pytest.mark.modelperf(runtime=("onnxrt", {"threads": 2}))': (
         "::test_it: there is no runtime 'onnxrt'; did you mean 'onnxruntime'?"
     ),
+    '@pytest.mark.modelperf(inputs=X, sweep={"bacth": [1]})': (
+        "::test_it: sweep gives values to 'bacth', but the Tensors name 'batch'; did you mean 'batch'?"
+    ),
     "@pytest.mark.modelperf(seconds=0)": "seconds 0 is no measuring time; write a number above zero",
     "@pytest.mark.modelperf(tolerance=-0.1)": 'tolerance -0.1 is no accepted slowdown; write 0.05 or "5%"',
 }
@@ -102,7 +105,8 @@ WHEN_IT_RUNS = {
     "modelperf(picky)": "case failed: batch=1: ValueError: 4 and 5 are not aligned (test_m.py:",
     "modelperf(sleeps, inputs={'y': X['x']})": (
         "case failed: batch=1: TypeError: sleeps() got an unexpected keyword argument 'y' (inputs tried: y (1, 4) "
-        "float32) Case failed: "
+        "float32) Case failed: batch=1 status failed reason TypeError: sleeps() got an unexpected keyword argument 'y' "
+        "(inputs tried: y (1, 4) float32) A dict of inputs is passed by the names of the model's own parameters: write "
     ),
     'modelperf(wrong, budget={"counters.nan_values": 0})': (
         "over budget: batch=1: counters.nan_values is 4, budget ≤ 0"
@@ -113,7 +117,7 @@ WHEN_IT_RUNS = {
         "UsageError: test_m.py::test_{} calls modelperf twice; one test measures one model: write a second test, or "
         "parametrize this one"
     ),
-    "modelperf(sleeps, batch=[1])": "UsageError: the marker modelperf has no argument 'batch'; ",
+    "modelperf(sleeps, **{'batch': [1]})": "UsageError: the marker modelperf has no argument 'batch'; ",
     "modelperf(sleeps).at(batch=3)": "UsageError: no point at (batch=3); there are: cpu batch=1",
 }
 HELPERS = """
@@ -144,7 +148,7 @@ def collected(new_folder: Callable[[], Folder]) -> dict[str, pytest.RunResult]:
     folder = new_folder()
     folder.write("test_good.py", "@pytest.mark.modelperf(inputs=X)\ndef test_it(modelperf): modelperf(sleeps)")
     for number, marker in enumerate(AT_COLLECTION):
-        folder.write(f"test_bad_{number}.py", f"{marker}\ndef test_it(modelperf): ...")
+        folder.write(f"test_bad_{number}.py", f"{marker}\ndef test_it(modelperf): modelperf(sleeps)")
     return {"all": folder.run(BRIEF, "--continue-on-collection-errors"), "stopped": folder.run(BRIEF)}
 
 

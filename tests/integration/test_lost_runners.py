@@ -433,8 +433,9 @@ class TestInterrupt:
         assert sum(map(len, report["results"][1]["sweep"]["points"][0]["timing"]["rounds_ns"])) > 0
         assert list(project.scratch.glob("modelperf-stopped-*")) == []
 
-    def test_sigterm_ends_the_run_as_ctrl_c_does(self, project: Project) -> None:
-        with running(project, *self.OUTPUTS) as process:
+    @pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n1")], ids=["in a runner", "under xdist"])
+    def test_sigterm_ends_the_run_as_ctrl_c_does(self, project: Project, options: tuple[str, ...]) -> None:
+        with running(project, *self.OUTPUTS, *options) as process:
             _wait(lambda: any(one.status() == psutil.STATUS_STOPPED for one in project.processes()))
             # As `timeout` does: to its child, and to the whole group.
             process.send_signal(signal.SIGTERM)
@@ -445,12 +446,14 @@ class TestInterrupt:
         result.stdout.fnmatch_lines(
             [
                 "interrupted: only what was measured until then; no baseline was written",
+                "1 new: test_model.py::test_first",
                 "1 not judged: test_model.py::test_slow",
                 "*!!! KeyboardInterrupt !!!*",
             ]
         )
         assert project.baselines() == {}
         assert json.loads((project.path / "report.json").read_text("utf-8"))["interrupted"] is True
+        assert list(project.scratch.glob("modelperf-stopped-*")) == []
 
     def test_an_end_without_a_word_leaves_no_process_behind(self, project: Project) -> None:
         with running(project, *self.OUTPUTS) as process:

@@ -39,7 +39,7 @@ def test_overridden(modelperf):
     assert [point.axes for point in sweep] == [{"batch": 3}]
 
 def test_unknown(modelperf):
-    modelperf(sleeps, sweeps={"batch": [3]})
+    modelperf(sleeps, **{"sweeps": {"batch": [3]}})
 
 @pytest.mark.parametrize("batch", [pytest.param(4, marks=pytest.mark.modelperf(budget={})), 5])
 def test_parameter(modelperf, batch):
@@ -79,8 +79,11 @@ def test_the_call_overrides_the_markers(folder: Folder) -> None:
 
 def test_without_the_option_marked_tests_are_skipped_with_a_reason_that_names_it(folder: Folder) -> None:
     folder.write("test_a.py", PLACES)
-    result = folder.run_disabled("-rs")
+    result = folder.run_disabled("-rs", "--modelperf-seconds=1", "--modelperf-report=json:perf.json")
     result.assert_outcomes(skipped=10)
+    result.stdout.fnmatch_lines(
+        ["modelperf: without --modelperf no marked test runs; in vain: --modelperf-seconds, --modelperf-report"]
+    )
     assert "a performance test: run it with --modelperf" in output(result)
 
 

@@ -18,6 +18,11 @@ def pytest_configure(config):
 """
 # Ends before its model is asked for: a run of it takes the least time.
 FAILING = """
+# As torch's, which has an event for each step of a compilation.
+events = logging.getLogger("torch.__trace")
+events.propagate = False
+events.setLevel("DEBUG")
+
 @pytest.fixture
 def talks():
     print("fixture up")
@@ -29,6 +34,8 @@ def test_fail(modelperf, talks):
     print("printed")
     sys.stderr.write("written to stderr\\n")
     logging.getLogger("mine").warning("logged")
+    logging.getLogger("torch.mine").warning("logged by torch")
+    events.debug("an event")
     assert [1, 2] == [1, 3], "not equal"
 """
 SPEED = """
@@ -92,6 +99,8 @@ def test_show_capture_chooses_what_is_shown(project: Project, what: str, section
     project.write("test_model.py", FAILING)
     result = project.run(f"--show-capture={what}")
     assert re.findall(r"^-+ Captured (.*?) -+$", result.stdout.str(), re.M) == sections
+    logged = ["WARNING  mine:", "WARNING  torch.mine:"] if sections else []
+    assert re.findall(r"^[A-Z]+ +[\w.]+:(?=test_model)", result.stdout.str(), re.M) == logged, "no events"
 
 
 def test_without_capture_output_comes_as_it_is_written(project: Project) -> None:

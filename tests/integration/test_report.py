@@ -17,7 +17,8 @@ def test_speed(modelperf):
 
 def test_json_holds_everything_and_a_report_that_cannot_be_written_fails_the_run(folder: Folder) -> None:
     folder.write("test_a.py", TWO_CASES)
-    (folder.path / "file").write_text("mine")
+    # It could be written when the run began.
+    folder.write("conftest.py", "def pytest_runtest_logfinish():\n    open('file', 'w').close()")
     result = folder.run(
         BRIEF, *(f"--modelperf-report=json:{name}/perf.json" for name in ("out", "file")), "--modelperf-export=variants"
     )

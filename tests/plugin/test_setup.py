@@ -38,6 +38,18 @@ def configure(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Con
             "--modelperf-report=a.json",
             "--modelperf-report=a.json names no format; write --modelperf-report=json:a.json",
         ),
+        (
+            "--modelperf-report=json:.",
+            "the report . cannot be written: Is a directory; name a file in a folder that you",
+        ),
+        (
+            f"--modelperf-report=json:{__file__}/sub/a.json",
+            f"the report {__file__}/sub/a.json cannot be written: Not a directory; name a file in a folder that you",
+        ),
+        (
+            f"--modelperf-export={__file__}",
+            f"--modelperf-export={__file__}: nothing can be written there: Not a directory; name a folder that you",
+        ),
         ("--modelperf-report=json:", "--modelperf-report=json: names no file; write --modelperf-report=json:PATH"),
         (
             "--modelperf-profile=torhc",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelperf.errors import ModelPerfError
-from pytest_modelperf.reporting.files import write_whole
+from pytest_modelperf.reporting.files import check_folder, check_writable, write_whole
 
 
 def test_folders_are_made(tmp_path: Path) -> None:
@@ -45,3 +45,19 @@ def test_others_may_read_it_as_any_file(tmp_path: Path) -> None:
     (tmp_path / "ordinary").write_text("", encoding="utf-8")
     write_whole(tmp_path / "report", "new")
     assert (tmp_path / "report").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+def test_whether_it_can_be_written_is_seen_beforehand_and_nothing_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old", encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    check_writable(tmp_path / "file")
+    check_writable(tmp_path / "a" / "b" / "report")
+    check_folder(tmp_path / "a")
+    with pytest.raises(ModelPerfError, match="folder cannot be written: Is a directory; name a file in a folder that"):
+        check_writable(tmp_path / "folder")
+    with pytest.raises(ModelPerfError, match="report cannot be written: Not a directory"):
+        check_writable(tmp_path / "file" / "sub" / "report")
+    with pytest.raises(NotADirectoryError):
+        check_folder(tmp_path / "file")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "old"

@@ -24,7 +24,6 @@ def helps(result: TestResult, *reasons: tuple[Kind, str]) -> str:
     [
         "RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x4 and 8x2)",
         "RuntimeError: expected scalar type Long but found Float",
-        "TypeError: forward() got an unexpected keyword argument 'y'",
         "TypeError: forward() takes 2 positional arguments but 3 were given",
         "IndexError: index out of range in self",
         "TypeError: linear(): argument 'input' (position 1) must be Tensor, not tuple",
@@ -41,6 +40,20 @@ def test_where_inputs_do_not_fit_the_model_the_tensors_are_named_first(reason: s
     told = helps(none, ("failed", "cpu batch=2"))
     assert "The model does not take what the test declares" in told
     assert "allow_failed" not in told, "a test without any case fails all the same"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "TypeError: Sequential.forward() got an unexpected keyword argument 'x'",
+        "TypeError: forward() missing 1 required positional argument: 'input'",
+    ],
+)
+def test_where_names_do_not_fit_what_passes_them_is_told(reason: str) -> None:
+    none = samples.result("t.py::t", (samples.lost("failed", reason, batch=2),))
+    assert "by the names of the model's own parameters: write those, or a list" in helps(
+        none, ("failed", "cpu batch=2")
+    )
 
 
 def test_what_a_model_says_of_something_else_is_no_matter_of_its_inputs() -> None:

@@ -65,7 +65,9 @@ def row(whole: str, name: str) -> list[str]:
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_no_line_is_longer_than_the_terminal(width: int) -> None:
-    assert max(map(len, text(FASTER, width).splitlines())) <= width
+    assert FASTER.suggestions[0].command in text(FASTER, width)
+    lines = [line for line in text(FASTER, width).splitlines() if "pytest " not in line]
+    assert max(map(len, lines)) <= width
 
 
 def test_a_suggestion_shows_its_gain_its_figures_and_its_error() -> None:
@@ -117,7 +119,7 @@ def test_all_that_no_time_was_left_for_are_named() -> None:
     names = tuple(f"converter-{number}" for number in range(12))
     narrow = text(replace(FASTER, untried=names), 80)
     assert all(name in narrow for name in names)
-    assert max(map(len, narrow.splitlines())) <= 80
+    assert max(len(line) for line in narrow.splitlines() if "pytest " not in line) <= 80
 
 
 def test_where_nothing_is_better_the_best_is_named() -> None:

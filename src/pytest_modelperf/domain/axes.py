@@ -16,6 +16,9 @@ LARGEST_SIZE = 2**31 - 1
 # More cases than this in one test is a mistake in a sweep: at 3 s each it would run for an hour.
 MOST_CASES = 1000
 
+# How near a name is (difflib's ratio) that is taken for a misspelt one; `batch_size` has 0.67 to `batch`.
+_MISSPELT = 0.8
+
 _DOUBLING = re.compile(r"^\s*(\d+)\s*\.\.\s*(\d+)\s*$")
 
 
@@ -72,22 +75,29 @@ def resolve_sweep(inputs: object, given: Mapping[str, tuple[int, ...]]) -> dict[
     `batch` has the value 1 where none is given. Raises UsageError for an axis in the sweep that no Tensor has, and
     for an axis of a Tensor (other than `batch`) that the sweep gives no values to.
     """
-    named: dict[str, str] = {}
-    for path, tensor in tensors(inputs):
-        for axis in tensor.axes:
-            named.setdefault(axis, path)
+    named = _named(inputs)
     for axis in given:
         if axis not in named:
-            known = f"the Tensors name {', '.join(map(repr, named))}" if named else "no Tensor names an axis"
-            raise UsageError(f"sweep gives values to {axis!r}, but {known}; write the axis into a Tensor's shape")
-    for axis, path in named.items():
-        if axis not in given and axis != BATCH:
-            raise UsageError(f"input {path!r} has the axis {axis!r} without values; add it: sweep={{{axis!r}: [128]}}")
+            raise UsageError(_no_axis(axis, named, given))
+    _check_values(named, given)
     resolved = {axis: given[axis] for axis in given} | {axis: (1,) for axis in named if axis not in given}
     number = math.prod(len(values) for values in resolved.values())
     if number > MOST_CASES:
         raise UsageError(f"the sweep spans {number} cases, more than {MOST_CASES}; give its axes fewer values")
     return resolved
+
+
+def check_declared(inputs: object, given: Mapping[str, tuple[int, ...]]) -> None:
+    """Check a sweep against the Tensors that are declared, before the model is known. Raises UsageError.
+
+    A model's signature may complete inputs by name, with axes of its own; but not those by position, and what is spelt
+    nearly as an axis that gets no values is not taken for one of those.
+    """
+    named = _named(inputs)
+    for axis in given:
+        if axis not in named and (not isinstance(inputs, Mapping) or _meant(axis, named, given)):
+            raise UsageError(_no_axis(axis, named, given))
+    _check_values(named, given)
 
 
 def samples_per_call(inputs: object, axes: Mapping[str, int]) -> int:
@@ -101,6 +111,36 @@ def samples_per_call(inputs: object, axes: Mapping[str, int]) -> int:
     if isinstance(axis, str):
         return axes[axis]
     return axis if axis is not None else 1
+
+
+def _named(inputs: object) -> dict[str, str]:
+    """Every axis that a Tensor names, with the path of the first that does."""
+    named: dict[str, str] = {}
+    for path, tensor in tensors(inputs):
+        for axis in tensor.axes:
+            named.setdefault(axis, path)
+    return named
+
+
+def _check_values(named: Mapping[str, str], given: Mapping[str, object]) -> None:
+    for axis, path in named.items():
+        if axis not in given and axis != BATCH:
+            raise UsageError(f"input {path!r} has the axis {axis!r} without values; add it: sweep={{{axis!r}: [128]}}")
+
+
+def _no_axis(axis: str, named: Mapping[str, str], given: Mapping[str, object]) -> str:
+    known = f"the Tensors name {', '.join(map(repr, named))}" if named else "no Tensor names an axis"
+    meant = _meant(axis, named, given)
+    remedy = f"did you mean {meant!r}?" if meant else "write the axis into a Tensor's shape"
+    return f"sweep gives values to {axis!r}, but {known}; {remedy}"
+
+
+def _meant(axis: str, named: Mapping[str, str], given: Mapping[str, object]) -> str:
+    """The axis without values that is spelt nearly so, "" for none."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(axis, [name for name in named if name not in given], n=1, cutoff=_MISSPELT)
+    return close[0] if close else ""
 
 
 def _doubling(axis: str, text: str) -> Iterable[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
@@ -32,9 +32,25 @@ class Figure:
         return (group.point if isinstance(group, _Group) else group).figure(self.path)
 
 
+def no_attribute(of: str, name: str, there: Sequence[str]) -> str:
+    """What to say of an attribute that there is not: which is near, which there are, and where such a figure is."""
+    # `p5` is more likely a p50 cut short than a p95.
+    begun = [known for known in there if known.startswith(name)]
+    deeper = [path for path in METRICS if path.endswith(f".{name}")]
+    near = [*deeper, *begun]
+    return f"{of} has no {name!r}; {f'did you mean {near[0]!r}?' if near else nearest(name, there)}"
+
+
 @dataclass(frozen=True)
 class _Group:
     point: Point
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            figures = [known for known, figure in vars(type(self)).items() if isinstance(figure, Figure)]
+            problem = no_attribute(f"the {type(self).__name__} of a Point", name, figures)
+            raise AttributeError(f"{problem} There are {', '.join(figures)}" if problem.endswith("?") else problem)
 
 
 class Latency(_Group):

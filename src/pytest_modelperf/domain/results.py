@@ -12,7 +12,7 @@ from .baseline import OutputSample
 from .budget import Budget
 from .device import Device
 from .estimate import Estimate
-from .figures import ColdStart, Compute, Counters, Energy, Figure, Gpu, Latency, Memory, Power
+from .figures import ColdStart, Compute, Counters, Energy, Figure, Gpu, Latency, Memory, Power, no_attribute
 from .host import MachineState
 from .metrics import COUNTERS, metric
 from .telemetry import Telemetry
@@ -91,6 +91,11 @@ class Point:
 
     def __repr__(self) -> str:
         return f"<Point {self.case.key}{'' if self.ok else f': {self.status}'}>"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            raise AttributeError(no_attribute("a Point", name, _public(Point)))
 
     throughput = Figure("throughput")
     calls_per_second = Figure("calls_per_second")
@@ -184,8 +189,10 @@ class Sweep:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
-            hint = f"; it has several points: take sweep.best.{name}, or that of one, sweep.at(…).{name}"
-            raise AttributeError(f"a Sweep has no attribute {name!r}{hint if hasattr(Point, name) else ''}")
+            if name not in _public(Point):
+                raise AttributeError(no_attribute("a Sweep", name, _public(Sweep)))
+            hint = f"it has several points: take sweep.best.{name}, or that of one, sweep.at(…).{name}"
+            raise AttributeError(f"a Sweep has no attribute {name!r}; {hint}")
 
     def __iter__(self) -> Iterator[Point]:
         return iter(self.points)
@@ -240,6 +247,11 @@ class Sweep:
             and all(value == best.axes[axis] for axis, value in point.axes.items() if axis != BATCH)
         ]
         return min(near, key=lambda point: point.samples_per_call)
+
+
+def _public(kind: type) -> list[str]:
+    """The names of what a class has to read and to call."""
+    return [name for name in {**kind.__annotations__, **vars(kind)} if not name.startswith("_")]
 
 
 def _state(point: Point, budgets: Sequence[Budget]) -> str:

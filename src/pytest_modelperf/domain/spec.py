@@ -59,10 +59,15 @@ class Spec:
         """This spec with the marker's `arguments` over it, each checked. Raises UsageError."""
         changes = {}
         for name, value in arguments.items():
-            if name not in ARGUMENTS:
-                raise UsageError(f"the marker modelperf has no argument {name!r}; {nearest(name, ARGUMENTS)}")
+            check_argument(name)
             changes[name] = ARGUMENTS[name](value)
         return replace(self, **changes)
+
+
+def check_argument(name: str) -> None:
+    """Raises UsageError where the marker has no argument of this name."""
+    if name not in ARGUMENTS:
+        raise UsageError(f"the marker modelperf has no argument {name!r}; {nearest(name, ARGUMENTS)}")
 
 
 def _inputs(value: object) -> object:

@@ -13,7 +13,7 @@ import pytest
 from . import hookspecs
 from .marked import modelperf
 from .marker import LINE, check, is_marked
-from .options import add_options, check_disabled, is_enabled
+from .options import add_options, check_disabled, is_enabled, unheard
 from .stash import IN_RUNNER, SETTINGS
 
 if TYPE_CHECKING:
@@ -53,13 +53,20 @@ def pytest_configure(config: pytest.Config) -> None:
     if not is_enabled(config):
         check_disabled(config)
         return
+    from .quiet import Quiet
     from .settings import read_settings
 
     config.stash[SETTINGS] = read_settings(config)
+    config.pluginmanager.register(Quiet(), "modelperf-quiet")
     if not config.stash.get(IN_RUNNER, False):
         from .setup import register
 
         register(config)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    flags = unheard(config)
+    return f"modelperf: without --modelperf no marked test runs; in vain: {', '.join(flags)}" if flags else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -80,11 +87,10 @@ def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, ob
 
 
 def _check_names(items: Sequence[pytest.Item]) -> None:
-    from . import converters, runtimes
+    from . import converters, runtimes, written
 
     for item in items:
-        runtimes.check_marked(item)
-        converters.check_marked(item)
+        written.check(item, runtimes.check_asked, converters.check_asked)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

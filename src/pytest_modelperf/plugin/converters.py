@@ -9,11 +9,11 @@ import pytest
 
 from ..domain.variant import AUTO
 from ..errors import UsageError
-from .marker import is_marked, spec_of
 from .stash import SETTINGS
 
 if TYPE_CHECKING:
     from ..converting.protocol import Converter
+    from ..domain.spec import Spec
 
 # Tests are collected later than options are read, and their folders' conftest.py with them.
 _LOADED = "of your own, only those of a conftest.py in the folder of an argument, or above it, are known so early"
@@ -58,13 +58,12 @@ def check_converters(config: pytest.Config) -> None:
         raise UsageError(f"--modelperf-convert: {error} ({_LOADED})") from None
 
 
-def check_marked(item: pytest.Item) -> None:
-    """Raises UsageError for a converter of the test's marker that there is not; imports those that there are."""
-    asked = spec_of(item).converters if is_marked(item) else None
+def check_asked(item: pytest.Item, spec: Spec) -> None:
+    """Raises UsageError for a converter that the test asks for and there is not; imports those that there are."""
     try:
-        _check(item.config, asked or ())
+        _check(item.config, spec.converters or ())
     except UsageError as error:
-        raise UsageError(f"{item.nodeid}: converters: {error}") from None
+        raise UsageError(f"converters: {error}") from None
 
 
 def _check(config: pytest.Config, asked: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 Value = TypeVar("Value")
 
 GROUP = "modelperf"
+_RUNS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,11 @@ def is_enabled(config: pytest.Config) -> bool:
     return bool(value_of(config, "modelperf"))
 
 
+def runs_nothing(config: pytest.Config) -> bool:
+    """Whether pytest shows something and runs no test."""
+    return any(config.getoption(name, False) for name in _RUNS_NOTHING)
+
+
 def check_disabled(config: pytest.Config) -> None:
     """Raises pytest.UsageError for an option of this call that asks for what only an enabled run does."""
     for option in OPTIONS:
@@ -250,6 +256,12 @@ def check_disabled(config: pytest.Config) -> None:
             raise pytest.UsageError(
                 f"{option.flag} does nothing without --modelperf, which runs the marked tests; add it"
             )
+
+
+def unheard(config: pytest.Config) -> list[str]:
+    """The options of this call that say how marked tests are to run, where they do not."""
+    written = {argument.partition("=")[0] for argument in map(str, config.invocation_params.args)}
+    return [option.flag for option in OPTIONS if option.flag in written] if not is_enabled(config) else []
 
 
 def value_of(config: pytest.Config, ini: str) -> Any:

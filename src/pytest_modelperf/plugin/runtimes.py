@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
-from .marker import spec_of
-
 if TYPE_CHECKING:
     import pytest
 
+    from ..domain.spec import Spec
     from ..runtimes.protocol import Runtime
 
 
@@ -18,14 +16,10 @@ def all_runtimes(config: pytest.Config) -> list[Runtime]:
     return [runtime for some in config.hook.pytest_modelperf_runtimes() for runtime in some]
 
 
-def check_marked(item: pytest.Item) -> None:
-    """Raises UsageError for a runtime of the test's marker that there is not."""
-    choice = spec_of(item).runtime
-    if choice is None:
+def check_asked(item: pytest.Item, spec: Spec) -> None:
+    """Raises UsageError for a runtime that the test asks for and there is not."""
+    if spec.runtime is None:
         return
     from ..runtimes.registry import check_name
 
-    try:
-        check_name(choice.name, all_runtimes(item.config))
-    except UsageError as error:
-        raise UsageError(f"{item.nodeid}: {error}") from None
+    check_name(spec.runtime.name, all_runtimes(item.config))

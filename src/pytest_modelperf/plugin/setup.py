@@ -10,9 +10,10 @@ import pytest
 
 from ..baselines.machine import checked_name, machine_name
 from ..baselines.store import Store
-from ..errors import PeerLost, UsageError
+from ..errors import ModelPerfError, UsageError
 from ..measuring.host import read_host
 from ..measuring.locks import DeviceLocks, Waiting
+from ..reporting.files import check_folder, check_writable
 from ..reporting.progress import NoProgress, ProgressLine, ProgressLog
 from ..reporting.protocol import parse_report_option
 from . import ranks
@@ -20,10 +21,12 @@ from .against import Against, of_worker
 from .bureau import ISOLATED, Bureau
 from .converters import check_converters
 from .coordinator import Coordinator
+from .in_html import InHtml, is_written
 from .local import LocalDesk
 from .marked import MarkedTests
 from .marker import is_marked
 from .meters import Meters
+from .options import runs_nothing
 from .outside import Outside
 from .plan import planned
 from .settings import Settings
@@ -96,8 +99,9 @@ def _checked(config: pytest.Config, host: Host) -> tuple[str, list[tuple[Reporte
         if settings.convert:
             check_converters(config)
         if not _is_worker(config):
+            _check_writable(config, reports)
             _check_devices(settings)
-    except (UsageError, PeerLost) as error:
+    except ModelPerfError as error:
         raise pytest.UsageError(str(error)) from None
     return machine, reports
 
@@ -152,8 +156,13 @@ def _register_reporting(
     stopped = FromWorkers()
     if config.getoption("tx", None):
         config.pluginmanager.register(stopped, "modelperf-from-workers")
-    if not _is_worker(config) and (place is None or place.rank == 0):
-        config.pluginmanager.register(Terminated(), "modelperf-terminated")
+    if place is not None and place.rank > 0:
+        return
+    # In workers, too: `timeout` sends it to the whole group.
+    config.pluginmanager.register(Terminated(), "modelperf-terminated")
+    if not _is_worker(config):
+        if is_written(config):
+            config.pluginmanager.register(InHtml(machine), "modelperf-in-html")
         config.pluginmanager.register(Summary(bureau, machine, reports, stopped.results), "modelperf-summary")
 
 
@@ -197,6 +206,23 @@ def _reports(config: pytest.Config, settings: Settings) -> list[tuple[Reporter, 
         reporter for reporters in config.hook.pytest_modelperf_reporters() for reporter in reporters
     ]
     return [parse_report_option(text, reporters) for text in settings.reports]
+
+
+def _check_writable(config: pytest.Config, reports: Sequence[tuple[Reporter, Path]]) -> None:
+    """Raises ModelPerfError for what the end of a long run could not write."""
+    if runs_nothing(config):
+        return
+    for _, path in reports:
+        check_writable(path)
+    export = config.stash[SETTINGS].export
+    try:
+        if export is not None:
+            check_folder(export)
+    except OSError as error:
+        raise UsageError(
+            f"--modelperf-export={export}: nothing can be written there: {error.strerror}; name a folder that you may "
+            "write to"
+        ) from error
 
 
 def _check_against(settings: Settings, in_place: str) -> None:

@@ -20,6 +20,7 @@ from ..judging.settle import moved, restarted
 from . import aside
 from .git import GitError, git
 from .marker import is_marked
+from .options import runs_nothing
 from .plan import planned
 from .settings import is_meant
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from ..reporting.protocol import Reporter
     from .bureau import Bureau
 
-# Options under which pytest shows something and runs no test.
-RUNS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
 # How long git may take to tell the commit.
 _GIT_SECONDS = 5
 # A figure that every meter gives where it gives any; else it has the reason.
@@ -92,7 +91,7 @@ class Summary:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if any(session.config.getoption(name, False) for name in RUNS_NOTHING):
+        if runs_nothing(session.config):
             return
         interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
         ending = _Ending()

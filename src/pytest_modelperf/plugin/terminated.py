@@ -1,4 +1,7 @@
-"""SIGTERM ends a run as Ctrl-C does: that is what `timeout` sends, and a CI that cancels a job."""
+"""SIGTERM ends a run as Ctrl-C does: that is what `timeout` sends, and a CI that cancels a job.
+
+To the workers of xdist, too: they leave what they have measured (stopped.py) before they end.
+"""
 
 from __future__ import annotations
 

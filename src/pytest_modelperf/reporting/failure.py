@@ -51,12 +51,21 @@ def _section(result: TestResult, reason: Reason, width: int) -> Iterator[str]:
     alike: dict[tuple[Fact, ...], list[str]] = {}
     for case in reason.cases:
         alike.setdefault(tuple(kind.facts(result, case)), []).append(name_of(result, case))
+    shared = _shared(list(alike))
     for facts, some in list(alike.items())[:MOST_TOLD]:
         yield from _wrapped(", ".join(some), width, "  ")
-        yield from _facts(list(facts), width)
+        yield from _facts([fact for fact in facts if fact not in shared], width)
     if len(alike) > MOST_TOLD:
         names = [name for some in list(alike.values())[MOST_TOLD:] for name in some]
         yield from _wrapped(f"and {len(names)} more: {', '.join(names)}", width, "  ")
+    if shared:
+        yield "  each of them"
+        yield from _facts(shared, width)
+
+
+def _shared(told: list[tuple[Fact, ...]]) -> list[Fact]:
+    """What is true of all cases, where there are several: it is told once."""
+    return [fact for fact in told[0] if fact[1] and all(fact in facts for facts in told)] if len(told) > 1 else []
 
 
 def _remedy(result: TestResult, remedy: tuple[str, ...], width: int) -> Iterator[str]:

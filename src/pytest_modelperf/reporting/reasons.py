@@ -54,7 +54,8 @@ def what_helps(result: TestResult, outcome: Outcome, reason: Reason) -> tuple[st
         problems = [point.reason for point in result.sweep if point.status == "failed"]
         # Where no case ran the test fails whatever is allowed.
         allowed = remedy if any(point.ok for point in result.sweep) else ()
-        return (*((_LOOK_AT_TENSORS,) if any(map(_DOES_NOT_FIT.search, problems)) else ()), *allowed)
+        looks = next((look for fits, look in _LOOKS if any(map(fits.search, problems))), "")
+        return (*((looks,) if looks else ()), *allowed)
     if remedy in (_IF_MEANT, _IF_MEANT_AGAINST) and any(other.kind == "budget" for other in outcome.reasons):
         return (*remedy, _BUDGET_STAYS)
     return remedy
@@ -210,6 +211,14 @@ _LOOK_AT_TENSORS = (
     "The model does not take what the test declares: compare the shapes and dtypes that were tried (and high, of "
     "integers) with what it wants, and change the Tensors in the marker's inputs or the values in its sweep."
 )
+# What Python says of names of arguments.
+_IS_NOT_CALLED_SO = re.compile(r"unexpected keyword|missing .* required positional")
+_LOOK_AT_NAMES = (
+    "A dict of inputs is passed by the names of the model's own parameters: write those, or a list, "
+    "inputs=[Tensor(…), …], which is passed by position."
+)
+# The first that fits is told.
+_LOOKS = ((_IS_NOT_CALLED_SO, _LOOK_AT_NAMES), (_DOES_NOT_FIT, _LOOK_AT_TENSORS))
 _BUDGET_STAYS = (
     "Neither helps against the broken budget: raise its limit in the marker, if the model may take that much."
 )

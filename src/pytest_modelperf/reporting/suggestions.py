@@ -12,7 +12,7 @@ from ..domain.units import format_quantity, scale_of, significant
 from ..domain.variant import Rejected, Suggestion, Suggestions
 from .lines import Line
 from .tables import MISSING, Column, Form, aligned, narrowed
-from .words import duration, grouped, labels, listed, plain, plural
+from .words import duration, grouped, labels, listed, plain, plural, whole
 
 CONVERT = "pytest --modelperf --modelperf-convert=auto"
 ORIGINAL = "original"
@@ -36,7 +36,7 @@ def hint(report: Report) -> Iterator[Line]:
     if any(result.convertible for result in report.results) and not any(
         result.suggestions is not None for result in report.results
     ):
-        yield f"faster variants of the models were not looked for; to try converters: {CONVERT}", ""
+        yield f"faster variants of the models were not looked for; to try converters: {whole(CONVERT)}", ""
 
 
 def tables_of(result: TestResult, width: int) -> Iterator[tuple[str, dict[str, Form]]]:
@@ -65,7 +65,7 @@ def lines(result: TestResult) -> Iterator[Line]:
             lean = ", as lean in memory" if any("memory.peak" in point.figures for point in measured) else ""
             yield f"{PARETO} no other suggestion is at least as fast{lean}, as small and as exact", "dim"
         first = found.suggestions[0]
-        yield f"{plain(first.variant.name)} alone: {first.command}", ""
+        yield f"{plain(first.variant.name)} alone: {whole(first.command)}", ""
     if found.untried:
         yield f"no time was left for {', '.join(found.untried)}: raise --modelperf-convert-seconds", "yellow"
     yield from ((plain(note), "yellow") for note in found.notes)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ..domain.report import Report, TestResult
@@ -15,7 +17,7 @@ from .findings import WORSE, become
 from .lines import Line, lines
 from .side_by_side import CAUTION, SideBySide, side_by_side
 from .totals import NOT_MEASURED, OVER_STYLE, STYLES, called, counts, tally
-from .words import against, duration, grouped, listed, plain, plural
+from .words import KEPT, against, duration, grouped, listed, plain, plural, whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,9 +32,16 @@ LEAST_WAITED = 1.0
 
 UPDATE = "pytest --modelperf --modelperf-update"
 
+_WORD = re.compile(r"\s*\S+\s*")
+# A word that is never broken: several in one, a path, a test's id.
+_WHOLE = re.compile(rf"[/\\{KEPT}]|\.py::")
+
 
 def render(report: Report, width: int, color: bool) -> str:
-    """The summary of `report`, no line longer than `width` cells, with ANSI colours only if `color`."""
+    """The summary of `report`, with ANSI colours only if `color`.
+
+    No line is longer than `width` cells, but for a path or a command that is: it has a line of its own.
+    """
     file = io.StringIO()
     console = _console(file, width, color)
     _say_all(console, _before(report))
@@ -68,18 +77,25 @@ def _after(report: Report) -> Iterator[Line]:
 def _render_test(console: Console, result: TestResult, interrupted: bool) -> None:
     _say_heading(console, result, interrupted)
     if result.model or result.seconds:
-        _say(console, _text(_circumstances(result), "dim"), INDENT)
+        _say(console, _text(circumstances(result), "dim"), INDENT)
     shown: dict[str, tables.Form] = {}
     if result.sweep.points:
         shown = tables.fitted(result, console.width - INDENT)
         verdicts = list(shown).index("verdict")
         _print_table(console, shown.values(), lambda column, row: _style(result, row) if column == verdicts else "")
-    _say_all(console, lines(result, shown), INDENT)
-    _say_all(console, energy.lines(result), INDENT)
-    _say_all(console, profiles.lines(result), INDENT)
-    _say_all(console, advice.lines(result), INDENT)
+    said = (lines(result, shown), energy.lines(result), profiles.lines(result), advice.lines(result))
+    _say_all(console, _once(chain(*said)), INDENT)
     _render_suggestions(console, result)
     console.print()
+
+
+def _once(said: Iterator[Line]) -> Iterator[Line]:
+    """Without what an earlier line has told already: why there is no profile is why nothing is to blame, too."""
+    told: list[str] = []
+    for text, style in said:
+        if not any(before.endswith(f": {text}") for before in told):
+            yield text, style
+        told.append(text)
 
 
 def _render_suggestions(console: Console, result: TestResult) -> None:
@@ -102,16 +118,17 @@ def _say_heading(console: Console, result: TestResult, interrupted: bool) -> Non
     stopped = interrupted and bool(result.unmeasured and result.sweep.points)
     failed = _text("" if result.passed or stopped else "FAILED ", "bold red")
     verdict = failed.append_text(counts(tally([result])))
-    nodeid = _text(plain(result.nodeid), "bold")
-    whole = verdict.copy().append(": ").append_text(nodeid)
-    if whole.cell_len <= console.width:
-        _say(console, whole)
+    nodeid = _text(whole(plain(result.nodeid)), "bold")
+    line = verdict.copy().append(": ").append_text(nodeid)
+    if line.cell_len <= console.width:
+        _say(console, line)
     else:
         _say(console, verdict.append(":"))
         _say(console, nodeid, INDENT)
 
 
-def _circumstances(result: TestResult) -> str:
+def circumstances(result: TestResult) -> str:
+    """What was measured, where, and how long it took; "" where nothing is known of it."""
     devices = list(dict.fromkeys(point.device for point in result.sweep))
     where = f"on {devices[0]}" if len(devices) == 1 else ""
     time = f"took {duration(result.seconds)}" if result.seconds else ""
@@ -138,9 +155,9 @@ def _new(report: Report) -> Iterator[Line]:
     if not new or accepted or report.interrupted or any(map(against, report.results)):
         return
     if new == words["new"] and set(words) <= {"new", tables.OVER, *NOT_MEASURED}:
-        yield f"no baselines yet; make them: {UPDATE}", "bold"
+        yield f"no baselines yet; make them: {whole(UPDATE)}", "bold"
     else:
-        yield f"{plural(new, 'case')} {'has' if new == 1 else 'have'} no baseline yet; make it: {UPDATE}", "bold"
+        yield f"{plural(new, 'case')} {'has' if new == 1 else 'have'} no baseline yet; make it: {whole(UPDATE)}", "bold"
 
 
 def _never_measured(report: Report) -> Iterator[Line]:
@@ -184,9 +201,9 @@ def _host(report: Report) -> str:
 def _written(written: Mapping[str, str]) -> Iterator[Line]:
     for what, paths in grouped((path, what) for path, what in written.items()).items():
         if len(paths) == 1:
-            yield f"written: {paths[0]} ({what})", ""
+            yield f"written: {whole(paths[0])} ({what})", ""
         else:
-            yield f"written: {len(paths)} files under {_common_folder(paths)} ({what})", ""
+            yield f"written: {len(paths)} files under {whole(_common_folder(paths))} ({what})", ""
 
 
 def _common_folder(paths: list[str]) -> str:
@@ -232,9 +249,28 @@ def _say_all(console: Console, said: Iterator[Line], indent: int = 0) -> None:
 
 def _say(console: Console, text: Text, indent: int = 0) -> None:
     room = console.width - indent
-    wrapped = [text] if text.cell_len <= room else text.wrap(console, max(room - HANG, 1))
+    wrapped = [text] if text.cell_len <= room else text.divide(_breaks(text.plain, max(room - HANG, 1)))
     for number, line in enumerate(wrapped):
-        console.print(_text(" " * (indent + (HANG if number else 0)), "").append_text(line))
+        line.plain = line.plain.replace(KEPT, " ")
+        line.rstrip()
+        console.print(_text(" " * (indent + (HANG if number else 0)), "").append_text(line), soft_wrap=True)
+
+
+def _breaks(text: str, room: int) -> Iterator[int]:
+    """Where to break a text: between words, and in those that are longer than a line; never in a path or a command."""
+    from rich.cells import cell_len, chop_cells
+
+    filled = 0
+    for word in _WORD.finditer(text):
+        if filled and filled + cell_len(word[0].rstrip()) > room:
+            yield word.start()
+            filled = 0
+        pieces = (
+            [word[0]] if _WHOLE.search(word[0]) or cell_len(word[0].rstrip()) <= room else chop_cells(word[0], room)
+        )
+        for number in range(1, len(pieces)):
+            yield word.start() + sum(map(len, pieces[:number]))
+        filled = cell_len(pieces[-1]) + (filled if len(pieces) == 1 else 0)
 
 
 def _print_table(

@@ -14,6 +14,9 @@ from ..domain.verdict import Breach, Verdict
 # Names in a list before the rest is a number.
 MOST_NAMED = 4
 
+# What stands for a space in one word of several.
+KEPT = "\ue000"
+
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -21,6 +24,11 @@ def plain(text: str) -> str:
     """`text` on one line, without colour codes and control characters (messages of frameworks have them)."""
     line = " ".join(_ESCAPE.sub("", text).split())
     return "".join(letter for letter in line if letter.isprintable())
+
+
+def whole(text: str) -> str:
+    """A path or a command as one word, which no line is broken in: it is there to be copied."""
+    return text.replace(" ", KEPT)
 
 
 def labels(result: TestResult) -> dict[str, str]:

@@ -39,6 +39,8 @@ def find(model: object, runtimes: Sequence[Runtime], choice: RuntimeChoice | Non
     that is not there, is empty or is no model, and for an object that no runtime recognises; UsageError for a runtime
     that there is not, or that does not execute this model, or does not take these options.
     """
+    if choice is not None:
+        check_name(choice.name, runtimes)
     if isinstance(model, (str, os.PathLike)):
         model = _existing(Path(model), runtimes)
     if choice is not None:
@@ -57,7 +59,6 @@ def check_name(name: str, runtimes: Sequence[Runtime]) -> None:
 
 
 def _chosen(name: str, model: object, runtimes: Sequence[Runtime]) -> Runtime:
-    check_name(name, runtimes)
     named = {runtime.name: runtime.accepts for runtime in runtimes}
     able = [runtime for runtime in runtimes if runtime.recognises(model)]
     for runtime in able:
