@@ -28,6 +28,11 @@ def test_the_names_tell_what_the_work_depends_on() -> None:
     assert workloads.name("threads", 3) == f"threads/2 {numpy} {library} threads=3"
 
 
+def test_a_numpy_that_does_not_tell_its_library_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np, "show_config", lambda mode: {})
+    assert workloads.name("single", 1) == f"single/1 numpy={np.__version__} blas=unknown threads=1"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_workload_can_be_repeated(kind: str) -> None:
     (workload,) = workloads.workloads("1", kind)

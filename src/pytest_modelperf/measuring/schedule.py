@@ -15,11 +15,12 @@ PIPELINED_BLOCK_SECONDS = 0.01
 # More calls than this in a block tell nothing new about a round.
 MOST_CALLS_A_BLOCK = 500
 # Calls at the start of a block that are made and not timed, as many as fill this time and two at the most: caches and
-# thread pools come back from the others' turn. One long call is worth more than what it is spoilt by in its first
-# milliseconds.
+# thread pools come back from the others' turn. A call that is longer than a block loses a hundredth by that, on both
+# sides alike, and the time of one that settles is better spent on a round: ratios of calls of 12 ms were known a fifth
+# better without (docs/measurements/repeatability.md).
 SETTLING_SECONDS = 0.001
 SETTLING_CALLS = 2
-LONGEST_SETTLING_SECONDS = 0.1
+LONGEST_SETTLING_SECONDS = BLOCK_SECONDS
 FEWEST_ROUNDS = 10
 # A model whose single call is longer than the time given is called this often.
 SLOW_CALLS = 3

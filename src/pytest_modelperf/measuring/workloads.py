@@ -38,8 +38,9 @@ def name(kind: str, threads: int) -> str:
     import numpy as np
 
     # Two builds of one numpy may multiply with different libraries.
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    product = f"{blas['name']}={blas['version']}"
+    config: Any = np.show_config(mode="dicts")
+    blas = config.get("Build Dependencies", {}).get("blas", {})
+    product = f"{blas.get('name', 'blas')}={blas.get('version', 'unknown')}"
     other = {"calls": f"python={platform.python_version()}", "single": product, "threads": product}
     parts = [f"{kind}/{VERSIONS[kind]}", f"numpy={np.__version__}", other.get(kind, ""), f"threads={threads}"]
     return " ".join(filter(None, parts))
