@@ -208,8 +208,10 @@ class Search:
             return None
         smallest = min(original.opened.cases, key=lambda axes: math.prod(axes.values()))
         usual, key = original.call_seconds(smallest), Case(original.opened.device, smallest).key
-        exact = [one for one in self._faster if one.entrant.candidate.permitted <= candidate.permitted]
-        times = {one.entrant.variant.title: float(one.found.cases[key]) for one in exact if key in one.found.cases}
+        # What is made for one shape is no rival of what takes all.
+        whole = [one for one in self._faster if key in one.found.cases and not one.entrant.variant.fixed]
+        exact = [one for one in whole if one.entrant.candidate.permitted <= candidate.permitted]
+        times = {one.entrant.variant.title: float(one.found.cases[key]) for one in exact}
         best = max(times, key=lambda name: times[name], default="")
         return Rival(best, usual / times[best]) if usual and best else None
 
