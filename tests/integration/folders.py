@@ -41,23 +41,28 @@ _OURS = (
     "COV_CORE_",
 )
 
-IMPORTS = """\
+# To start yardsticks takes half as long as the rest of a run: only tests of what they are for have any.
+NO_YARDSTICKS = """\
+from pytest_modelperf.plugin.yardsticks import Yardsticks
+
+Yardsticks.of = lambda yardsticks, device, **_: ()
+"""
+IMPORTS = f"""\
 import os
 
 import numpy as np
 import pytest
 from pytest_modelperf import MiB, Tensor, ms
-
-X = {"x": Tensor(("batch", 4))}
+{NO_YARDSTICKS}
+X = {{"x": Tensor(("batch", 4))}}
 
 
 """
 # Every word about a model that sleeps is the same on every machine, however busy: what is timed is timed on a clock on
-# which `sleep` alone takes time, and beside no yardstick.
+# which `sleep` alone takes time.
 MODELS = f"""\
 {IMPORTS}\
 from pytest_modelperf.measuring import blocks
-from pytest_modelperf.plugin.yardsticks import Yardsticks
 
 
 class Clock:
@@ -75,7 +80,6 @@ class Clock:
 # All files of a process have one.
 CLOCK = blocks.perf_counter_ns if hasattr(blocks.perf_counter_ns, "sleep") else Clock()
 blocks.perf_counter_ns, sleep = CLOCK, CLOCK.sleep
-Yardsticks.of = lambda yardsticks, device, **_: ()
 
 
 def sleeps(x):

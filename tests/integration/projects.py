@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from integration.folders import Folder
+from integration.folders import NO_YARDSTICKS, Folder
 
 # What a test file begins with: a model that takes a microsecond, and a marker whose case takes a fraction of a second;
 # where turns are what is looked at, with yardsticks to take them with.
@@ -39,11 +39,8 @@ perf = pytest.mark.modelperf(inputs=INPUTS, seconds=0.01)
 
 
 """
-# Nobody reads figures of it, and to start yardsticks takes as long as the rest of a run.
 HEADER = f"""\
-from pytest_modelperf.plugin.yardsticks import Yardsticks
-
-Yardsticks.of = lambda yardsticks, device, **_: ()
+{NO_YARDSTICKS}\
 {BESIDE_YARDSTICKS}\
 """
 # Set in the environment of everything that a project's runs start.
