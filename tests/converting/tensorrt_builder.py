@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,15 @@ class Flags11(Enum):
 class OptimizationProfile:
     def __init__(self) -> None:
         self.shapes: dict[str, list[list[int]]] = {}
+        self.of_values: set[str] = set()
 
     def set_shape(self, input: str, min: Sequence[int], opt: Sequence[int], max: Sequence[int]) -> None:
         assert all(low <= best <= high for low, best, high in zip(min, opt, max, strict=True))
         self.shapes[input] = [list(min), list(opt), list(max)]
+
+    def set_shape_input(self, input: str, min: Sequence[int], opt: Sequence[int], max: Sequence[int]) -> None:
+        self.set_shape(input, min, opt, max)
+        self.of_values.add(input)
 
 
 class TimingCache:
@@ -57,6 +63,8 @@ class BuilderConfig:
         self.flags.discard(flag.name)
 
     def add_optimization_profile(self, profile: OptimizationProfile) -> int:
+        if any(sizes[0] == [0] for sizes in profile.shapes.values()):
+            return -1
         self.profiles.append(profile)
         return len(self.profiles) - 1
 
@@ -74,8 +82,20 @@ class BuilderConfig:
         return self.cache
 
 
+class NetworkTensor:
+    def __init__(self, name: str) -> None:
+        self.name, self.is_shape_tensor = name, name == "sizes"
+
+
 class Network:
     path = ""
+
+    @property
+    def num_inputs(self) -> int:
+        return len(read_file(Path(self.path)).signature.inputs)
+
+    def get_input(self, index: int) -> NetworkTensor:
+        return NetworkTensor(read_file(Path(self.path)).signature.inputs[index].name)
 
 
 class ParserError:
@@ -99,10 +119,10 @@ class OnnxParser:
 
 
 class Builder:
-    """Builds the network of the conformance suite, whatever was parsed."""
+    """Builds the network of the conformance suite, whatever was parsed, for the GPU that is current."""
 
-    def __init__(self, logger: Any) -> None:
-        self._logger = logger
+    def __init__(self, logger: Any, cuda: stand_in.Cuda) -> None:
+        self._logger, self._device = logger, cuda.device
 
     def create_network(self, flags: int = 0) -> Network:
         assert flags == 0
@@ -117,14 +137,15 @@ class Builder:
     def build_serialized_network(self, network: Network, config: BuilderConfig) -> bytes | None:
         known = read_file(Path(network.path)).signature.inputs
         sizes = {one.name: [size if isinstance(size, int) else -1 for size in one.shape or ()] for one in known}
-        (profile,) = config.profiles
-        if set(profile.shapes) != set(sizes):
+        if any(set(profile.shapes) != set(sizes) for profile in config.profiles):
             self._logger.log(stand_in.Severity.ERROR, "dynamic input is missing dimensions in the profile")
             return None
         said = {
             "inputs": {name: ["FLOAT", size] for name, size in sizes.items()},
             "outputs": {"y": ["FLOAT", sizes["x"]]},
-            "profiles": [profile.shapes],
+            "profiles": [profile.shapes for profile in config.profiles],
+            "of values": sorted(set().union(*(profile.of_values for profile in config.profiles))),
+            "device": self._device,
             "computes": "network",
             "version": stand_in.VERSION,
             "flags": sorted(config.flags),
@@ -139,7 +160,8 @@ def installed(flags: type[Enum] = Flags11) -> Iterator[stand_in.Cuda]:
     with stand_in.installed() as cuda, pytest.MonkeyPatch.context() as patch:
         trt: Any = sys.modules["tensorrt"]
         trt.__spec__ = ModuleSpec("tensorrt", None)
-        for name, value in {"Builder": Builder, "OnnxParser": OnnxParser, "BuilderFlag": flags}.items():
+        builder = partial(Builder, cuda=cuda)
+        for name, value in {"Builder": builder, "OnnxParser": OnnxParser, "BuilderFlag": flags}.items():
             patch.setattr(trt, name, value, raising=False)
         yield cuda
 

@@ -50,17 +50,77 @@ def test_an_engine_answers_at_the_sizes_of_the_sweep(flags: type[Enum], tmp_path
             session.wait()
             assert np.allclose(session.arrays(outputs)["y"], network.expected(drawn), atol=1e-4)
     session.close()
-    assert made.notes == ("sizes from batch=1 to batch=8",)
+    assert made.notes == ("sizes from batch=1 to batch=8, best for these two",)
+
+
+@pytest.mark.usefixtures("flags")
+def test_profiles_are_best_for_the_smallest_and_for_the_largest_case(tmp_path: Path) -> None:
+    made = checks.route("tensorrt", "onnx").follow(given(tmp_path), tmp_path / "made")
+    features = network.FEATURES
+    profiles = tensorrt_builder.told(made.model.read_bytes())["profiles"]
+    assert [one["x"] for one in profiles] == [
+        [[1, 4, features], [best, 4, features], [8, 4, features]] for best in (1, 8)
+    ]
+    alone = replace(given(tmp_path), cases=[{"batch": 2}])
+    made = checks.route("tensorrt", "onnx").follow(alone, tmp_path / "alone")
+    assert len(tensorrt_builder.told(made.model.read_bytes())["profiles"]) == 1
+
+
+def test_it_is_built_on_the_gpu_of_the_test(tmp_path: Path) -> None:
+    with tensorrt_builder.installed() as cuda:
+        subject = replace(given(tmp_path), device=Device("cuda", 1))
+        made = checks.route("tensorrt", "onnx").follow(subject, tmp_path / "made")
+        assert tensorrt_builder.told(made.model.read_bytes())["device"] == 1
+        assert cuda.device == 0
+        # Nor is a stream left there.
+        assert cuda.streams == {}
+
+
+@pytest.mark.usefixtures("flags")
+@pytest.mark.parametrize(
+    ("tensor", "least", "most"),
+    [
+        (Tensor((2,), "int64", low=1, high=5), [1, 1], [4, 4]),
+        (Tensor((2,), "int64", values=lambda shape, rng: np.array([3, 7])), [3, 7], [3, 7]),
+    ],
+)
+def test_of_an_input_that_tells_shapes_the_values_are_limited(
+    tensor: Tensor, least: list[int], most: list[int], tmp_path: Path
+) -> None:
+    model = network.onnx_model()
+    model.graph.input.append(onnx.helper.make_tensor_value_info("sizes", onnx.TensorProto.INT64, [2]))
+    onnx.save_model(model, tmp_path / "sized.onnx")
+    subject = checks.subject(tmp_path / "sized.onnx", {**INPUTS, "sizes": tensor}, device=CUDA)
+    made = checks.route("tensorrt", "onnx").follow(subject, tmp_path / "made")
+    built = tensorrt_builder.told(made.model.read_bytes())
+    assert built["of values"] == ["sizes"]
+    for profile in built["profiles"]:
+        low, best, high = profile["sizes"]
+        assert (low, high) == (least, most)
+        assert all(one <= two <= three for one, two, three in zip(low, best, high, strict=True))
+
+
+@pytest.mark.usefixtures("flags")
+def test_a_profile_that_tensorrt_does_not_take_is_the_reason(tmp_path: Path) -> None:
+    model = network.onnx_model()
+    model.graph.input.append(onnx.helper.make_tensor_value_info("sizes", onnx.TensorProto.INT64, [1]))
+    onnx.save_model(model, tmp_path / "sized.onnx")
+    inputs = {**INPUTS, "sizes": Tensor((1,), "int64", high=2)}
+    subject = checks.subject(tmp_path / "sized.onnx", inputs, device=CUDA)
+    with pytest.raises(
+        ConversionError, match="TensorRT does not take its optimisation profile: TensorRT told no reaso"
+    ):
+        checks.route("tensorrt", "onnx").follow(subject, tmp_path / "made")
 
 
 @pytest.mark.usefixtures("flags")
 def test_timings_of_kernels_are_read_again(tmp_path: Path) -> None:
     cache, way = Cache(tmp_path / "cache"), checks.route("tensorrt", "onnx")
     for number, after in enumerate((b"timings", b"timingstimings")):
-        way.follow(given(tmp_path), tmp_path / str(number), replace(cache, renews=True))
+        way.follow(given(tmp_path), tmp_path / str(number), replace(cache, renews=True), "known")
         assert (cache.folder / TIMINGS).read_bytes() == after
     (cache.folder / TIMINGS).write_bytes(b"of another GPU")
-    way.follow(given(tmp_path), tmp_path / "other", replace(cache, renews=True))
+    way.follow(given(tmp_path), tmp_path / "other", replace(cache, renews=True), "known")
     assert (cache.folder / TIMINGS).read_bytes() == b"timings"
 
 

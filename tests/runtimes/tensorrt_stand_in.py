@@ -368,9 +368,15 @@ class TensorRt(ModuleType):
 
     def Runtime(self, logger: Any) -> Runtime:
         assert logger.made
+        # Each that plugins were given the address of.
+        self.loggers: list[object] = []
+
+    def nptype(self, trt_type: DataType) -> Any:
+        return NUMPY[trt_type.name]
         return Runtime(logger, self._cuda)
 
 
+        self.loggers += [logger] if logger not in self.loggers else []
 class Runtime:
     def __init__(self, logger: Any, cuda: Cuda) -> None:
         self._logger, self._cuda = logger, cuda

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +25,8 @@ from pytest_modelperf.errors import (
     OutOfMemory,
     UsageError,
 )
-from pytest_modelperf.runtimes import cuda_driver, tensorrt_memory
+from pytest_modelperf.runtimes import cuda_driver, tensorrt_engine, tensorrt_memory
+from pytest_modelperf.runtimes.protocol import Placed
 from pytest_modelperf.runtimes.tensorrt import TensorRtRuntime
 
 RUNTIME = TensorRtRuntime()
@@ -291,3 +293,56 @@ def test_somebody_must_allocate(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_error_of_cuda_has_its_name(cuda: Cuda) -> None:
     with pytest.raises(RuntimeError, match="CUDA failed: cudaErrorInvalidDevice"):
         tensorrt_memory.gpu(7)
+
+
+class TestLog:
+    def test_a_process_has_one_logger(self, network_engine: Path) -> None:
+        """Plugins keep the address of the one that they were given first."""
+        first, second = (RUNTIME.open(network_engine, CUDA) for _ in range(2))
+        trt: Any = sys.modules["tensorrt"]
+        assert trt.loggers == [tensorrt_engine.logger(trt)[1]]
+        first.close()
+        second.close()
+
+    def test_the_last_errors_are_kept_and_none_of_an_engine_before(self, network_engine: Path, tmp_path: Path) -> None:
+        log, _ = tensorrt_engine.logger(sys.modules["tensorrt"])
+        log.errors.extend(map(str, range(1000)))
+        assert len(log.errors) == 100
+        assert log.last() == "999"
+        RUNTIME.open(network_engine, CUDA)
+        assert log.last() == "TensorRT told no reason"
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("function", "what"),
+        [("set_tensor_address", "the place of input 'x'"), ("set_output_allocator", "an allocator for output 'y'")],
+    )
+    def test_what_tensorrt_does_not_take_is_told(
+        self, function: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        profile = {"x": [[1], [4], [8]]}
+        path = engine(tmp_path / "a.plan", {"x": ["FLOAT", [-1]]}, {"y": ["FLOAT", [-1]]}, [profile], "positive")
+        session = RUNTIME.open(path, CUDA)
+        monkeypatch.setattr(tensorrt_stand_in.IExecutionContext, function, lambda *_: False)
+        with pytest.raises(RuntimeError, match=f"TensorRT does not take {what}: TensorRT told no reason"):
+            answers(session, [Value(np.ones(2, np.float32), "float32")])
+
+
+class TestSignature:
+    def test_it_is_read_on_a_gpu_of_the_test(self, network_engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        read: list[int] = []
+        whole = tensorrt_engine.load
+        cuda: Any = sys.modules["cuda.bindings.runtime"]
+
+        def load(path: Path) -> Any:
+            read.append(cuda.device)
+            return whole(path)
+
+        monkeypatch.setattr(tensorrt_engine, "load", load)
+        for devices in ([], [Device("cpu"), Device("cuda", 1)], [CUDA]):
+            assert isinstance(RUNTIME, Placed)
+            found = RUNTIME.placed(devices).signature(network_engine)
+            assert found is not None
+            assert found.inputs[0].name == "x"
+        assert read == [0, 1, 0]

@@ -7,15 +7,17 @@ flag for float16, and precision is what the ONNX model says; 10 takes the flag, 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..domain.tensor import Tensor, tensors
+from ..domain.precision import TF32
+from ..domain.tensor import Tensor, Value, map_leaves, tensors
 from ..errors import ConversionError
 from ..runtimes.onnx_graph import read_file
-from ..runtimes.tensorrt_engine import import_tensorrt
+from ..runtimes.tensorrt_engine import import_tensorrt, logger
+from ..runtimes.tensorrt_memory import gpu
 from . import onnx_files, torch_models
 from .libraries import lacks
 from .onnxruntime import halved
@@ -24,11 +26,13 @@ from .protocol import ONNX, TENSORRT, Converted, Subject
 # What was tried of kernels is kept, so that another build on such a GPU need not try it again. TensorRT refuses what is
 # of another version or GPU.
 TIMINGS = "tensorrt.timings"
+# As many draws as a variant is proven with: the values of an input that tells shapes must lie within its profile's.
+_DRAWS = 3
 
 
 @dataclass(frozen=True)
 class TensorRt:
-    """An engine with one optimisation profile, from the smallest to the largest case."""
+    """An engine with an optimisation profile made best for the smallest case, and one for the largest."""
 
     name: str
     what: str
@@ -44,16 +48,29 @@ class TensorRt:
         return torch_models.needs_cuda(subject) or lacks("tensorrt", "onnx")
 
     def convert(self, subject: Subject, folder: Path) -> Converted:
+        place = gpu(subject.device.index)
+        try:
+            # A builder times kernels on the GPU that is current when it is made.
+            with place.current():
+                return self._built(subject, folder)
+        finally:
+            place.close()
+
+    def _built(self, subject: Subject, folder: Path) -> Converted:
         trt = import_tensorrt()
-        log = _log(trt)
-        builder = trt.Builder(log)
+        log, teller = logger(trt)
+        # What failed before is no reason for what fails now.
+        log.errors.clear()
+        builder = trt.Builder(teller)
         network, config = builder.create_network(0), builder.create_builder_config()
         source = self._source(trt, subject, folder)
-        _parse(trt, network, log, source)
+        _parse(trt, network, teller, source)
         for flag, value in self.flags.items():
             if hasattr(trt.BuilderFlag, flag):
                 (config.set_flag if value else config.clear_flag)(getattr(trt.BuilderFlag, flag))
-        config.add_optimization_profile(_profile(builder, subject, source))
+        for profile in _profiles(builder, network, subject, source):
+            if config.add_optimization_profile(profile) < 0:
+                raise ConversionError(f"TensorRT does not take its optimisation profile: {log.last()}")
         _read_timings(config, subject.kept)
         plan = builder.build_serialized_network(network, config)
         if plan is None:
@@ -61,7 +78,7 @@ class TensorRt:
         path = folder / "model.engine"
         path.write_bytes(plan)
         _keep_timings(config, subject.kept)
-        return Converted(path, notes=(f"sizes from {_sizes(subject, 0)} to {_sizes(subject, -1)}",))
+        return Converted(path, notes=(f"sizes from {_sizes(subject, 0)} to {_sizes(subject, -1)}, best for these two",))
 
     def _source(self, trt: Any, subject: Subject, folder: Path) -> Path:
         """The ONNX model to parse: in half precision where there is no flag that asks for it."""
@@ -73,8 +90,7 @@ class TensorRt:
 def variants() -> list[TensorRt]:
     return [
         TensorRt("tensorrt", "TensorRT, float32", "float32", {"TF32": False}),
-        # A TF32 has the mantissa of a float16.
-        TensorRt("tensorrt-tf32", "TensorRT, TensorFloat-32", "float16", {"TF32": True}),
+        TensorRt("tensorrt-tf32", "TensorRT, TensorFloat-32", TF32, {"TF32": True}),
         TensorRt("tensorrt-fp16", "TensorRT, float16", "float16", {"FP16": True, "TF32": True}),
     ]
 
@@ -98,20 +114,49 @@ def _keep_timings(config: Any, kept: Path | None) -> None:
     new.replace(kept / TIMINGS)
 
 
-def _parse(trt: Any, network: Any, log: Any, path: Path) -> None:
-    parser = trt.OnnxParser(network, log)
+def _parse(trt: Any, network: Any, teller: Any, path: Path) -> None:
+    parser = trt.OnnxParser(network, teller)
     if not parser.parse_from_file(str(path)):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
-        raise ConversionError(f"TensorRT cannot read the ONNX model: {'; '.join(errors) or log.last()}")
+        raise ConversionError(f"TensorRT cannot read the ONNX model: {'; '.join(errors) or logger(trt)[0].last()}")
 
 
-def _profile(builder: Any, subject: Subject, path: Path) -> Any:
-    """From the smallest case to the largest, made best for the largest: its calls are the longest."""
-    profile = builder.create_optimization_profile()
+def _profiles(builder: Any, network: Any, subject: Subject, path: Path) -> Iterator[Any]:
+    """Both from the smallest case to the largest: kernels that suit one may be slow at the other.
+
+    Of an input that the network takes shapes from, its values are limited, not its own shape.
+    """
     smallest, largest = _extremes(subject)
-    for name, tensor in _named(subject, path).items():
-        profile.set_shape(name, tensor.sized(smallest), tensor.sized(largest), tensor.sized(largest))
-    return profile
+    inputs = [network.get_input(index) for index in range(network.num_inputs)]
+    of_shapes = {one.name for one in inputs if one.is_shape_tensor}
+    for best in (smallest, largest) if smallest != largest else (smallest,):
+        profile = builder.create_optimization_profile()
+        for place, (name, tensor) in enumerate(_named(subject, path).items()):
+            if name in of_shapes:
+                profile.set_shape_input(name, *_values(subject, place, tensor, best))
+            else:
+                profile.set_shape(name, *(tensor.sized(axes) for axes in (smallest, best, largest)))
+        yield profile
+
+
+def _values(subject: Subject, place: int, tensor: Tensor, best: Mapping[str, int]) -> tuple[list[int], ...]:
+    """The least values of such an input, those of a call at this size, and the most; the same for all of its draws."""
+    drawn = [_drawn(subject, axes, number)[place] for axes in subject.cases for number in range(_DRAWS)]
+    at_best = _drawn(subject, best, 0)[place]
+    least, most = (
+        [min(column) for column in zip(*drawn, strict=True)],
+        [max(column) for column in zip(*drawn, strict=True)],
+    )
+    if tensor.high is not None:
+        least, most = [tensor.low or 0] * len(least), [tensor.high - 1] * len(most)
+    return least, at_best, most
+
+
+def _drawn(subject: Subject, axes: Mapping[str, int], number: int) -> list[list[int]]:
+    """The values of the inputs of one call, in their order."""
+    found: list[list[int]] = []
+    map_leaves(subject.draw(axes, number), Value, lambda _, value: found.append(value.array.ravel().tolist()))
+    return found
 
 
 def _extremes(subject: Subject) -> tuple[dict[str, int], dict[str, int]]:
@@ -132,21 +177,3 @@ def _named(subject: Subject, path: Path) -> dict[str, Tensor]:
     if isinstance(subject.inputs, Mapping):
         return found
     return dict(zip((known.name for known in read_file(path).signature.inputs), found.values(), strict=False))
-
-
-def _log(trt: Any) -> Any:
-    """A logger of TensorRT's kind that keeps its errors: functions return None or False, and tell the reason here."""
-
-    class Log(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, msg: str) -> None:
-            if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
-                self.errors.append(msg)
-
-        def last(self) -> str:
-            return self.errors[-1] if self.errors else "it told no reason"
-
-    return Log()

@@ -130,6 +130,7 @@ def subject_of(item: pytest.Item, spec: Spec, given: object) -> Subject:
     more = all_runtimes(item.config)
     runtime, model = find(given, more, spec.runtime)
     inputs = _completed(spec, runtime, model)
+    from ..runtimes.protocol import Placed
     counters = Counters([source for some in item.config.hook.pytest_modelperf_counters() for source in some])
     return Subject(
         model,
@@ -138,6 +139,8 @@ def subject_of(item: pytest.Item, spec: Spec, given: object) -> Subject:
         inputs,
         cases=tuple(dict(case.axes) for case in cases("", resolve_sweep(inputs, spec.sweep))),
         start_bytes=item.stash.get(START_BYTES, 0),
+    if isinstance(runtime, Placed):
+        runtime = runtime.placed(spec.devices or settings.devices or ())
         profiler=sources(item.config),
         count=counters.count,
         runtimes=more,

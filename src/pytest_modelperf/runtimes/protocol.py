@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from ..domain.device import Device
 from ..domain.session import DeviceMemory, ModelFacts, Session, Weight
 from ..domain.signature import Signature
 
-__all__ = ["Configurable", "DeviceMemory", "ModelFacts", "Runtime", "Session", "Weight"]
+__all__ = ["Configurable", "DeviceMemory", "ModelFacts", "Placed", "Runtime", "Session", "Weight"]
 
 
 class Runtime(Protocol):
@@ -48,6 +48,15 @@ class Runtime(Protocol):
         Raises ModelError (not a model, damaged), MissingLibrary, DeviceMissing, UsageError (a compute spec that this
         runtime cannot honour) or OutOfMemory (the model itself does not fit); a live object is then as it was.
         """
+        ...
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """What a runtime has in addition that must open a model on a device to read its signature."""
+
+    def placed(self, devices: Sequence[Device]) -> Runtime:
+        """This runtime, which does that on one of the test's devices, and on no other."""
         ...
 
 

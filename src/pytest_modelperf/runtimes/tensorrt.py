@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,17 @@ from .weights import file_weights
 
 _SUFFIXES = (".engine", ".plan")
 _HALF = "float16"
+_FIRST = Device("cuda")
 
 
+@dataclass(frozen=True)
 class TensorRtRuntime:
-    """Executes engines that were built for this version of TensorRT and this kind of GPU."""
+    """Executes engines that were built for this version of TensorRT and this kind of GPU.
+
+    `reads_on` is the GPU on which an engine is opened for its signature.
+    """
+
+    reads_on: Device = _FIRST
 
     name = "tensorrt"
     accepts = "a TensorRT .engine or .plan file"
@@ -31,15 +39,18 @@ class TensorRtRuntime:
     def recognises(self, model: object) -> bool:
         return isinstance(model, Path) and model.suffix.lower() in _SUFFIXES and model.is_file()
 
+    def placed(self, devices: Sequence[Device]) -> TensorRtRuntime:
+        return replace(self, reads_on=next((device for device in devices if device.kind == "cuda"), self.reads_on))
+
     def default_device(self, model: object) -> Device:
         # The first, also where there is none: its rows are skipped with the reason.
-        return Device("cuda")
+        return _FIRST
 
     def signature(self, model: object) -> Signature | None:
-        """An engine tells it when it is opened: it is, on the first GPU, and closed again."""
+        """An engine tells it when it is opened: it is, on one of the test's GPUs, and closed again."""
         assert isinstance(model, Path)
-        check(Device("cuda"))
-        place = gpu(0)
+        check(self.reads_on)
+        place = gpu(self.reads_on.index)
         with place.current():
             signature = tensorrt_engine.load(model).signature
             place.close()

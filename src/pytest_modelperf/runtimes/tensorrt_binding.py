@@ -34,9 +34,9 @@ class Binding:
         """Tell the context that the next call is of this case."""
         self._tell_inputs()
         for name, address in self._addresses().items():
-            self._context.set_tensor_address(name, address)
+            self._check(self._context.set_tensor_address(name, address), f"the place of output {name!r}")
         for name, allocator in self._grown.items():
-            self._context.set_output_allocator(name, allocator)
+            self._check(self._context.set_output_allocator(name, allocator), f"an allocator for output {name!r}")
 
     def answers(self) -> dict[str, Any]:
         """The outputs of the last call as arrays of their own dtype (bfloat16 as its bits), when they are there."""
@@ -52,7 +52,11 @@ class Binding:
                     "sweep over sizes that the engine was built for"
                 )
             place = array.ctypes.data if tensor.on_host else self._inputs[tensor.name].address
-            self._context.set_tensor_address(tensor.name, place)
+            self._check(self._context.set_tensor_address(tensor.name, place), f"the place of input {tensor.name!r}")
+
+    def _check(self, taken: bool, what: str) -> None:
+        if not taken:
+            raise RuntimeError(f"TensorRT does not take {what}: {self.engine.log.last()}")
 
     def _place(self, tensor: IoTensor) -> None:
         shape = tuple(self._context.get_tensor_shape(tensor.name))

@@ -6,7 +6,9 @@ https://docs.nvidia.com/deeplearning/tensorrt/latest/_static/python-api/infer/Co
 
 from __future__ import annotations
 
+import functools
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,8 @@ DTYPES = {
     "BOOL": ("bool", 1),
 }
 _OUT_OF_MEMORY = ("out of memory", "outofmemory", "memoryallocation")
+# How many errors are kept: the last ones tell the reason.
+_KEPT = 100
 # A dimension that is known when the shapes of the inputs are, or when the model has run.
 _DYNAMIC = -1
 
@@ -100,10 +104,10 @@ class Engine:
 
 
 class Log:
-    """What TensorRT said last of each severity: its functions return None or False, and tell the reason here alone."""
+    """The errors that TensorRT told last: its functions return None or False, and tell the reason here alone."""
 
     def __init__(self) -> None:
-        self.errors: list[str] = []
+        self.errors: deque[str] = deque(maxlen=_KEPT)
 
     def last(self) -> str:
         return self.errors[-1] if self.errors else "TensorRT told no reason"
@@ -115,11 +119,12 @@ def load(path: Path) -> Engine:
     An engine is made for one version of TensorRT and one kind of GPU, and holds code: read only what you built.
     """
     trt = import_tensorrt()
-    log = Log()
-    logger = _logger(trt, log)
+    log, teller = logger(trt)
+    # What failed before is no reason for what fails now.
+    log.errors.clear()
     # Layers of NVIDIA's plugins are found by name.
-    trt.init_libnvinfer_plugins(logger, "")
-    engine = trt.Runtime(logger).deserialize_cuda_engine(path.read_bytes())
+    trt.init_libnvinfer_plugins(teller, "")
+    engine = trt.Runtime(teller).deserialize_cuda_engine(path.read_bytes())
     if engine is None:
         if is_out_of_memory(log.last()):
             raise OutOfMemory(f"{path.name} itself does not fit: {log.last()}")
@@ -150,9 +155,15 @@ def import_tensorrt() -> Any:
     return tensorrt
 
 
-def _logger(trt: Any, log: Log) -> Any:
-    """A logger of TensorRT's kind, whose base must be made by its own constructor."""
+@functools.cache
+def logger(trt: Any) -> tuple[Log, Any]:
+    """The log of this process, and the logger of TensorRT's kind that writes it.
 
+    There is one: plugins and TensorRT itself keep the address of a logger, and outlive every engine.
+    """
+    log = Log()
+
+    # Its base must be made by its own constructor.
     class Logger(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
@@ -161,7 +172,7 @@ def _logger(trt: Any, log: Log) -> Any:
             if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
                 log.errors.append(msg)
 
-    return Logger()
+    return log, Logger()
 
 
 def _tensor(trt: Any, engine: Any, name: str, path: Path) -> IoTensor:
