@@ -23,7 +23,7 @@ ANYONE = 0o666
 _SHARED = 0o1777
 # Where Linux tells who holds which lock: by process, device and inode of the file.
 _HELD = Path("/proc/locks")
-_FLOCK = re.compile(r"^\d+: FLOCK +ADVISORY +WRITE (\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) ", re.MULTILINE)
+_FLOCK = re.compile(r"^\d+: FLOCK +ADVISORY +(?:WRITE|READ) (\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) ", re.MULTILINE)
 # Who holds a lock where nobody tells.
 UNKNOWN = "another process"
 # What execnet starts workers of pytest-xdist with, and nobody knows them by.

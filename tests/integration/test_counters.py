@@ -53,6 +53,57 @@ def pytest_modelperf_counters():
 """
 
 
+# A source that leaves its process slower, as CUPTI does.
+LATE = """
+from pytest_modelperf.domain.counting import Tally
+from pytest_modelperf.profiling.counters.trace import NOT_LAST
+
+class Late:
+    name, counters, opens_again = "late", ("kernels",), False
+
+    def applies(self, session):
+        return True
+
+    def available(self, session):
+        return ""
+
+    def count(self, session, calls, *, last):
+        return [Tally({"kernels": 3.0}) if last else Tally(missing={"kernels": NOT_LAST}) for call in calls]
+
+def pytest_modelperf_counters():
+    return [Late()]
+"""
+KERNELS = """
+@pytest.mark.modelperf(inputs=X, budget={"counters.kernels": 3})
+def test_first(modelperf):
+    modelperf(sleeps)
+
+@pytest.mark.modelperf(inputs=X, budget={"counters.kernels": 2})
+def test_second(modelperf):
+    modelperf(sleeps)
+
+@pytest.mark.modelperf(inputs=X)
+def test_third(modelperf):
+    modelperf(sleeps)
+
+@pytest.mark.modelperf(inputs=X)
+def test_last(modelperf):
+    modelperf(sleeps)
+"""
+
+
+def test_a_counter_that_leaves_its_process_slower_holds_budgets_of_all_tests(folder: Folder) -> None:
+    folder.write("conftest.py", LATE)
+    folder.write("test_a.py", KERNELS)
+    result = folder.run(BRIEF, "--modelperf-report=json:perf.json")
+    result.assert_outcomes(passed=3, failed=1)
+    assert "counters.kernels" in said(result, "test_second")
+    report = json.loads((folder.path / "perf.json").read_text())
+    points = [one["sweep"]["points"][0] for one in report["results"]]
+    assert [point["counts"].get("kernels") for point in points] == [3, 3, None, 3]
+    assert "in a fresh process" in points[2]["unavailable"]["counters.kernels"], "nobody asks for it"
+
+
 @pytest.fixture(scope="module")
 def counted(new_folder: Callable[[], Folder]) -> Folder:
     folder = new_folder()

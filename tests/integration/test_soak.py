@@ -10,7 +10,7 @@ import pytest
 from integration.folders import BRIEF, IMPORTS, Folder, said, summary
 
 from pytest_modelperf.domain.device import Device
-from pytest_modelperf.plugin.meters import place
+from pytest_modelperf.domain.telemetry import Place
 from pytest_modelperf.profiling.meters.nvml import NvmlMeter
 from pytest_modelperf.runtimes import cuda_driver
 
@@ -153,7 +153,7 @@ def test_without_a_meter_there_is_a_reason(project: Folder) -> None:
 @pytest.mark.skipif(not cuda_driver.names(), reason="needs an NVIDIA GPU")
 def test_a_real_gpu(folder: Folder) -> None:
     torch = pytest.importorskip("torch")
-    reason = NvmlMeter().available(place(Device("cuda")))
+    reason = NvmlMeter().available(Place(Device("cuda")))
     if reason or not torch.cuda.is_available():
         pytest.skip(reason or "needs a build of torch for CUDA")
     folder.ini("modelperf_soak = 2")

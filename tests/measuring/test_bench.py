@@ -188,6 +188,13 @@ class TestPreparing:
         assert made.prepare(Prepare(0, 3.0)).status == "ok"
 
 
+class Untold(FakeSession):
+    """On a device with memory of its own, of which its framework tells nothing."""
+
+    def peak(self) -> DeviceMemory | None:
+        raise MetricUnavailable("it does not tell")
+
+
 class TestMemory:
     def test_the_peak_is_the_devices(self, clock: Clock) -> None:
         made = prepared(FakeSession(clock, peaks=lambda batch: 10 * batch * MIB, held_bytes=5 * MIB))
@@ -199,6 +206,29 @@ class TestMemory:
         made = prepared(FakeSession(clock))
         assert made.figures["memory.peak"] == 100 * MIB
         assert "memory.reserved" not in made.figures
+
+    def test_or_what_the_process_holds_of_the_device_where_the_session_does_not_tell(self, clock: Clock) -> None:
+        def no() -> int:
+            raise MetricUnavailable("NVML does not tell of this process")
+
+        made = LocalBench(lambda: Untold(clock), Device("cuda"), {}, [{}], held=lambda: 7 * MIB)
+        found = made.prepare(Prepare(0, 3.0))
+        assert found.figures["memory.peak"] == 7 * MIB
+        assert found.unavailable == {"memory.reserved": "it does not tell"}
+        untold = LocalBench(lambda: Untold(clock), Device("cuda"), {}, [{}], held=no).prepare(Prepare(0, 3.0))
+        assert untold.unavailable["memory.peak"].startswith("it does not tell, and for the whole process NVML does not")
+        assert "memory.peak" not in untold.figures
+
+    def test_what_the_open_model_holds_and_leaves_of_its_device_is_told(self, clock: Clock) -> None:
+        def opened(session: FakeSession) -> tuple[int | None, int | None]:
+            told = LocalBench(lambda: session, Device("cuda"), {}, [{}], held=lambda: 7 * MIB).opened
+            return told.held_bytes, told.free_bytes
+
+        own = FakeSession(clock, peaks=lambda batch: 0, held_bytes=5 * MIB, free=60 * MIB)
+        own.reset_peak()
+        assert opened(own) == (10 * MIB, 60 * MIB), "with what its allocator has reserved"
+        assert opened(Untold(clock)) == (7 * MIB, None)
+        assert opened(FakeSession(clock)) == (None, None)
 
     def test_a_case_starts_with_a_mark_of_its_own(self, clock: Clock) -> None:
         session = FakeSession(clock, peaks=lambda batch: batch * MIB)

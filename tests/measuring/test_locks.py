@@ -13,6 +13,7 @@ from measuring.children import command
 from pytest_modelperf.errors import UsageError
 from pytest_modelperf.measuring import locks as locks_module
 from pytest_modelperf.measuring.locks import DeviceLocks, physical_name
+from pytest_modelperf.measuring.shared_lock import CAN_SHARE
 
 GPU = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"
 Other = Callable[..., "subprocess.Popen[str]"]
@@ -103,11 +104,68 @@ def test_who_holds_a_device_for_long_is_named_once(
 
 
 def test_other_devices_are_free(other: Other, locks: DeviceLocks) -> None:
-    holder = other("cpu,cuda:0")
+    holder = other("cuda:0")
     assert heard(holder) == "holding"
     locks.hold(["cuda:1"])
     waiter = other("cuda:1")
     assert heard(waiter) == "waiting for cuda:1"
+
+
+@pytest.mark.skipif(not CAN_SHARE, reason="nothing is shared here")
+def test_nobody_measures_on_the_cpu_beside_one_on_an_accelerator(other: Other, locks: DeviceLocks) -> None:
+    """It launches the kernels."""
+    locks.hold(["cuda:0"])
+    beside = other("xpu:0")
+    assert heard(beside) == "holding"
+    waiter = other("cpu")
+    assert heard(waiter) == "waiting for cpu"
+    let_go(beside)
+    assert heard(beside) == "released"
+    locks.release()
+    assert heard(waiter) == "holding"
+    after = other("cuda:0")
+    assert heard(after) == "waiting for cpu"
+    let_go(waiter)
+    assert heard(after) == "holding"
+
+
+def test_who_shares_a_device_may_want_it_alone(locks: DeviceLocks, tmp_path: Path) -> None:
+    alone = FileLock(tmp_path / "locks" / "cpu.lock")
+    for devices in (["cuda:0"], ["cuda:0", "cpu"], ["cuda:0"]):
+        locks.hold(devices)
+        with pytest.raises(Timeout):
+            alone.acquire(timeout=0)
+    locks.release()
+    alone.acquire(timeout=0)
+    alone.release()
+
+
+def test_a_cuda_device_is_known_by_where_it_sits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its number is in a process, and of a slice (MIG), which sits where the whole card does."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"{GPU},MIG-1,MIG-2")
+    asked: list[bool] = []
+
+    def bus_ids() -> list[str]:
+        asked.append(True)
+        return ["0000:3B:00.0", "0000:3C:00.0", "0000:3C:00.0"]
+
+    locks = DeviceLocks(folder=tmp_path / "locks", bus_ids=bus_ids)
+    locks.hold(["cpu"])
+    assert not asked
+    locks.hold(["cuda:0"])
+    locks.hold(["cuda:1", "cuda:2", "cuda:3"])
+    # Who holds the model sees others.
+    locks.hold(["cuda:0"], {"cuda:0": "0000:3D:00.0"})
+    assert len(asked) == 1
+    assert {path.name for path in (tmp_path / "locks").iterdir()} == {
+        "cpu.lock",
+        "cuda-0000-3B-00-0.lock",
+        "cuda-0000-3C-00-0.lock",
+        "cuda-0000-3D-00-0.lock",
+        # Nobody has told.
+        "cuda-3.lock",
+    }
+    locks.release()
 
 
 def test_who_is_killed_holds_nothing(other: Other, locks: DeviceLocks) -> None:
@@ -150,10 +208,10 @@ def test_holding_the_same_again_lets_nobody_in(locks: DeviceLocks, monkeypatch: 
 
 
 def test_what_is_not_asked_for_any_longer_is_let_go(other: Other, locks: DeviceLocks) -> None:
-    locks.hold(["cpu"])
-    waiter = other("cpu")
-    assert heard(waiter) == "waiting for cpu"
     locks.hold(["cuda:0"])
+    waiter = other("cuda:0")
+    assert heard(waiter) == "waiting for cuda:0"
+    locks.hold(["cuda:1"])
     assert heard(waiter) == "holding"
 
 

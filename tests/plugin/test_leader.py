@@ -91,7 +91,9 @@ def test_runners_are_started_on_all_ranks_in_a_world_of_their_own(leader: Leader
 
 def test_rank_0_holds_the_devices_of_all_ranks_of_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[set[str]] = []
-    monkeypatch.setattr("pytest_modelperf.measuring.locks.DeviceLocks.hold", lambda self, devices: held.append(devices))
+    monkeypatch.setattr(
+        "pytest_modelperf.measuring.locks.DeviceLocks.hold", lambda self, devices, bus_ids: held.append(devices)
+    )
     locks = RankLocks(Place(0, 4, 0, 2, "", ""), lambda device, holder: None)
     locks.hold(["cpu"])
     locks.hold(["cuda:0"])

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 from profiling.meters.nvml_stand_in import LIBRARY_NOT_FOUND, Card, StandIn
 
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.telemetry import Place
+from pytest_modelperf.measuring.orders import Card as Told
 from pytest_modelperf.measuring.orders import Opened
-from pytest_modelperf.plugin.meters import Meters, place
+from pytest_modelperf.plugin.cards import bus_ids, card_of
+from pytest_modelperf.plugin.meters import Meters
 from pytest_modelperf.plugin.ranks import Place as Ranks
 from pytest_modelperf.profiling.meters.nvml import NvmlMeter
 from pytest_modelperf.runtimes import cuda_driver
@@ -83,9 +86,9 @@ def test_gpus_of_several_processes_are_read_together(monkeypatch: pytest.MonkeyP
     cards = [Card("GPU-a", "0000:01:00.0", watts=100.0), Card("GPU-b", "0000:02:00.0", watts=300.0)]
     library = of_gpus(monkeypatch, *cards)
     meters = Meters(lambda: [NvmlMeter()], ranks())
-    found = meters.of(opened("cuda:0", processes="2"))
+    found = meters.of(on(*cards, processes="2"))
     assert not isinstance(found, str)
-    assert found == meters.of(opened("cuda:0", processes="2")), "the same for all cases: its idle power is read once"
+    assert found == meters.of(on(*cards, processes="2")), "the same for all cases: its idle power is read once"
     name, gauge = found
     assert name == "nvml"
     assert "GPU-a" in gauge.description
@@ -98,24 +101,59 @@ def test_gpus_of_several_processes_are_read_together(monkeypatch: pytest.MonkeyP
 
 
 def test_a_gpu_of_another_process_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    of_gpus(monkeypatch, Card("GPU-a", "0000:01:00.0"))
-    told = Meters(lambda: [NvmlMeter()], ranks()).of(opened("cuda:0", processes="2"))
+    here = Card("GPU-a", "0000:01:00.0")
+    of_gpus(monkeypatch, here)
+    cards = (Told("cuda:0", here.uuid, here.bus_id), Told("cuda:1", "GPU-b", "0000:02:00.0"))
+    told = Meters(lambda: [NvmlMeter()], ranks()).of(
+        msgspec.structs.replace(opened("cuda:0", processes="2"), cards=cards)
+    )
     assert isinstance(told, str)
     assert told.startswith("cuda:1: nvml: ")
 
 
-def test_a_gpu_is_told_by_what_the_driver_knows_it_by(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_models_on_what_each_calls_the_first_gpu_are_metered_each_on_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their processes see different devices (CUDA_VISIBLE_DEVICES)."""
+    cards = [Card("GPU-a", "0000:01:00.0", watts=100.0), Card("GPU-b", "0000:02:00.0", watts=300.0)]
+    of_gpus(monkeypatch, *cards)
+    meters = Meters(lambda: [NvmlMeter()])
+    for card in cards:
+        found = meters.of(on(card))
+        assert not isinstance(found, str)
+        assert found[1].read()["power"] == card.watts
+    meters.close()
+
+
+def test_no_driver_is_asked_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What forks from one that has spoken to it cannot use CUDA; and it may see other devices than the model's."""
+    for name in ("names", "uuid", "bus_id"):
+        monkeypatch.setattr(cuda_driver, name, lambda *arguments: pytest.fail("it was asked"))
+    library = of_gpus(monkeypatch, Card("GPU-a", "0000:01:00.0"))
+    meters = Meters(lambda: [NvmlMeter()])
+    assert meters.reads("cuda:0")
+    assert library.open == 0, "the hardware is not woken to tell what will be done"
+    assert meters.of(opened("cuda:0")) == (
+        "nvml: the CUDA driver does not tell which GPU cuda:0 is; nvidia-smi may tell more"
+    )
+    meters.close()
+
+
+def test_a_model_is_where_its_process_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_driver, "uuid", {1: "GPU-aaaa"}.get)
-    monkeypatch.setattr(cuda_driver, "bus_id", {1: "0000:3B:00.0"}.get)
-    assert place(Device("cuda", 1)) == Place(Device("cuda", 1), "GPU-aaaa", "0000:3B:00.0")
-    assert place(Device("cpu")) == Place(Device("cpu"))
+    monkeypatch.setattr(cuda_driver, "bus_id", {1: "0000:3B:00.0", 0: ""}.get)
+    assert card_of(Device("cuda", 1)) == Told("cuda:1", "GPU-aaaa", "0000:3B:00.0")
+    assert card_of(Device.parse("cpu:threads=2")) == Told("cpu")
+    assert bus_ids(["cpu", "cuda:0", "cuda:1"]) == {"cuda:1": "0000:3B:00.0"}
+
+
+def on(*cards: Card, **settings: str) -> Opened:
+    """A model that is open there; each of its processes calls its own the first."""
+    told = tuple(Told("cuda:0", card.uuid, card.bus_id) for card in cards)
+    return msgspec.structs.replace(opened("cuda:0", **settings), cards=told)
 
 
 def of_gpus(monkeypatch: pytest.MonkeyPatch, *cards: Card, init_error: int = 0) -> StandIn:
-    monkeypatch.setattr(cuda_driver, "uuid", lambda index: dict(enumerate(card.uuid for card in cards)).get(index, ""))
-    monkeypatch.setattr(
-        cuda_driver, "bus_id", lambda index: dict(enumerate(card.bus_id for card in cards)).get(index, "")
-    )
     return StandIn(list(cards), init_error=init_error).install(monkeypatch)
 
 
@@ -124,8 +162,8 @@ def test_gpus_are_asked_together_what_holds_them_back_and_closed_at_the_end(monk
     hot = Card("GPU-b", "0000:02:00.0", reasons=lambda now: 0x40)
     library = of_gpus(monkeypatch, capped, hot)
     meters = Meters()
-    throttling = meters.throttling(["cpu", "cuda:0", "cuda:1"])
-    assert throttling() == meters.throttling(["cuda:0", "cuda:1"])() == {"power cap", "heat"}
+    throttling = meters.throttling([opened("cpu"), on(capped), on(hot)])
+    assert throttling() == meters.throttling([on(capped, hot)])() == {"power cap", "heat"}
     capped.lacks["nvmlDeviceGetCurrentClocksEventReasons"] = 15
     assert throttling() == {"heat"}, "one that fell off the bus tells nothing, and stops nothing"
     assert library.open == 2
@@ -138,10 +176,10 @@ def test_without_a_driver_nobody_tells_what_holds_a_gpu_back(
     cards: tuple[Card, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_gpus(monkeypatch, *cards, init_error=LIBRARY_NOT_FOUND)
-    assert Meters().throttling(["cuda:0"])() == set()
+    assert Meters().throttling([on(*cards)])() == set()
 
 
 def test_the_cpu_is_asked_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     library = of_gpus(monkeypatch)
-    assert Meters().throttling(["cpu"])() == set()
+    assert Meters().throttling([opened("cpu")])() == set()
     assert library.open == 0

@@ -113,7 +113,7 @@ class World:
         self.waiting -= 1
 
     def ready(self, bench: object) -> Any:
-        opened = SimpleNamespace(device="cpu", hardware="", cases=({"batch": 1},))
+        opened = SimpleNamespace(device="cpu", hardware="", cases=({"batch": 1},), free_bytes=None, held_bytes=None)
         return SimpleNamespace(opened=opened, held_bytes=1, warm_up=lambda: None, call_seconds=lambda axes: 6.0)
 
     def attempt(self, candidate: Candidate, fresh: Any, place: Workplace, folder: Path, *, beside: bool) -> Any:

@@ -55,6 +55,24 @@ def test_sides_that_are_measured_in_turn_are_held_to_less_unless_the_user_says(r
     assert read("--modelperf-against=main", ini=["modelperf_tolerance = 5%"]).tolerance == 0.05
 
 
+@pytest.mark.parametrize(
+    ("ci", "ini", "missing", "fails"),
+    [
+        ("", [], "", False),
+        ("false", [], "", False),
+        ("true", [], "", True),
+        ("true", ["modelperf_missing_device = skip"], "skip", True),
+        ("", ["modelperf_missing_device = fail"], "fail", False),
+    ],
+)
+def test_what_a_test_without_its_device_is(
+    read: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, ci: str, ini: list[str], missing: str, fails: bool
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    found = read(ini=ini)
+    assert (found.missing_device, found.in_ci) == (missing, fails)
+
+
 def test_of_several_increases_each_has_its_own(read: Callable[..., Settings]) -> None:
     found = read("--modelperf-memory-tolerance=none", ini=["modelperf_size_tolerance = 2%"]).tolerances
     assert (found.memory, found.size, found.cold_start) == (None, 0.02, 0.5)

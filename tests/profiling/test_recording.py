@@ -38,6 +38,34 @@ def profile(takes: dict[str, int], disturbed: str = "") -> Profile:
     return profile_of(json.dumps(list(rows(takes, disturbed))).encode(), "torch 2", {})
 
 
+def test_memory_is_told_of_the_operator_that_asks_for_it() -> None:
+    def row(name: str, start: float, micros: float, category: str = "cpu_op") -> dict[str, Any]:
+        return {"ph": "X", "cat": category, "name": name, "pid": 1, "tid": 1, "ts": start, "dur": micros}
+
+    def memory(start: float, size: int) -> dict[str, Any]:
+        where = {"cat": "cpu_instant_event", "pid": 1, "tid": 1, "ts": start, "args": {"Bytes": size}}
+        return {"ph": "i", "name": "[memory]", **where}
+
+    trace = [
+        row(CALL, 0, 100, "user_annotation"),
+        row("aten::linear", 10, 40),
+        row("aten::addmm", 12, 30),
+        memory(13, 2048),
+        row("aten::empty", 20, 5),
+        memory(21, 1024),
+        memory(30, -2048),
+        row("aten::relu", 60, 10),
+        # Of no operator: a function of the user's own has let go of it.
+        memory(80, 512),
+    ]
+    found = {one.name: one.allocated_bytes for one in profile_of(json.dumps(trace).encode(), "torch 2", {}).operators}
+    assert found == {"aten::addmm": 3072.0, "aten::linear": 0.0, "aten::empty": 0.0, "aten::relu": 0.0}
+
+
+def test_where_nothing_tells_of_memory_there_is_none() -> None:
+    assert {one.allocated_bytes for one in profile(SORTS).operators} == {None}
+
+
 @pytest.mark.parametrize("disturbed", ["", *SORTS])
 def test_an_operator_that_is_disturbed_once_takes_no_longer(disturbed: str) -> None:
     found = {one.name: one.seconds * 1e6 for one in profile(SORTS, disturbed).operators}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_modelperf import launch
 from pytest_modelperf.runtimes import cuda_driver
 
 
@@ -55,6 +58,20 @@ def _asked_anew() -> Any:
 def test_devices_in_the_order_of_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver(["NVIDIA H200", "NVIDIA L4"]))
     assert cuda_driver.names() == ("NVIDIA H200", "NVIDIA L4")
+
+
+def test_a_process_of_its_own_tells_where_all_sit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver(["NVIDIA H200", "NVIDIA L4"]))
+    cuda_driver.main()
+    assert json.loads(capsys.readouterr().out) == ["0000:3B:00.0", "0000:3C:00.0"]
+
+
+def test_where_that_process_tells_nothing_nobody_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(cuda_driver.ask_bus_ids(), tuple)
+    monkeypatch.setattr(launch, "argv", lambda module: [sys.executable, "-c", "raise SystemExit(1)"])
+    assert cuda_driver.ask_bus_ids() == ()
 
 
 def test_where_a_device_sits(monkeypatch: pytest.MonkeyPatch) -> None:

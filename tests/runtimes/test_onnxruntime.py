@@ -23,7 +23,7 @@ from pytest_modelperf.errors import (
     OutOfMemory,
     UsageError,
 )
-from pytest_modelperf.runtimes import cuda_driver, onnx_values
+from pytest_modelperf.runtimes import cuda_driver, onnx_values, onnxruntime_loading
 from pytest_modelperf.runtimes.onnxruntime import OnnxRuntime, accelerators
 from pytest_modelperf.runtimes.weights import array_weight
 
@@ -322,11 +322,45 @@ def test_a_missing_device_lists_devices_and_providers(two_gpus: list[str], proto
 
 @pytest.mark.filterwarnings("ignore:Specified provider")
 def test_falling_back_to_the_cpu_is_no_answer(two_gpus: list[str], proto: Any) -> None:
+    """The device is there and cannot be used: no reason to skip a test."""
     with pytest.raises(
-        DeviceMissing,
-        match=r"could not use CUDAExecutionProvider on 'cuda:1' and fell back to CPUExecutionProvider; its",
+        MissingLibrary,
+        match=r"could not use CUDAExecutionProvider on 'cuda:1' and fell back to CPUExecutionProvider.*; its log",
     ):
         RUNTIME.open(proto, Device("cuda", 1))
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_libraries_are_loaded_from_where_pip_puts_them_before_a_gpu_is_used(
+    two_gpus: list[str], proto: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def preload() -> None:
+        called.append(True)
+        print("Failed to load libcudnn.so.9: no such file")  # noqa: T201 - as it does
+
+    called: list[bool] = []
+    onnxruntime_loading._preloaded.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(onnxruntime, "preload_dlls", preload)
+        RUNTIME.open(proto, CPU).close()
+        assert not called
+        for _ in range(2):
+            with pytest.raises(MissingLibrary, match=r"to CPUExecutionProvider \(Failed to load libcudnn.so.9: no su"):
+                RUNTIME.open(proto, Device("cuda", 0))
+    onnxruntime_loading._preloaded.cache_clear()
+    assert called == [True]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_releases_without_that_function_are_used_as_they_are(
+    two_gpus: list[str], proto: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime_loading._preloaded.cache_clear()
+    monkeypatch.delattr(onnxruntime, "preload_dlls", raising=False)
+    with pytest.raises(MissingLibrary, match="fell back to CPUExecutionProvider; its log"):
+        RUNTIME.open(proto, Device("cuda", 0))
+    onnxruntime_loading._preloaded.cache_clear()
 
 
 def test_bound_calls_answer_as_plain_ones(proto: Any, reference: Any) -> None:

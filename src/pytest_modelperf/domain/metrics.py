@@ -34,7 +34,12 @@ METRICS: dict[str, Metric] = {
         Metric("latency.max", "s", "longest call"),
         Metric("throughput", "1/s", "samples per second: batch × calls over time", higher_is_better=True),
         Metric("calls_per_second", "1/s", "calls per second, the QPS of serving", higher_is_better=True),
-        Metric("memory.peak", "B", "peak memory: the process's resident set on CPU, the allocator's peak on CUDA"),
+        Metric(
+            "memory.peak",
+            "B",
+            "peak memory: the process's resident set on CPU, the allocator's peak on CUDA; of a runtime that does not "
+            "tell it, what NVML counts for the process after the case, its context included",
+        ),
         Metric("memory.start", "B", "the process's resident set before the test began, with what others left"),
         Metric("memory.reserved", "B", "peak of what the device's allocator reserved"),
         Metric("energy.per_sample", "J", "energy for one sample, that of the idle device included"),

@@ -20,7 +20,8 @@ class Operator:
     `seconds` is its own time, without that of operators that it calls; on an accelerator that of the kernels that it
     launched. `share` is that of the time of a call, as a fraction. `form` is in what form it is computed, where that is
     told: the dtype of its first input ("float"), and what executes it ("CUDAExecutionProvider", "jit_avx512"); `shapes`
-    are those of its inputs. Where calls differ, both are of those that took the longest.
+    are those of its inputs. Where calls differ, both are of those that took the longest. `allocated_bytes` is the
+    memory that they take, given back or not, None where that is not told.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Operator:
     share: float
     form: str = ""
     shapes: str = ""
+    allocated_bytes: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,13 @@ from ..domain.device import Device
 from ..domain.profile import Taken
 from ..domain.session import FILE, Session
 from ..domain.tensor import tensors
-from ..errors import ModelError, ModelPerfError, in_one_line
+from ..errors import MetricUnavailable, ModelError, ModelPerfError, in_one_line
 from . import memory, weights
 from .blocks import time_calls, time_chunks, time_once, time_pipelined, time_waited
 from .cases import Cases, called, counts_of
 from .orders import (
     Block,
+    Card,
     Count,
     Opened,
     Prepare,
@@ -97,18 +98,21 @@ class LocalBench:
         start_bytes: int = 0,
         profiler: Profiler | None = None,
         count: counting.Count | None = None,
+        card: Card | None = None,
+        held: Callable[[], int] | None = None,
     ) -> None:
         """Open the model, on the clock. Raises what the runtime raises.
 
         `runtime` is what the test asks for by name and options, a condition of the run; `path` that of a model that is
         a file or a folder; `start_bytes` the memory that the process had before the test began (0: nobody knows);
-        `count` counts what calls do.
+        `count` counts what calls do; `card` is the hardware of the device, `held` tells what this process holds of its
+        memory (None: nobody does).
         """
         self._count = count
         self._profiler = profiler
         self._session, load_seconds = time_once(lambda: _waited_for(open_session()))
         begun = {"memory.start": float(start_bytes)} if start_bytes else {}
-        self._cases = Cases(self._session, inputs, cases, {"cold_start.load": load_seconds, **begun})
+        self._cases = Cases(self._session, inputs, cases, {"cold_start.load": load_seconds, **begun}, held)
         facts = self._session.facts
         self.opened = Opened(
             device=str(device),
@@ -125,6 +129,9 @@ class LocalBench:
             counts=counts_of(facts),
             path=path,
             precision=facts.precision,
+            cards=() if card is None else (card,),
+            free_bytes=self._session.free_bytes(),
+            held_bytes=_held_on_device(self._session, held),
             unprofiled=profiler.unable(self._session) if profiler is not None else "nothing here makes profiles",
             **self._told(),
         )
@@ -257,6 +264,18 @@ class LocalBench:
             return {"weights": "" if told is None else weights.fingerprint(told), "weights_untold": ""}
         except ModelError as error:
             return {"weights": "", "weights_untold": str(error)}
+
+
+def _held_on_device(session: Session, held: Callable[[], int] | None) -> int | None:
+    """What an open model holds of its device's own memory."""
+    try:
+        peak = session.peak()
+        return None if peak is None else peak.reserved_bytes or peak.peak_bytes
+    except MetricUnavailable:
+        # Its framework does not tell.
+        with suppress(MetricUnavailable):
+            return None if held is None else held()
+    return None
 
 
 def _waited_for(session: Session) -> Session:

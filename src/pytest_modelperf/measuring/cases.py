@@ -27,15 +27,21 @@ Call = Callable[[], Any]
 class Cases:
     """The cases of a session by their numbers, `axes` the values of each.
 
-    `figures` are those that all of them have alike, by metric path; `weights` is the hash of what they are called with.
+    `figures` are those that all of them have alike, by metric path; `weights` is the hash of what they are called with;
+    `held` tells what this process holds of the device's memory (None: nobody does).
     """
 
     def __init__(
-        self, session: Session, inputs: Any, axes: Sequence[Mapping[str, int]], figures: Mapping[str, float]
+        self,
+        session: Session,
+        inputs: Any,
+        axes: Sequence[Mapping[str, int]],
+        figures: Mapping[str, float],
+        held: Callable[[], int] | None = None,
     ) -> None:
         self._session, self._inputs, self._axes, self._figures = session, inputs, axes, figures
         self.weights = ""
-        self._memory = CaseMemory(session, inputs)
+        self._memory = CaseMemory(session, inputs, held)
         # Of those that are ready.
         self._calls: dict[int, Call] = {}
         # Of those that were warmed up here.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,15 @@ class Need:
 class CaseMemory:
     """What the cases of a session take, on its device or, where that has no memory of its own, in this process.
 
+    `held` tells what this process holds of the device's memory, where the session does not (None: nobody tells). It is
+    no high-water mark, but what a runtime has taken for a case it keeps for the next.
     `unavailable` are the figures of the present case that cannot be read here, with the reasons.
     """
 
-    def __init__(self, session: Session, inputs: Any) -> None:
-        self._session, self._inputs = session, inputs
+    def __init__(self, session: Session, inputs: Any, held: Callable[[], int] | None = None) -> None:
+        self._session, self._inputs, self._held = session, inputs, held
+        # Whether it is asked, for the session does not tell.
+        self._asks_held = False
         self._needs: list[Need] = []
         self.unavailable: dict[str, str] = {}
 
@@ -72,7 +76,7 @@ class CaseMemory:
             if self._session.peak() is not None:
                 return {}
         except MetricUnavailable as error:
-            return dict.fromkeys(("memory.peak", "memory.reserved"), str(error))
+            return self._reset_held(str(error))
         unavailable: dict[str, str] = {}
         try:
             memory.reset_peak()
@@ -80,9 +84,23 @@ class CaseMemory:
             unavailable["memory.peak"] = str(error)
         return unavailable
 
+    def _reset_held(self, untold: str) -> dict[str, str]:
+        unavailable = dict.fromkeys(("memory.peak", "memory.reserved"), untold)
+        if self._held is not None:
+            try:
+                self._held()
+            except MetricUnavailable as error:
+                unavailable["memory.peak"] = f"{untold}, and for the whole process {error}"
+            else:
+                self._asks_held = True
+                del unavailable["memory.peak"]
+        return unavailable
+
     def _marks(self) -> dict[str, float]:
         if "memory.peak" in self.unavailable:
             return {}
+        if self._asks_held and self._held is not None:
+            return {"memory.peak": float(self._held())}
         peak = self._session.peak()
         if peak is not None:
             if peak.reserved_bytes is None:

@@ -17,6 +17,17 @@ class Message(msgspec.Struct, frozen=True, tag=True):
     """Root of everything that is sent to or from a process of this project."""
 
 
+class Card(Message, frozen=True):
+    """The piece of hardware that a process calls `device`, without the threads of a CPU.
+
+    `uuid` ("GPU-8c54…") and `bus_id` ("0000:3B:00.0") are as the CUDA driver tells them, "" where it does not.
+    """
+
+    device: str
+    uuid: str = ""
+    bus_id: str = ""
+
+
 class Opened(Message, frozen=True):
     """A model that a runtime has opened on a device.
 
@@ -25,7 +36,10 @@ class Opened(Message, frozen=True):
     conditions of the run; `hardware` names the accelerator ("" for the CPU). `path` is that of a model that is a file
     or a folder. `weights` is their hash, "" where there are none to tell of (a function), or where they cannot be told,
     for the reason `weights_untold`. `unprofiled` is why no source of profiles can look into it, "" where one can.
-    `precision` is the least precise float that the weights are kept in, "" where nobody tells.
+    `precision` is the least precise float that the weights are kept in, "" where nobody tells. `cards` is the hardware
+    that it runs on, () where nobody tells; of processes that call one model together that of all. `free_bytes` is what
+    its device's own memory had left then, `held_bytes` what the model had taken of it (None: there is none, or nobody
+    tells).
     """
 
     device: str
@@ -45,6 +59,9 @@ class Opened(Message, frozen=True):
     weights_untold: str = ""
     unprofiled: str = ""
     precision: str = ""
+    cards: tuple[Card, ...] = ()
+    free_bytes: int | None = None
+    held_bytes: int | None = None
 
 
 class WriteWeights(Message, frozen=True):

@@ -65,6 +65,7 @@ def opened_by_all(answers: Sequence[Opened]) -> Opened:
         load_seconds=max(one.load_seconds for one in answers),
         settings={**first.settings, PROCESSES: str(len(answers))},
         weights=_hash_of_all([one.weights for one in answers]),
+        cards=tuple(dict.fromkeys(card for one in answers for card in one.cards)),
         weights_untold=_by_rank([one.weights_untold for one in answers]),
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from ..domain.axes import Case
 from ..measuring.bench import Bench
 from ..measuring.conduct import Conductor, Progress
+from ..measuring.orders import Opened
 from ..measuring.yardstick import Yardstick
 from .attempts import Attempt
 from .bureau import Bureau
@@ -19,8 +20,8 @@ from .pairs import Pairs
 class Conducting:
     """The conductors of one test's measurements, which share an observer of the machine.
 
-    `unfit` are cases known not to fit into memory, by key, with the reason; `last`: nothing is timed in the test's
-    processes after it.
+    `models` are open in the test's own tree; `unfit` are cases known not to fit into memory, by key, with the reason;
+    `last`: nothing is timed in the test's processes after it.
     """
 
     def __init__(
@@ -29,13 +30,14 @@ class Conducting:
         bureau: Bureau,
         terms: Terms,
         pairs: Pairs | None,
+        models: Sequence[Opened],
         *,
         unfit: Mapping[str, str],
         last: bool,
     ) -> None:
         self._nodeid, self._bureau, self._terms, self._pairs = nodeid, bureau, terms, pairs
         self._unfit, self._last = unfit, last
-        self.observer = observer(terms.devices, bureau.meters, bureau.processes)
+        self.observer = observer(models, bureau.meters, bureau.processes)
         self._conductor: Conductor | None = None
         # How many pairs of processes share the measuring time; settled before the first, and how many cases a pair has.
         self._shares, self._cases = 1, 0

@@ -13,6 +13,7 @@ import pytest
 from ..domain.results import Sweep
 from ..errors import BaselineError
 from ..measuring.conduct import CaseLost
+from .absent_devices import none_there, parted
 from .examination import Examination
 from .marker import name_in_file
 from .messages import (
@@ -53,8 +54,8 @@ class _Opened:
 class Conversation:
     """Runs `item` where `runner()` is, and gives its reports.
 
-    `following` is the next test of the same runner, `hold(devices)` locks devices. Raises what the runners' peers
-    raise, and what ends the whole run; `reports` has those that came before.
+    `following` is the next test of the same runner, `hold(devices, bus_ids)` locks devices. Raises what the runners'
+    peers raise, and what ends the whole run; `reports` has those that came before.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Conversation:
         following: pytest.Item | None,
         examination: Examination,
         runners: Runners,
-        hold: Callable[[tuple[str, ...]], None],
+        hold: Callable[[tuple[str, ...], Mapping[str, str]], None],
     ) -> None:
         self._item, self._examination = item, examination
         self._runners, self._hold = runners, hold
@@ -120,14 +121,13 @@ class Conversation:
         except BaselineError as error:
             runner.peer.send(Unmeasurable(str(error)))
             return
-        self._hold(terms.devices)
+        self._hold(terms.devices, terms.bus_ids)
         opened = self._opened(runner, terms)
         if opened.benches:
             self._take_turns(runner, terms, opened)
         elif not opened.refused:
-            reasons = "; ".join(f"{device}: {why}" for device, why in {**terms.narrowed, **opened.skipped}.items())
             runner.peer.resume()
-            runner.peer.send(Skip(f"no device to measure on: {reasons}"))
+            runner.peer.send(_none_there(terms, opened.skipped))
 
     def _opened(self, runner: Runner, terms: Terms) -> _Opened:
         """The model on every device: on the first that is there in the test's own runner, on others in twins.
@@ -145,6 +145,9 @@ class Conversation:
                     break
             else:
                 opened.benches.append(bench)
+        if opened.benches:
+            opened.skipped, lost = parted(terms, opened.skipped)
+            opened.refused |= lost
         return opened
 
     def _take_turns(self, runner: Runner, terms: Terms, opened: _Opened) -> None:
@@ -225,7 +228,7 @@ class Conversation:
         with _idle(runner):
             problem = self._twins.use(devices, "profiled", self._examination.profile, tree)
         if problem:
-            self._examination.profiles.give_up(problem)
+            self._examination.gave_up_looking(problem)
 
     def _search(self, runner: Runner, passed: bool) -> None:
         """Try converters in fresh processes, where the test asks for them."""
@@ -248,6 +251,12 @@ def _idle(runner: Runner) -> Iterator[None]:
         yield
     finally:
         runner.peer.resume()
+
+
+def _none_there(terms: Terms, absent: Mapping[str, str]) -> Skip | Unmeasurable:
+    _, lost = parted(terms, absent)
+    reason = none_there(terms, {**absent, **lost})
+    return Unmeasurable(reason) if lost else Skip(reason)
 
 
 def _part(others: Mapping[str, Other]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 from _pytest.skipping import evaluate_skip_marks
@@ -93,8 +93,8 @@ class Coordinator:
         """Whether pytest skips the test as it does any other: no runner is started for that."""
         return _is_skipped(item) and not self._runners.has(item.path)
 
-    def _hold(self, devices: tuple[str, ...]) -> None:
-        self.locks.hold(physical(devices))
+    def _hold(self, devices: tuple[str, ...], bus_ids: Mapping[str, str]) -> None:
+        self.locks.hold(physical(devices), bus_ids)
 
     @contextlib.contextmanager
     def _held(self, item: pytest.Item) -> Iterator[None]:

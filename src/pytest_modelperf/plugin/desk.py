@@ -38,7 +38,8 @@ class Desk(Protocol):
     def measure(self, terms: Terms, opener: Opener) -> Sweep:
         """Measure on the devices of `terms`. Raises what `opener` raises; skips the test where no device is there.
 
-        Raises BaselineError, before anything is opened, for a baseline that cannot be compared with.
+        Raises BaselineError, before anything is opened, for a baseline that cannot be compared with, and NotMeasured
+        where a device is not there that is required.
         """
         ...
 

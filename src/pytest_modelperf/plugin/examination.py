@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from ..domain.codec import to_json
 from ..domain.host import MachineState
@@ -19,9 +20,11 @@ from ..judging.energy import NO_SOAK, metered
 from ..measuring.bench import Bench
 from ..measuring.conduct import Conductor, Measured
 from ..measuring.orders import Opened
+from .absent_devices import unused
 from .attempts import Attempt, Attempts, Level
 from .bureau import ISOLATED, Bureau
 from .conducting import Conducting
+from .late_counts import CountingBench, LateCounts
 from .messages import Judged, Terms
 from .observing import observer
 from .pairs import Absent, Pairs
@@ -34,6 +37,10 @@ from .verdicts import Measurement, Verdicts
 from .workshop import Workshop
 
 _NOT_STOPPED = "this system has no signal to stop a process with: those that waited for their turn were left to idle"
+
+
+class FreshBench(ProfiledBench, CountingBench, Protocol):
+    """A bench in a process of its own, for what may leave one slower."""
 
 
 class Examination:
@@ -56,6 +63,7 @@ class Examination:
         self._peaks: dict[str, tuple[Peak | None, str]] = {}
         self._notes: list[str] = []
         self._attempts = Attempts(nodeid, bureau)
+        self._late = LateCounts()
         self.profiles = Profiles(nodeid, bureau.settings, isolated=bureau.isolation == ISOLATED)
         self._verdicts = Verdicts(nodeid, bureau, self.profiles)
         # Whether the test is the last that its process runs: nothing is timed there after it.
@@ -102,7 +110,11 @@ class Examination:
         self._started = time.monotonic()
         self._terms, self._benches, self._skipped = terms, benches, {**terms.narrowed, **skipped}
         self._refused = refused or {}
-        self._conducting = Conducting(self._nodeid, self._bureau, terms, self._pairs, unfit=self._unfit, last=self.last)
+        models = [bench.opened for bench in benches]
+        self._conducting = Conducting(
+            self._nodeid, self._bureau, terms, self._pairs, models, unfit=self._unfit, last=self.last
+        )
+        self.note(unused(terms, self._bureau.host))
         self._conductor = self._conducting.first(benches, others)
         now, then = _sides(self._conductor.run(), [True] * len(benches) + [False] * len(others))
         self._note_all(self._conducting.notes())
@@ -165,17 +177,28 @@ class Examination:
     def to_profile(self, passed: bool) -> tuple[str, ...]:
         """The devices whose cases are to be looked into, in fresh processes, when all is measured."""
         verdicts = self._found(self._attempts.level) if passed else {}
+        baseline, update = self._verdicts.baseline, self._bureau.settings.update
+        budget = self._terms.budget if self._terms is not None else ()
+        late = self._late.want(self._sweep or (), budget, baseline, update=update) if passed else ()
         slower = {case for case, verdict in verdicts.items() if verdict.word == "slower"}
         unable = {bench.opened.device: bench.opened.unprofiled for bench in self._benches if bench.opened.unprofiled}
-        return self.profiles.want(self._sweep or (), slower, unable, passed=passed)
+        profiled = self.profiles.want(self._sweep or (), slower, unable, passed=passed)
+        return tuple(dict.fromkeys((*profiled, *late)))
 
-    def profile(self, benches: Sequence[ProfiledBench], others: Sequence[ProfiledBench] = ()) -> None:
+    def profile(self, benches: Sequence[FreshBench], others: Sequence[FreshBench] = ()) -> None:
         """Make the profiles, on benches that were opened anew."""
         side = self.tree.name if self.tree is not None else ""
         for bench in (*benches, *others):
             self._bureau.progress.show(self._nodeid, f"profiling on {bench.opened.device}", 0, 0, 0.0)
             self.profiles.take(bench, side if bench in others else "")
+            if bench not in others:
+                self._late.take(bench)
             bench.release()
+
+    def gave_up_looking(self, why: str) -> None:
+        """The fresh processes in which profiles are made, and some counters taken, were lost."""
+        self.profiles.give_up(why)
+        self._late.give_up(why)
 
     @property
     def aside(self) -> Path:
@@ -196,10 +219,11 @@ class Examination:
     def convert(self, devices: Sequence[str], opens: Opens, workshop: Workshop) -> None:
         """Try the converters on these devices, in processes that `opens` gives."""
         assert self._terms is not None
+        models = [bench.opened for bench in self._benches if bench.opened.device in devices]
         around = Surroundings(
             opens,
             workshop,
-            lambda: observer(devices, self._bureau.meters, self._bureau.processes),
+            lambda: observer(models, self._bureau.meters, self._bureau.processes),
             lambda one: self._bureau.progress.show(self._nodeid, one.case, one.turn, one.turns, one.seconds_left),
             self._bureau.host.cpu_hardware,
         )
@@ -211,6 +235,7 @@ class Examination:
         """Compare with the baseline and hold the budgets; says what fails the test if its body has `passed`."""
         if self._sweep is None or self._terms is None:
             return self.nothing()
+        self._sweep = dataclasses.replace(self._sweep, points=self._late.added(self._sweep.points))
         verdicts = self.profiles.blamed(self._found(self._attempts.level), self._sweep, self._verdicts.baseline)
         if self._pairs is not None and self._pairs.are_to_come:
             why = "" if passed else ", for the body of the test failed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -139,14 +139,14 @@ class Leader:
 class RankLocks(DeviceLocks):
     """The devices of all ranks on this host, held by rank 0."""
 
-    def __init__(self, place: Place, waiting: Waiting) -> None:
-        super().__init__(waiting)
+    def __init__(self, place: Place, waiting: Waiting, bus_ids: Callable[[], Sequence[str]] = lambda: ()) -> None:
+        super().__init__(waiting, bus_ids=bus_ids)
         self._place = place
 
-    def hold(self, devices: Iterable[str]) -> None:
+    def hold(self, devices: Iterable[str], bus_ids: Mapping[str, str] | None = None) -> None:
         named = list(devices)
         ranks = range(self._place.local_size)
-        super().hold({self._place.local(device, rank) for device in named for rank in ranks})
+        super().hold({self._place.local(device, rank) for device in named for rank in ranks}, bus_ids)
 
 
 class Leading(Coordinator):

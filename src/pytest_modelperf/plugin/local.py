@@ -6,9 +6,10 @@ import pytest
 
 from ..domain.device import Device
 from ..domain.results import Sweep
-from ..errors import DeviceMissing
+from ..errors import DeviceMissing, NotMeasured
 from ..measuring.bench import LocalBench
 from ..measuring.locks import DeviceLocks
+from .absent_devices import none_there, parted
 from .bureau import Bureau
 from .desk import Opener
 from .examination import Examination
@@ -29,14 +30,15 @@ class LocalDesk:
     def measure(self, terms: Terms, opener: Opener) -> Sweep:
         assert self._examination is not None
         self._examination.read_baseline()
-        self._locks.hold(physical(terms.devices))
+        self._locks.hold(physical(terms.devices), terms.bus_ids)
         benches: list[LocalBench] = []
         try:
-            skipped = _open(terms, opener, benches)
+            skipped, lost = parted(terms, _open(terms, opener, benches))
+            if not benches and lost:
+                raise NotMeasured(none_there(terms, {**skipped, **lost}))
             if not benches:
-                reasons = "; ".join(f"{device}: {why}" for device, why in {**terms.narrowed, **skipped}.items())
-                pytest.skip(f"no device to measure on: {reasons}")
-            return self._examination.measure(terms, benches, skipped)
+                pytest.skip(none_there(terms, skipped))
+            return self._examination.measure(terms, benches, skipped, lost)
         except KeyboardInterrupt:
             self._bureau.interrupted(self._examination)
             raise

@@ -18,7 +18,7 @@ from ..errors import (
     in_one_line,
 )
 from .marker import is_marked, meant, own_id, spec_of
-from .stash import DESK, FIXTURE, RESULT, START_BYTES
+from .stash import DESK, FIXTURE, RESULT, SETTINGS, START_BYTES
 from .subject import subject_of
 
 if TYPE_CHECKING:
@@ -69,12 +69,19 @@ class ModelPerfFixture:
             )
         self.asked = True
         try:
-            subject = subject_of(self._item, spec_of(self._item).override(overrides), model)
+            spec = spec_of(self._item).override(overrides)
+            subject = subject_of(self._item, spec, model)
             return self._desk.measure(subject.terms(self._item), subject)
         except DeviceMissing as missing:
+            from .absent_devices import REMEDY, required
+
             # A model that tells its inputs on its own device alone (TensorRT).
-            pytest.skip(f"no device to measure on: {missing}")
-        except BaselineError as error:
+            reason = f"no device to measure on: {missing}"
+            settings = self._item.config.stash[SETTINGS]
+            if required(["cuda"], settings, named=bool(spec.devices or settings.devices)):
+                _fail_unmeasured(self._item, f"{reason}; {REMEDY}")
+            pytest.skip(reason)
+        except (BaselineError, NotMeasured) as error:
             _fail_unmeasured(self._item, str(error))
         except ModelPerfError as error:
             # It says what is wrong with what the test wrote: frames of ours would only hide that.

@@ -76,7 +76,8 @@ class Terms(Message, frozen=True):
 
     `devices` are to be tried in this order; `runtime` is the name of the one that executes the model. `converters` are
     the names of those to try, AUTO for all; `goal` is what their variants are sorted by; `convertible`: there are some
-    that take such a model.
+    that take such a model. `bus_ids` tells where the CUDA devices among these sit, as the runner sees them. Without
+    the `required` devices the test fails; `by_default`: the runtime has chosen the device, and nobody has named one.
     """
 
     devices: tuple[str, ...]
@@ -89,6 +90,9 @@ class Terms(Message, frozen=True):
     converters: tuple[str, ...] = ()
     goal: str = GOALS[0]
     convertible: bool = False
+    bus_ids: Mapping[str, str] = {}
+    required: tuple[str, ...] = ()
+    by_default: bool = False
 
 
 class Open(Message, frozen=True):

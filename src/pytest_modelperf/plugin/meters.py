@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ..domain.device import Device
 from ..domain.telemetry import Gauge, Meter, Place
 from ..errors import MetricUnavailable
-from ..measuring.orders import Opened
+from ..measuring.orders import Card, Opened
 from ..measuring.ranks import PROCESSES
 from ..profiling.meters.nvml import NvmlMeter
 from ..profiling.meters.registry import opened as opened_by
 from ..profiling.meters.together import Together
-from ..runtimes import cuda_driver
 from .ranks import Place as Ranks
 
 _ELSEWHERE = "the model's processes are on several hosts, and meters are read on this one alone; run them on one host"
@@ -24,59 +23,60 @@ class Meters:
     def __init__(self, given: Callable[[], Sequence[Meter]] = lambda: (), ranks: Ranks | None = None) -> None:
         """`given` gives the meters of the run, in the order in which they are asked; `ranks` who measures with us."""
         self._given, self._ranks = given, ranks
-        # By their devices, of those that are read together.
-        self._sets: dict[tuple[str, ...], tuple[str, Gauge] | str] = {}
-        self._found: dict[str, tuple[str, Gauge] | str] = {}
+        # Of those that are read together.
+        self._sets: dict[tuple[Place, ...], tuple[str, Gauge] | str] = {}
+        self._found: dict[Place, tuple[str, Gauge] | str] = {}
         # Of GPUs, whoever else meters them.
-        self._gpus: dict[str, Gauge | None] = {}
+        self._gpus: dict[Place, Gauge | None] = {}
 
     def of(self, opened: Opened) -> tuple[str, Gauge] | str:
         """The meter's name and its gauge for the device that a model is open on, or why there is none.
 
         Of a model that ranks call together it is one gauge for the devices of all.
         """
-        if self._ranks is None or PROCESSES not in opened.settings:
-            return self._on(Device.parse(opened.device))
-        if not self._ranks.one_host:
+        if self._ranks is not None and not self._ranks.one_host and PROCESSES in opened.settings:
             return _ELSEWHERE
-        local = (Device.parse(self._ranks.local(opened.device, rank)) for rank in range(self._ranks.size))
-        devices = {device.physical: device for device in local}
-        return self._sets.setdefault(tuple(devices), self._together(devices))
+        places = _places(opened)
+        if len(places) == 1:
+            return self._on(places[0])
+        return self._sets.setdefault(places, self._together(places))
 
     def reads(self, device: str) -> bool:
-        """Whether anything can be read of this device."""
-        return not isinstance(self._on(Device.parse(device)), str)
+        """Whether a meter may read this device, as far as is known without waking the hardware."""
+        place = Place(Device.parse(device))
+        return any(meter.applies(place.device) and not meter.available(place) for meter in self._given())
 
-    def _together(self, devices: Mapping[str, Device]) -> tuple[str, Gauge] | str:
-        found = {name: self._on(device) for name, device in devices.items()}
-        reasons = [f"{name}: {why}" for name, why in found.items() if isinstance(why, str)]
-        gauges = [one for one in found.values() if not isinstance(one, str)]
+    def _together(self, places: Iterable[Place]) -> tuple[str, Gauge] | str:
+        found = [(place.device, self._on(place)) for place in places]
+        reasons = [f"{device}: {why}" for device, why in found if isinstance(why, str)]
+        gauges = [one for _, one in found if not isinstance(one, str)]
         if reasons or len(gauges) == 1:
             return "; ".join(reasons) or gauges[0]
         return gauges[0][0], Together([gauge for _, gauge in gauges])
 
-    def _on(self, device: Device) -> tuple[str, Gauge] | str:
-        if device.physical not in self._found:
+    def _on(self, place: Place) -> tuple[str, Gauge] | str:
+        if place not in self._found:
             try:
-                self._found[device.physical] = opened_by(place(device), self._given())
+                self._found[place] = opened_by(place, self._given())
             except MetricUnavailable as error:
-                self._found[device.physical] = str(error)
-        return self._found[device.physical]
+                self._found[place] = str(error)
+        return self._found[place]
 
-    def throttling(self, devices: Iterable[str]) -> Callable[[], frozenset[str]]:
-        """What tells why the GPUs among these run slower than they can, just now; of none where nobody can."""
-        gauges = [gauge for gauge in map(self._gpu, map(Device.parse, devices)) if gauge is not None]
+    def throttling(self, models: Iterable[Opened]) -> Callable[[], frozenset[str]]:
+        """What tells why GPUs that these models run on are slower than they can be just now; none where nobody can."""
+        places = dict.fromkeys(place for opened in models for place in _places(opened))
+        gauges = [gauge for gauge in map(self._gpu, places) if gauge is not None]
         return lambda: frozenset(reason for gauge in gauges for reason in gauge.held_back() or ())
 
-    def _gpu(self, device: Device) -> Gauge | None:
+    def _gpu(self, place: Place) -> Gauge | None:
         meter = NvmlMeter()
-        if device.physical not in self._gpus:
+        if place not in self._gpus:
             try:
-                self._gpus[device.physical] = meter.open(place(device)) if meter.applies(device) else None
+                self._gpus[place] = meter.open(place) if meter.applies(place.device) else None
             except MetricUnavailable:
                 # No library, no driver, or one that does not show this GPU.
-                self._gpus[device.physical] = None
-        return self._gpus[device.physical]
+                self._gpus[place] = None
+        return self._gpus[place]
 
     def close(self) -> None:
         """The run is over."""
@@ -90,8 +90,7 @@ class Meters:
                 found[1].close()
 
 
-def place(device: Device) -> Place:
-    """Which piece of hardware a device is, as the CUDA driver tells: CUDA_VISIBLE_DEVICES counts."""
-    if device.kind != "cuda":
-        return Place(device)
-    return Place(device, cuda_driver.uuid(device.index), cuda_driver.bus_id(device.index))
+def _places(opened: Opened) -> tuple[Place, ...]:
+    """The hardware that a model is open on, as the process tells that has opened it."""
+    cards = opened.cards or (Card(Device.parse(opened.device).physical),)
+    return tuple(Place(Device.parse(card.device), card.uuid, card.bus_id) for card in cards)

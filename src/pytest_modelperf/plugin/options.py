@@ -216,6 +216,13 @@ OPTIONS = (
         choices=("note", "fail"),
     ),
     Option(
+        "modelperf_missing_device",
+        "what a test is whose device is not there: skip it, or fail it; unless it is set, an accelerator that the "
+        "marker or the command line names fails it where the environment has CI",
+        "skip",
+        choices=("skip", "fail"),
+    ),
+    Option(
         "modelperf_outputs",
         "what answers are that changed with unchanged weights and inputs, or are new NaN: fail the test, or note",
         "fail",

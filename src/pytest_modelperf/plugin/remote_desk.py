@@ -14,7 +14,7 @@ import pytest
 
 from ..domain.device import Device
 from ..domain.results import Sweep
-from ..errors import BaselineError, ConversionError, DeviceMissing, in_words
+from ..errors import ConversionError, DeviceMissing, NotMeasured, in_words
 from ..measuring.bench import LocalBench
 from ..measuring.channel import Channel
 from ..measuring.memory import CONVERTING_SCORE, spare, volunteer
@@ -101,7 +101,7 @@ class RemoteDesk:
             elif isinstance(order, Skip):
                 pytest.skip(order.reason)
             elif isinstance(order, Unmeasurable):
-                raise BaselineError(order.reason)
+                raise NotMeasured(order.reason)
             else:
                 assert isinstance(order, Dismiss)
                 raise TwinDone("a twin's part is done")

@@ -20,6 +20,7 @@ from ..measuring.limits import Watch
 from ..measuring.memory import available_bytes
 from ..measuring.state import Observer
 from .allowance import Allowance
+from .device_room import fitting_on_device
 from .entrants import MEMORY_SHARE, Attempt, Entrant, Failed, make
 from .heat import FIRST_SECONDS, Course, Fail, looks, paced
 from .ledger import Ledger
@@ -143,7 +144,7 @@ class Search:
         if self._alone:
             return [self._alone.popleft()]
         fitting = int(available_bytes() * MEMORY_SHARE / (ROOM * max(1, original.held_bytes)))
-        self._at_once = max(1, min(AT_ONCE, fitting))
+        self._at_once = max(1, min(AT_ONCE, fitting, fitting_on_device(original.opened, AT_ONCE)))
         number = min(self._at_once, allowance.starts(), len(self._waiting))
         return [self._waiting.popleft() for _ in range(number)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,6 +21,8 @@ AGAINST_TOLERANCE = 0.02
 # Pairs of fresh processes that share the measuring time of a case. Two processes of one model differ by what no round
 # shows (memory is laid out anew); five tell that spread with four degrees of freedom, and cost five starts.
 PAIRS = 5
+# Values of the variable CI that say that this is none.
+_NO_CI = ("", "0", "false")
 # A single pair does not tell how far pairs differ.
 FEWEST_PAIRS = 2
 
@@ -32,7 +35,8 @@ class Settings:
     `against` names the commit to compare with, "" for stored baselines. `profile` names the sources of profiles that
     the user asks for (() for all that there are, None: nobody asks). `aside` is the folder for what is no report and no
     baseline. `convert` names the converters to try, AUTO for all, none for none; `export` is the folder for what is
-    suggested. `pairs` of fresh processes measure both sides of a comparison with a commit.
+    suggested. `missing_device` is "skip" or "fail", "" where nobody says. `pairs` of fresh processes measure both sides
+    of a comparison with a commit.
     """
 
     devices: tuple[Device, ...]
@@ -57,6 +61,8 @@ class Settings:
     convert_seconds: float = 300.0
     export: Path | None = None
     soak: float = 0.0
+    missing_device: str = ""
+    in_ci: bool = False
     against: str = ""
     against_python: str = ""
     against_pythonpath: tuple[str, ...] = ()
@@ -101,6 +107,8 @@ def read_settings(config: pytest.Config) -> Settings:
         uncertain_fails=choice(config, "modelperf_uncertain") == "fail",
         counters_fail=choice(config, "modelperf_counters") == "fail",
         outputs_fail=choice(config, "modelperf_outputs") == "fail",
+        missing_device=choice(config, "modelperf_missing_device") if is_set(config, "modelperf_missing_device") else "",
+        in_ci=os.environ.get("CI", "").lower() not in _NO_CI,
         profile=read(config, "modelperf_profile", _sources),
         aside=config.rootpath / aside.NAME,
         soak=read(config, "modelperf_soak", _none_or_seconds),

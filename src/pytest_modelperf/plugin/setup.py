@@ -16,6 +16,7 @@ from ..measuring.locks import DeviceLocks, Waiting
 from ..reporting.files import check_folder, check_writable
 from ..reporting.progress import NoProgress, ProgressLine, ProgressLog
 from ..reporting.protocol import parse_report_option
+from ..runtimes.cuda_driver import ask_bus_ids
 from . import ranks
 from .against import Against, of_worker
 from .bureau import ISOLATED, Bureau
@@ -119,7 +120,7 @@ def _in_place(config: pytest.Config, settings: Settings) -> str:
 
 def _register_local(config: pytest.Config, bureau: Bureau, say_waiting: Waiting) -> DeviceLocks:
     """What runs tests in this process; gives its locks."""
-    locks = DeviceLocks(say_waiting)
+    locks = DeviceLocks(say_waiting, bus_ids=ask_bus_ids)
     desk = LocalDesk(bureau, locks)
     config.stash[DESK] = desk
     config.pluginmanager.register(MarkedTests(desk), "modelperf-marked")
@@ -131,7 +132,7 @@ def _register_coordinator(
 ) -> DeviceLocks:
     """What runs tests in runners; gives its locks. Raises pytest.UsageError."""
     coordinator = (
-        Coordinator(config, bureau, DeviceLocks(say_waiting))
+        Coordinator(config, bureau, DeviceLocks(say_waiting, bus_ids=ask_bus_ids))
         if place is None
         else _of_rank(config, bureau, place, say_waiting)
     )
@@ -263,7 +264,7 @@ def _of_rank(config: pytest.Config, bureau: Bureau, place: Place, say_waiting: W
         leader = Leader(place, config.rootpath, bureau.settings.timeout_s)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    return Leading(config, bureau, RankLocks(place, say_waiting), leader)
+    return Leading(config, bureau, RankLocks(place, say_waiting, ask_bus_ids), leader)
 
 
 def _check_sources(config: pytest.Config) -> None:

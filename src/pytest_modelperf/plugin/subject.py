@@ -73,6 +73,7 @@ class Subject:
 
     def open(self, device: Device, path: str = "") -> LocalBench:
         from ..measuring.bench import LocalBench
+        from .cards import card_of, held_on
 
         model = Path(path) if path else self.model
         return LocalBench(
@@ -85,14 +86,19 @@ class Subject:
             profiler=self.profiler,
             count=self.count,
             path=str(model.absolute()) if isinstance(model, Path) else "",
+            card=card_of(device),
+            held=held_on(device),
         )
 
     def terms(self, item: pytest.Item) -> Terms:
+        from .absent_devices import required
+        from .cards import bus_ids
         from .converters import may_convert
         from .messages import Terms
 
         settings = item.config.stash[SETTINGS]
         devices, narrowed = self._devices(settings)
+        named = bool(self.spec.devices or settings.devices)
         return Terms(
             devices=devices,
             narrowed=narrowed,
@@ -104,6 +110,9 @@ class Subject:
             converters=self.asked,
             goal=self.spec.goal,
             convertible=may_convert(item.config, self.model),
+            bus_ids=bus_ids(devices),
+            required=required(devices, settings, named=named),
+            by_default=not named,
         )
 
     def _devices(self, settings: Settings) -> tuple[tuple[str, ...], dict[str, str]]:

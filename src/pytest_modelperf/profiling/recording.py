@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 
-from ..domain.profile import CALL, Profile
+from ..domain.profile import CALL, Operator, Profile
 from ..errors import MetricUnavailable
 from .timeline import (
     INSTANT,
@@ -23,12 +24,15 @@ from .timeline import (
     by_span,
     call_seconds,
     events,
+    fastest,
     operators,
     own_seconds,
     parents,
 )
 
 OPERATORS = ("cpu_op",)
+# Of these the makers only make what others ask for: the memory is told of those.
+MEMORY, _MAKERS = ("cpu_instant_event",), "aten::empty"
 KERNELS = ("kernel",)
 COPIES = ("gpu_memcpy", "gpu_memset")
 API = ("cuda_runtime", "cuda_driver")
@@ -108,12 +112,35 @@ def profile_of(
         source=source,
         calls=len(every),
         seconds=call_seconds(seconds),
-        operators=operators(list(shares), seconds),
+        operators=_with_memory(operators(list(shares), seconds), inside, seconds),
         kernels=activities(kernels, seconds),
         copies=activities(copies, seconds),
         api_calls=activities(api, seconds),
         settings=settings,
     )
+
+
+def _with_memory(
+    found: Sequence[Operator], inside: Sequence[Sequence[Event]], seconds: Sequence[float]
+) -> tuple[Operator, ...]:
+    """The operators with the memory that each takes in one call, where the recording tells of memory."""
+    if not any(event.name == "[memory]" for call in inside for event in of(call, *MEMORY)):
+        return tuple(found)
+    kept = [_taken(inside[number]) for number in fastest(seconds)]
+    return tuple(replace(one, allocated_bytes=fmean(taken.get(one.name, 0.0) for taken in kept)) for one in found)
+
+
+def _taken(call: Sequence[Event]) -> dict[str, float]:
+    """The bytes that operators take in a call, by name: those of the innermost that asks for them."""
+    found = of(call, *OPERATORS, *MEMORY)
+    around, taken = parents(found), dict[str, float]()
+    for event, above in zip(found, around, strict=True):
+        while above is not None and found[above].name.startswith(_MAKERS):
+            above = around[above]
+        size = float(event.facts.get("Bytes", 0.0)) if event.category in MEMORY else 0.0
+        if size > 0.0 and above is not None:
+            taken[found[above].name] = taken.get(found[above].name, 0.0) + size
+    return taken
 
 
 def _on_host(ops: Sequence[Event]) -> Iterator[Share]:

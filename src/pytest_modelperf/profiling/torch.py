@@ -53,7 +53,7 @@ class TorchSource:
                         call()
                         session.wait()
 
-            trace = recorded(run, cuda=cuda)
+            trace = recorded(run, cuda=cuda, memory=True)
             # Here: a model may have set it.
             threads = torch.get_num_threads()
             # What torch.compile has compiled would be run uncompiled for it, and stay so.

@@ -50,7 +50,8 @@ and of the nouns below it:
     "profiles": {"cpu batch=8": {
       "source": "torch 2.13.0", "calls": 20, "seconds": 0.1741,             calls that were looked at; of each of them
       "operators": [{"name": "aten::addmm", "calls": 12, "seconds": 0.1104, "share": 0.634,
-                     "form": "float", "shapes": "[768], [8, 768], [768, 768]"}, …],          the longest first
+                     "form": "float", "shapes": "[768], [8, 768], [768, 768]",
+                     "allocated_bytes": 294912 | null}, …],                               the longest first
       "kernels": [{"name": …, "calls": 12, "seconds": 0.0104, "bytes": null}, …], "copies": […], "api_calls": […],
       "settings": {"threads": "2"}, "trace": "PATH",                        its timeline, a Chrome trace
       "places": [{"kind": "read", "calls": 3, "file": "net.py", "line": 41, "code": "return x * float(x[0])",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import json
 import re
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+
+from .. import launch
 
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 _VERSION = Path("/proc/driver/nvidia/version")
@@ -19,6 +23,8 @@ _UUID_BYTES = 16
 _UUID_PARTS = (0, 8, 12, 16, 20, 32)
 
 
+# A driver that hangs takes for ever to answer.
+_TIMEOUT_S = 30.0
 # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and …_MINOR.
 _CAPABILITY = (75, 76)
 @functools.cache
@@ -84,6 +90,24 @@ def capability(index: int) -> tuple[int, int]:
 
 
     return found[1] if found else ""
+
+
+def ask_bus_ids() -> tuple[str, ...]:
+    """The bus ids of all CUDA devices, by their numbers, told by a process of its own; () where nobody tells.
+
+    What forks from a process that has spoken to the driver cannot use CUDA, and a process sees the devices that
+    CUDA_VISIBLE_DEVICES named when it first did.
+    """
+    try:
+        said = subprocess.run(launch.argv(__name__), capture_output=True, text=True, timeout=_TIMEOUT_S, check=True)
+        return tuple(json.loads(said.stdout.splitlines()[-1]))
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return ()
+
+
+def main() -> None:
+    """Tell the bus ids of all devices, as JSON."""
+    sys.stdout.write(json.dumps([bus_id(index) for index in range(len(names()))]) + "\n")
 
 
 def _names(driver: ctypes.CDLL) -> tuple[str, ...]:

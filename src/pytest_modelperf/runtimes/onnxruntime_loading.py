@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.device import Device
-from ..errors import DeviceMissing, MissingLibrary, ModelError, OutOfMemory, last_line
+from ..errors import MissingLibrary, ModelError, OutOfMemory, last_line
 from . import onnxruntime_options, onnxruntime_placement
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ _OUT_OF_MEMORY = (
 def load_session(
     source: Path | bytes, device: Device, options: Mapping[str, object], title: str, profile: str = ""
 ) -> onnxruntime.InferenceSession:
-    """The model opened with these options. Raises ModelError, OutOfMemory, DeviceMissing, UsageError.
+    """The model opened with these options. Raises ModelError, MissingLibrary, OutOfMemory, UsageError.
 
     `profile` is what the name of the file begins with that onnxruntime writes its profile into, "" for none.
     """
@@ -40,6 +42,7 @@ def load_session(
     if profile:
         session_options.enable_profiling = True
         session_options.profile_file_prefix = profile
+    preloaded = _preloaded() if device.kind == "cuda" else ""
     try:
         plain = str(source) if isinstance(source, Path) else source
         session = onnxruntime.InferenceSession(plain, session_options, providers=providers)
@@ -50,7 +53,7 @@ def load_session(
             f"{title} cannot be opened by onnxruntime: {last_line(error)}; "
             "check it with onnx.checker.check_model, and that onnxruntime is new enough for its opset"
         ) from error
-    _check_providers(session, [name for name, _ in providers], device)
+    _check_providers(session, [name for name, _ in providers], device, preloaded)
     return session
 
 
@@ -75,12 +78,31 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _check_providers(session: onnxruntime.InferenceSession, asked: list[str], device: Device) -> None:
-    """onnxruntime goes on without a provider whose libraries it does not find; a measurement does not."""
+@functools.cache
+def _preloaded() -> str:
+    """Have CUDA's and cuDNN's libraries loaded from where pip puts them; gives what onnxruntime says of others.
+
+    Else it finds them only where something has imported torch before.
+    """
+    # From 1.21 on.
+    preload = getattr(import_onnxruntime(), "preload_dlls", None)
+    said = io.StringIO()
+    if preload is not None:
+        with contextlib.redirect_stdout(said):
+            preload()
+    return " ".join(said.getvalue().split())
+
+
+def _check_providers(session: onnxruntime.InferenceSession, asked: list[str], device: Device, preloaded: str) -> None:
+    """onnxruntime goes on without a provider whose libraries it does not find; a measurement does not.
+
+    The device is there: that is no reason to skip a test.
+    """
     there = session.get_providers()
     lost = [name for name in asked if name not in there]
     if lost:
-        raise DeviceMissing(
-            f"onnxruntime could not use {', '.join(lost)} on '{device}' and fell back to {', '.join(there)}; its log "
-            "says which library it did not find (of CUDA, cuDNN, TensorRT …): install that"
+        raise MissingLibrary(
+            f"onnxruntime could not use {', '.join(lost)} on '{device}' and fell back to {', '.join(there)}"
+            f"{preloaded and f' ({preloaded})'}; its log says which library it did not find (of CUDA, cuDNN, TensorRT "
+            "…), install that: pip install 'onnxruntime-gpu[cuda,cudnn]' brings those of CUDA"
         )

@@ -44,6 +44,9 @@ class Card:
     step: float = 0.1
     mig: bool = False
     reasons: Callable[[float], int] = lambda seconds: 0
+    # None: it tells the mean of the last second alone, `watts`.
+    watts_now: float | None = None
+    processes: list[tuple[int, int | None]] = field(default_factory=list)
     lacks: dict[str, int] = field(default_factory=lambda: {"nvmlDeviceGetMigMode": NOT_SUPPORTED})
 
 
@@ -52,6 +55,7 @@ class StandIn:
 
     NVMLError = NVMLError
     NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 1, 2, 0
+    NVML_SUCCESS, NVML_FI_DEV_POWER_INSTANT = 0, 186
 
     def __init__(self, cards: list[Card], now: Callable[[], float] = lambda: 0.0, init_error: int = 0) -> None:
         self._cards, self._now, self._init_error = cards, now, init_error
@@ -96,6 +100,16 @@ class StandIn:
     def nvmlDeviceGetPowerUsage(self, handle: Card) -> int:  # noqa: N802
         self._check(handle, "nvmlDeviceGetPowerUsage")
         return round(handle.watts * 1e3)
+
+    def nvmlDeviceGetFieldValues(self, handle: Card, fieldIds: list[int]) -> list[Any]:  # noqa: N802, N803
+        assert fieldIds == [self.NVML_FI_DEV_POWER_INSTANT]
+        if handle.watts_now is None:
+            return [SimpleNamespace(nvmlReturn=NOT_SUPPORTED, value=SimpleNamespace(uiVal=0))]
+        return [SimpleNamespace(nvmlReturn=0, value=SimpleNamespace(uiVal=round(handle.watts_now * 1e3)))]
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: Card) -> list[Any]:  # noqa: N802
+        self._check(handle, "nvmlDeviceGetComputeRunningProcesses")
+        return [SimpleNamespace(pid=pid, usedGpuMemory=used) for pid, used in handle.processes]
 
     def nvmlDeviceGetClockInfo(self, handle: Card, type: int) -> int:  # noqa: N802
         self._check(handle, "nvmlDeviceGetClockInfo")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 import time
 
@@ -20,8 +21,7 @@ from profiling.meters.nvml_stand_in import (
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.telemetry import Gauge, Place
 from pytest_modelperf.errors import MetricUnavailable
-from pytest_modelperf.plugin.meters import place
-from pytest_modelperf.profiling.meters.nvml import NvmlMeter
+from pytest_modelperf.profiling.meters.nvml import NvmlMeter, held_bytes
 from pytest_modelperf.runtimes import cuda_driver
 
 CUDA = Device.parse("cuda:0")
@@ -184,10 +184,58 @@ def test_a_gpu_that_nobody_knows(where: Place, reason: str, monkeypatch: pytest.
     assert refused(where).startswith(reason)
 
 
+def test_power_is_that_of_this_moment_where_the_card_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other question gives the mean of the last second: of a soak of two the half would be idleness."""
+    card = Card("GPU-aaaa", "0000:3B:00.0", watts=100.0, watts_now=412.5)
+    StandIn([card]).install(monkeypatch)
+    gauge = NvmlMeter().open(Place(CUDA, card.uuid, card.bus_id))
+    assert gauge.read()["power"] == 412.5
+    card.watts_now = None
+    assert "power" not in gauge.read(), "it told it a moment ago"
+    gauge.close()
+    again = NvmlMeter().open(Place(CUDA, card.uuid, card.bus_id))
+    assert again.read()["power"] == 100.0
+    again.close()
+
+
+def test_a_release_without_that_question_is_asked_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = StandIn([FIRST]).install(monkeypatch)
+    monkeypatch.delattr(StandIn, "NVML_FI_DEV_POWER_INSTANT")
+    gauge = NvmlMeter().open(Place(CUDA, FIRST.uuid, FIRST.bus_id))
+    assert gauge.read()["power"] == 100.0
+    gauge.close()
+    assert library.open == 0
+
+
+def test_what_this_process_holds_of_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Card("GPU-aaaa", "0000:3B:00.0", processes=[(1, 5 << 30), (os.getpid(), 2 << 30)])
+    library = StandIn([card]).install(monkeypatch)
+    assert held_bytes(Place(CUDA, card.uuid, card.bus_id)) == 2 << 30
+    assert library.open == 0
+
+
+@pytest.mark.parametrize(
+    ("processes", "lacks", "reason"),
+    [
+        ([(1, 5)], {}, "NVML does not tell of this process, for in a container"),
+        ([(os.getpid(), None)], {}, "NVML does not tell what a process holds"),
+        ([], {"nvmlDeviceGetComputeRunningProcesses": NOT_SUPPORTED}, "this GPU does not tell it"),
+    ],
+)
+def test_what_it_holds_is_not_told_everywhere(
+    processes: list[tuple[int, int | None]], lacks: dict[str, int], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = Card("GPU-aaaa", "0000:3B:00.0", processes=processes, lacks=lacks)
+    library = StandIn([card]).install(monkeypatch)
+    with pytest.raises(MetricUnavailable, match=reason):
+        held_bytes(Place(CUDA, card.uuid, card.bus_id))
+    assert library.open == 0
+
+
 @pytest.mark.skipif(not cuda_driver.names(), reason="needs an NVIDIA GPU")
 def test_a_real_gpu_tells_its_power() -> None:
     pytest.importorskip("pynvml")
-    where = place(CUDA)
+    where = Place(CUDA, cuda_driver.uuid(0), cuda_driver.bus_id(0))
     assert where.uuid.startswith("GPU-")
     try:
         gauge = NvmlMeter().open(where)

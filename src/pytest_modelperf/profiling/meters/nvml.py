@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -62,10 +63,20 @@ _REASONS_NOW = _Quantity(
     ),
     common=True,
 )
+
+
+def _power_now(nvml: Any, gpu: Any) -> float:
+    """The power of this moment: from Ampere on (but GA100) the other question gives the mean of the last second."""
+    (field,) = nvml.nvmlDeviceGetFieldValues(gpu, [nvml.NVML_FI_DEV_POWER_INSTANT])
+    if field.nvmlReturn != nvml.NVML_SUCCESS:
+        raise nvml.NVMLError(field.nvmlReturn)
+    return float(field.value.uiVal) / 1e3
+
+
 # Millijoules since the driver was loaded.
 _JOULES = _Quantity(ENERGY, "J", (lambda nvml, gpu: nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3,))
 _QUANTITIES = (
-    _Quantity(POWER, "W", (lambda nvml, gpu: nvml.nvmlDeviceGetPowerUsage(gpu) / 1e3,)),
+    _Quantity(POWER, "W", (_power_now, lambda nvml, gpu: nvml.nvmlDeviceGetPowerUsage(gpu) / 1e3)),
     _Quantity(CLOCK, "Hz", (lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM) * 1e6,), True),
     _Quantity(
         "memory_clock", "Hz", (lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM) * 1e6,), True
@@ -149,6 +160,27 @@ class NvmlGauge:
         except self._library.NVMLError:
             # It could be read a moment ago: the curve has a gap.
             return None
+
+
+def held_bytes(place: Place) -> int:
+    """What this process holds of a GPU's memory, whoever has asked for it, its context included.
+
+    Raises MetricUnavailable.
+    """
+    library = _library()
+    try:
+        everyone = library.nvmlDeviceGetComputeRunningProcesses(_handle(library, place))
+    except library.NVMLError as error:
+        raise MetricUnavailable(_why(error)) from error
+    finally:
+        library.nvmlShutdown()
+    # On a divided card a process stands there once for each slice that it has.
+    mine = [one.usedGpuMemory for one in everyone if one.pid == os.getpid()]
+    if not mine:
+        raise MetricUnavailable("NVML does not tell of this process, for in a container it has another number")
+    if None in mine:
+        raise MetricUnavailable("NVML does not tell what a process holds of this GPU")
+    return int(sum(mine))
 
 
 def _library() -> Any:
