@@ -39,13 +39,13 @@ class Driver:
         text.value = f"0000:{0x3B + device.value:02X}:00.0".encode()[: size - 1]
         return self.status
 
-    def cuDeviceGetUuid_v2(self, uuid: Any, device: Any) -> int:  # noqa: N802
-        uuid.raw = bytes(range(0x10 + device.value, 0x20 + device.value))
-        return self.status
     def cuDeviceGetAttribute(self, value: Any, attribute: int, device: Any) -> int:  # noqa: N802
         value._obj.value = {75: 8 + device.value, 76: 9 * device.value}[attribute]
         return self.status
 
+    def cuDeviceGetUuid_v2(self, uuid: Any, device: Any) -> int:  # noqa: N802
+        uuid.raw = bytes(range(0x10 + device.value, 0x20 + device.value))
+        return self.status
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +88,14 @@ def test_what_a_device_is_known_by(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_what_a_device_is_capable_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = Driver(["NVIDIA A100", "NVIDIA H200"])
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: driver)
+    assert [cuda_driver.capability(index) for index in range(3)] == [(8, 0), (9, 9), (0, 0)]
+    driver.status = 1
+    assert cuda_driver.capability(0) == (0, 0)
+
+
 def test_no_device_and_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     # 100 is CUDA_ERROR_NO_DEVICE.
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver([], status=100))
@@ -105,14 +113,6 @@ def test_no_device_and_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     ("text", "version"),
     [
         ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023\n", "535.104.05"),
-def test_what_a_device_is_capable_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    driver = Driver(["NVIDIA A100", "NVIDIA H200"])
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: driver)
-    assert [cuda_driver.capability(index) for index in range(3)] == [(8, 0), (9, 9), (0, 0)]
-    driver.status = 1
-    assert cuda_driver.capability(0) == (0, 0)
-
-
         (
             "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build\nGCC version: 13\n",
             "580.159.04",

@@ -19,14 +19,14 @@ _SUCCESS = 0
 _NAME_BYTES = 256
 _BUS_ID_BYTES = 16
 _UUID_BYTES = 16
-# Behind these digits of a UUID stands a hyphen.
-_UUID_PARTS = (0, 8, 12, 16, 20, 32)
-
-
-# A driver that hangs takes for ever to answer.
-_TIMEOUT_S = 30.0
 # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and …_MINOR.
 _CAPABILITY = (75, 76)
+# Behind these digits of a UUID stands a hyphen.
+_UUID_PARTS = (0, 8, 12, 16, 20, 32)
+# A driver that hangs takes for ever to answer.
+_TIMEOUT_S = 30.0
+
+
 @functools.cache
 def names() -> tuple[str, ...]:
     """The names of the CUDA devices in the order of their numbers; () without a driver or a device.
@@ -70,12 +70,6 @@ def uuid(index: int) -> str:
     return "GPU-" + "-".join(digits[begin:end] for begin, end in pairwise(_UUID_PARTS))
 
 
-def version() -> str:
-    """The driver's version, `"580.159.04"`; "" where the system does not tell."""
-    try:
-        found = re.search(r"Kernel Module\s+(?:for \S+\s+)?([\d.]+)", _VERSION.read_text())
-    except OSError:
-        return ""
 def capability(index: int) -> tuple[int, int]:
     """The compute capability of the CUDA device of that number, `(8, 0)` from Ampere on; (0, 0) where nobody tells."""
     if index >= len(names()):
@@ -89,6 +83,12 @@ def capability(index: int) -> tuple[int, int]:
     return found[0].value, found[1].value
 
 
+def version() -> str:
+    """The driver's version, `"580.159.04"`; "" where the system does not tell."""
+    try:
+        found = re.search(r"Kernel Module\s+(?:for \S+\s+)?([\d.]+)", _VERSION.read_text())
+    except OSError:
+        return ""
     return found[1] if found else ""
 
 
