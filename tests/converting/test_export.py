@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from converting import architectures as small
 from converting import checks
+from runtimes import network
+from runtimes import tensorrt_stand_in as stand_in
 
 from pytest_modelperf import Tensor
 from pytest_modelperf.converting.cache import FROM_CACHE, Cache
@@ -23,15 +27,16 @@ from pytest_modelperf.converting.parity import LIMITS
 from pytest_modelperf.converting.protocol import Converted
 from pytest_modelperf.converting.registry import builtin as converters
 from pytest_modelperf.converting.registry import chosen
-from pytest_modelperf.converting.triton import Port, config, lacking
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.spec import RuntimeChoice
 from pytest_modelperf.errors import ConversionError
 from pytest_modelperf.measuring.bench import LocalBench
+from pytest_modelperf.measuring.inputs import draw
 from pytest_modelperf.runtimes.registry import builtin as runtimes
 from pytest_modelperf.runtimes.torch import TorchRuntime
 
 NAMED = {"features": Tensor(("batch", 64)), "doubled": True}
+AS_IT_IS = chosen(["onnxruntime"], converters())[-1]
 _APART = re.compile(r"^(\S+) \((.*?)\) (\w+): (\S+) from the original's answer$", re.MULTILINE)
 
 
@@ -58,12 +63,23 @@ def written(name: str, model: Any, inputs: Any, folder: Path, device: Device = c
     return folder / "export"
 
 
+def compared(text: str, folder: Path, inputs: Any, outputs: Any) -> dict[str, float]:
+    """How far a script says that the answers are off."""
+    np.savez(folder / "inputs.npz", **inputs)
+    np.savez(folder / "outputs.npz", **outputs)
+    (folder / "run.py").write_text(text)
+    said = subprocess.run([sys.executable, str(folder / "run.py")], capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    return {line[1]: float(line[4]) for line in _APART.finditer(said.stdout)}
+
+
 @pytest.mark.parametrize("name", ["bf16-channels_last", "torchscript-inference", "onnxruntime-traced"])
 def test_convolutions_run_by_themselves(name: str, tmp_path: Path) -> None:
     folder = written(name, small.convolutions(), small.IMAGES, tmp_path)
     (text,) = [path.read_text() for path in folder.glob("triton/*/config.pbtxt")]
     assert f'name: "{name}"' in text
     assert "max_batch_size: 3" in text
+    assert "instance_group [ { count: 1 kind: KIND_CPU } ]" in text
     assert "dims: [ 3, 16, 16 ]" in text
     assert len(list((folder / "triton" / name / "1").iterdir())) == 1
 
@@ -81,7 +97,48 @@ def test_openvino_runs_as_it_was_set(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     folder = written("openvino", small.convolutions(), small.IMAGES, tmp_path)
     assert "'INFERENCE_PRECISION_HINT': 'f32'" in (folder / "run.py").read_text()
-    assert sorted(path.name for path in folder.glob("triton/openvino/1/*")) == ["model.bin", "model.xml"]
+    # Triton cannot be told to compute in float32.
+    assert not (folder / "triton").exists()
+
+
+def test_openvino_is_given_inputs_by_their_names(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino")
+    first, second = (openvino.opset13.parameter([-1, 2], np.float32, name=name) for name in "ab")
+    given = ((first, "input.1"), (second, "x:0"))
+    for port, name in given:
+        port.output(0).get_tensor().set_names({name})
+    answer = openvino.opset13.subtract(first, second)
+    answer.output(0).get_tensor().set_names({"y"})
+    model = openvino.Model([answer], [first, second], "g")
+    path = tmp_path / "it's.{x}.xml"
+    openvino.save_model(model, path)
+    arrays = {"x:0": np.full((1, 2), 3, np.float32), "input.1": np.full((1, 2), 1, np.float32)}
+    text = script("openvino", path.name, RuntimeChoice("openvino"), AS_IT_IS, checks.CPU, {})
+    assert compared(text, tmp_path, arrays, {"y": np.full((1, 2), -2, np.float32)}) == {"y": 0.0}
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino", "torchscript", "torch", "saved_model", "litert", "tensorrt"])
+def test_a_file_may_have_any_name(form: str) -> None:
+    compile(script(form, 'it\'s "m".{x}', None, AS_IT_IS, checks.CPU, {}), "run.py", "exec")
+
+
+def test_an_engine_is_called_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stand_in.network_engine(tmp_path / "model.plan")
+    drawn = draw(
+        {"x": Tensor(("batch", 4, network.FEATURES)), "shift": Tensor(("batch", network.FEATURES))}, {"batch": 8}
+    )
+    arrays = {name: value.array for name, value in drawn.items()}
+    text = script("tensorrt", "model.plan", RuntimeChoice("tensorrt"), AS_IT_IS, Device("cuda", 1), {})
+    np.savez(tmp_path / "inputs.npz", **arrays)
+    for off in (0.0, 2.0):
+        np.savez(tmp_path / "outputs.npz", y=network.expected(drawn) + off)
+        (tmp_path / "run.py").write_text(text)
+        with stand_in.installed() as cuda, pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tmp_path)
+            runpy.run_path(str(tmp_path / "run.py"))
+        assert set(cuda.used) == {1}
+        (line,) = _APART.findall(capsys.readouterr().out)
+        assert float(line[3]) == pytest.approx(off, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -108,36 +165,6 @@ def test_settings_of_the_variant_are_set(tmp_path: Path) -> None:
     compile(text, "run.py", "exec")
 
 
-@pytest.mark.parametrize(
-    ("runtime", "options", "lines"),
-    [
-        (
-            "onnxruntime",
-            {"intra_op_num_threads": 1, "execution_mode": "ORT_PARALLEL", "enable_cpu_mem_arena": False},
-            {"intra_op_thread_count": "1", "execution_mode": "1", "enable_mem_arena": "0"},
-        ),
-        (
-            "openvino",
-            {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False},
-            {"NUM_STREAMS": "1"},
-        ),
-        ("openvino", {"INFERENCE_PRECISION_HINT": "bf16"}, {"HINT_BF16": "YES"}),
-        ("torch", {"threads": 2}, {"INTRA_OP_THREAD_COUNT": "2"}),
-    ],
-)
-def test_settings_are_parameters_of_triton_s_backends(runtime: str, options: Any, lines: dict[str, str]) -> None:
-    ports = [Port("x", "float32", (-1, 4))]
-    text = config("m", "onnx", RuntimeChoice(runtime, options), ports, ports, 8)
-    found = dict(re.findall(r'^parameters { key: "(\w+)" value: { string_value: "(\w+)" } }$', text, re.MULTILINE))
-    assert found == lines
-
-
-def test_a_graph_level_is_an_optimization_of_triton_s() -> None:
-    choice = RuntimeChoice("onnxruntime", {"graph_optimization_level": "ORT_ENABLE_EXTENDED"})
-    ports = [Port("x", "float32", (-1, 4))]
-    assert "optimization { graph { level: 1 } }" in config("m", "onnx", choice, ports, ports, 8)
-
-
 def test_inputs_and_answers_in_bfloat16_are_given_and_compared(tmp_path: Path) -> None:
     written("torchscript", small.mlp().bfloat16(), [Tensor(("batch", 64), "bfloat16")], tmp_path)
 
@@ -145,11 +172,11 @@ def test_inputs_and_answers_in_bfloat16_are_given_and_compared(tmp_path: Path) -
 def test_a_gpu_is_where_the_script_runs_it() -> None:
     tf32, settings = (chosen([name], converters()) for name in ("tf32", "onnxruntime"))
     text = script("torchscript", "m.pt", None, tf32[-1], Device("cuda", 1), {"x": "bfloat16"})
-    assert 'torch.jit.load("m.pt", map_location="cuda:1")' in text
+    assert "torch.jit.load('m.pt', map_location=\"cuda:1\")" in text
     assert "dtypes = {'x': torch.bfloat16}" in text
     assert "cudnn.allow_tf32 = True" in text
     text = script("onnx", "m.onnx", None, settings[-1], Device("cuda", 1), {})
-    assert "providers=[('CUDAExecutionProvider', {'device_id': 1})]" in text
+    assert "providers=[('CUDAExecutionProvider', {'device_id': '1'}), ('CPUExecutionProvider', {})]" in text
     compile(text, "run.py", "exec")
     with pytest.raises(ConversionError, match="no bfloat16, which the input 'x' is"):
         script("onnx", "m.onnx", None, settings[-1], Device("cuda"), {"x": "bfloat16"})
@@ -239,18 +266,3 @@ def test_what_no_file_can_hold_is_said(tmp_path: Path) -> None:
     converter = checks.route("onnxruntime-traced", "torch").steps[-1]
     with pytest.raises(ConversionError, match="a live onnx cannot be written"):
         export(Converted(object()), converter, given, [Answer({"batch": 1}, {}, {})], tmp_path / "export")
-
-
-def test_triton_batches_only_what_has_a_batch_in_front() -> None:
-    ports = [Port("x", "float32", (-1, 4))], [Port("y", "int64", (-1,))]
-    text = config("m", "onnx", None, *ports, 8)
-    assert 'platform: "onnxruntime_onnx"\nmax_batch_size: 8' in text
-    assert "dims: [ 4 ]" in text
-    assert "TYPE_INT64 dims: [ 1 ] reshape: { shape: [ ] }" in text
-    assert "dims: [ -1, 4 ]" in config("m", "onnx", None, *ports, 0)
-    assert 'backend: "openvino"' in config("m", "onnx", RuntimeChoice("openvino"), *ports, 0)
-    assert lacking("onnx", *ports) == ""
-    assert lacking("litert", *ports) == "it has no backend for litert"
-    assert "gives a dict" in lacking("torchscript", *ports)
-    assert lacking("onnx", ports[0], [Port("y", "complex64", (4,))]) == "it has no complex64"
-    assert 'name: "INPUT__0"' in config("m", "torchscript", None, *ports, 0)

@@ -73,7 +73,10 @@ def test_a_suggestion_is_written_and_runs_by_itself(folder: Folder) -> None:
     assert facts["suggestion"]["speedup"][0] > 1
     # The original has been in the process of the variant, too.
     assert not any("memory.peak" in one["figures"] for one in facts["suggestion"]["points"])
-    config = (made / "triton/as-onnx/config.pbtxt").read_text()
+    served = "test_a-test_doubled-as-onnx"
+    config = (made / "triton" / served / "config.pbtxt").read_text()
+    assert f'name: "{served}"' in config
+    assert (made / "triton" / served / "1" / "model.onnx").is_file()
     assert "max_batch_size: 8" in config
     assert "dynamic_batching { preferred_batch_size: [ " in config
     said = subprocess.run(

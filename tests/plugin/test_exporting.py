@@ -25,7 +25,7 @@ def test_what_was_there_is_replaced_as_a_whole(written: Path, tmp_path: Path) ->
     folder = tmp_path / "out" / "bf16"
     folder.mkdir(parents=True)
     (folder / "model.old").write_text("old")
-    publish(written, folder, SUGGESTION)
+    publish(written, folder, SUGGESTION, "test_a-bf16")
     assert {path.name for path in folder.iterdir()} == {FACTS, "model.onnx"}
     assert [path.name for path in folder.parent.iterdir()] == ["bf16"]
     facts = json.loads((folder / FACTS).read_text())
@@ -47,5 +47,5 @@ def test_what_was_there_stays_where_nothing_can_take_its_place(
 
     monkeypatch.setattr(Path, "rename", fails)
     with pytest.raises(OSError, match="no"):
-        publish(written, folder, SUGGESTION)
+        publish(written, folder, SUGGESTION, "test_a-bf16")
     assert [path.name for path in folder.iterdir()] == ["model.old"]

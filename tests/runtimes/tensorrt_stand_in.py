@@ -176,6 +176,13 @@ class ILogger:
         self.made = True
 
 
+class Logger(ILogger):
+    """The one of TensorRT's own, which prints."""
+
+    def log(self, severity: Severity, msg: str) -> None:
+        print(severity, msg)  # noqa: T201 - as that one does
+
+
 class IOutputAllocator:
     def __init__(self) -> None:
         self.made = True
@@ -354,29 +361,29 @@ class TensorRt(ModuleType):
 
     __version__ = VERSION
     DataType, TensorIOMode, TensorLocation, TensorFormat = DataType, TensorIOMode, TensorLocation, TensorFormat
-    ILogger, IOutputAllocator, IProfiler = ILogger, IOutputAllocator, IProfiler
+    ILogger, Logger, IOutputAllocator, IProfiler = ILogger, Logger, IOutputAllocator, IProfiler
     LayerInformationFormat = LayerInformationFormat
 
     def __init__(self, cuda: Cuda) -> None:
         super().__init__("tensorrt")
         self._cuda = cuda
         self.plugins = False
+        # Each that plugins were given the address of.
+        self.loggers: list[object] = []
+
+    def nptype(self, trt_type: Enum) -> Any:
+        return NUMPY[trt_type.name]
 
     def init_libnvinfer_plugins(self, logger: object, namespace: str) -> bool:
         self.plugins = True
+        self.loggers += [logger] if logger not in self.loggers else []
         return True
 
     def Runtime(self, logger: Any) -> Runtime:
         assert logger.made
-        # Each that plugins were given the address of.
-        self.loggers: list[object] = []
-
-    def nptype(self, trt_type: DataType) -> Any:
-        return NUMPY[trt_type.name]
         return Runtime(logger, self._cuda)
 
 
-        self.loggers += [logger] if logger not in self.loggers else []
 class Runtime:
     def __init__(self, logger: Any, cuda: Cuda) -> None:
         self._logger, self._cuda = logger, cuda

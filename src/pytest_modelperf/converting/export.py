@@ -23,7 +23,7 @@ from .content import versions
 from .protocol import LITERT, ONNX, OPENVINO, SAVED_MODEL, TENSORRT, TORCH, TORCHSCRIPT, Converted, Converter, Subject
 from .torch_compile import TorchCompile
 from .torch_cuda import CudaVariant
-from .triton import Port, config, lacking
+from .triton import Port, Served, config, lacking
 
 _FILES = {
     ONNX: "model.onnx",
@@ -185,18 +185,16 @@ def _for_triton(
         Port(name, dtype, _shape([answer.arrays[name].shape for answer in answers]))
         for name, dtype in answers[0].dtypes.items()
     ]
-    missing = lacking(form, inputs, outputs)
+    served = Served(model.name, form, made.runtime, subject.device, converter.precision)
+    missing = lacking(served, inputs, outputs)
     if missing:
         return missing
     repository = model.parent / "triton" / converter.name
     version = repository / "1"
     version.mkdir(parents=True)
     largest = 0 if BATCH in fixed else _largest_batch(subject, answers)
-    text = config(converter.name, form, made.runtime, inputs, outputs, largest)
+    text = config(converter.name, served, inputs, outputs, largest)
     (repository / "config.pbtxt").write_text(text, "utf-8")
-    if model.is_dir():
-        shutil.copytree(model, version / "model.savedmodel")
-        return ""
     for name in (model.name, *_beside(model, form)):
         shutil.copy2(model.parent / name, version / name)
     return ""

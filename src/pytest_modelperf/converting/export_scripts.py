@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..domain.device import Device
 from ..domain.spec import RuntimeChoice
 from ..errors import ConversionError
-from ..runtimes.onnxruntime_options import CPU, PROVIDERS
+from ..runtimes.onnxruntime_options import PROVIDERS, providers
 from .protocol import LITERT, ONNX, OPENVINO, SAVED_MODEL, TENSORRT, TORCH, TORCHSCRIPT, Converter
 from .settings import TORCH_THREADS
 from .torch_compile import TorchCompile
@@ -35,12 +35,62 @@ if not isinstance(answer, dict):
 plain = {{name: value.float() if value.dtype is torch.bfloat16 else value for name, value in answer.items()}}
 outputs = {{name: value.cpu().numpy() for name, value in plain.items()}}
 """
+# TensorRT is given addresses: by cuda-python, as its runtime here has them where that is installed.
+_ENGINE = """\
+def done(answered):
+    if answered[0] != cuda.cudaError_t.cudaSuccess:
+        raise RuntimeError(answered[0])
+    return answered[1] if len(answered) > 1 else None
+
+
+def dtype(name):
+    return tensorrt.nptype(engine.get_tensor_dtype(name))
+
+
+done(cuda.cudaSetDevice({index}))
+logger = tensorrt.Logger()
+tensorrt.init_libnvinfer_plugins(logger, "")
+with open({file!r}, "rb") as file:
+    engine = tensorrt.Runtime(logger).deserialize_cuda_engine(file.read())
+names = [engine.get_tensor_name(place) for place in range(engine.num_io_tensors)]
+own = [name for name in names if engine.get_tensor_mode(name) == tensorrt.TensorIOMode.INPUT]
+inputs = dict(zip(own, inputs.values())) if set(inputs) != set(own) else inputs
+inputs = {{name: numpy.array(array, dtype(name), order="C") for name, array in inputs.items()}}
+context, stream = engine.create_execution_context(), done(cuda.cudaStreamCreate())
+for profile in range(engine.num_optimization_profiles):
+    context.set_optimization_profile_async(profile, stream)
+    if all(context.set_input_shape(name, array.shape) for name, array in inputs.items()):
+        break
+else:
+    raise SystemExit("no profile of the engine takes these inputs: not compared")
+outputs, places = {{}}, {{}}
+for name in names:
+    array = inputs.get(name)
+    on_host = engine.get_tensor_location(name) == tensorrt.TensorLocation.HOST
+    if array is None:
+        shape = tuple(context.get_tensor_shape(name))
+        if min(shape, default=0) < 0:
+            raise SystemExit(f"how large {{name}} is the engine says when it has run: not compared")
+        array = outputs[name] = numpy.empty(shape, dtype(name))
+    places[name] = array.ctypes.data if on_host else done(cuda.cudaMalloc(max(1, array.nbytes)))
+    context.set_tensor_address(name, places[name])
+    if name in inputs and not on_host:
+        kind = cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
+        done(cuda.cudaMemcpyAsync(places[name], array.ctypes.data, array.nbytes, kind, stream))
+if not context.execute_async_v3(stream):
+    raise SystemExit("TensorRT does not execute it: not compared")
+for name, array in outputs.items():
+    if places[name] != array.ctypes.data:
+        kind = cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        done(cuda.cudaMemcpyAsync(array.ctypes.data, places[name], array.nbytes, kind, stream))
+done(cuda.cudaStreamSynchronize(stream))
+"""
 _BODIES = {
     ONNX: (
         "import onnxruntime",
         """\
 options = onnxruntime.SessionOptions()
-{options}session = onnxruntime.InferenceSession("{file}", options, providers={providers})
+{options}session = onnxruntime.InferenceSession({file!r}, options, providers={providers})
 names = [port.name for port in session.get_inputs()]
 answer = session.run(None, dict(zip(names, inputs.values())) if set(inputs) != set(names) else inputs)
 outputs = dict(zip([port.name for port in session.get_outputs()], answer))
@@ -49,30 +99,27 @@ outputs = dict(zip([port.name for port in session.get_outputs()], answer))
     OPENVINO: (
         "import openvino",
         """\
-model = openvino.Core().compile_model("{file}", "{openvino}", {properties})
-answer = model(inputs if all(map(str.isidentifier, inputs)) else list(inputs.values()))
+model = openvino.Core().compile_model({file!r}, "{openvino}", {properties})
+known = {{name for port in model.inputs for name in port.names}}
+answer = model(inputs if set(inputs) <= known else list(inputs.values()))
 outputs = {{port.get_any_name(): answer[port] for port in model.outputs}}
 """,
     ),
-    TORCHSCRIPT: ("import torch", '{settings}model = torch.jit.load("{file}", map_location="{place}")\n{optimised}'),
-    TORCH: ("import torch", '{settings}model = torch.compile(torch.export.load("{file}").module(), {compile})\n'),
+    TORCHSCRIPT: ("import torch", '{settings}model = torch.jit.load({file!r}, map_location="{place}")\n{optimised}'),
+    TORCH: ("import torch", "{settings}model = torch.compile(torch.export.load({file!r}).module(), {compile})\n"),
     SAVED_MODEL: (
         "import tensorflow",
         """\
-model = tensorflow.saved_model.load("{file}").signatures["serving_default"]
+model = tensorflow.saved_model.load({file!r}).signatures["serving_default"]
 answer = model(**{{name: tensorflow.constant(array) for name, array in inputs.items()}})
 outputs = {{name: value.numpy() for name, value in answer.items()}}
 """,
     ),
     LITERT: (
         "from ai_edge_litert.interpreter import Interpreter",
-        'outputs = Interpreter("{file}").get_signature_runner()(**inputs)\n',
+        "outputs = Interpreter({file!r}).get_signature_runner()(**inputs)\n",
     ),
-    # Its buffers would have to be managed by hand.
-    TENSORRT: (
-        "import subprocess",
-        'subprocess.run(["trtexec", "--loadEngine={file}"], check=True)\noutputs = dict(numpy.load("outputs.npz"))\n',
-    ),
+    TENSORRT: ("import tensorrt\nfrom cuda.bindings import runtime as cuda", _ENGINE),
 }
 
 
@@ -100,10 +147,11 @@ def script(
     filled = body.format(
         file=file,
         place=place,
+        index=device.index,
         dtypes="{" + ", ".join(f"{name!r}: {dtype}" for name, dtype in halves.items()) + "}",
         settings=_torch_settings(converter, device.threads or options.get(TORCH_THREADS)),
         options="".join(map(_onnx_option, _threads(options, "intra_op_num_threads", device).items())),
-        providers=repr(_providers(options, device)),
+        providers=repr(providers(options, device)) if form == ONNX and device.kind in ("cpu", "cuda") else "",
         openvino=device.kind.upper(),
         properties=repr(_threads(options, "INFERENCE_NUM_THREADS", device)),
         optimised=_OPTIMISED if converter.name == "torchscript-inference" else "",
@@ -114,13 +162,7 @@ def script(
 
 def _threads(options: Mapping[str, object], name: str, device: Device) -> dict[str, object]:
     threads = {name: device.threads} if device.threads else {}
-    return {**threads, **{each: value for each, value in options.items() if each != PROVIDERS}}
-
-
-def _providers(options: Mapping[str, object], device: Device) -> object:
-    if PROVIDERS in options:
-        return options[PROVIDERS]
-    return [("CUDAExecutionProvider", {"device_id": device.index})] if device.kind == "cuda" else [CPU]
+    return {**threads, **{each: value for each, value in options.items() if each not in _OF_PROVIDERS}}
 
 
 def _torch_settings(converter: Converter, number: object) -> str:
@@ -129,6 +171,8 @@ def _torch_settings(converter: Converter, number: object) -> str:
     return threads + (_TF32 if converter.name == "tf32" else "")
 
 
+# What is no option of the session but one of its providers.
+_OF_PROVIDERS = (PROVIDERS, "use_tf32")
 _ONNX_ENUMS = {"graph_optimization_level": "GraphOptimizationLevel", "execution_mode": "ExecutionMode"}
 _TF32 = "torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True\n"
 _OPTIMISED = "model = torch.jit.optimize_for_inference(model.eval())\n"

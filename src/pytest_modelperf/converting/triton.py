@@ -5,20 +5,30 @@ https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/use
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from ..domain.device import Device
 from ..domain.spec import RuntimeChoice
+from ..runtimes.onnxruntime_options import CPU, PROVIDERS
 from .protocol import ONNX, OPENVINO, SAVED_MODEL, TENSORRT, TORCHSCRIPT
 
-# What a form is executed by; of others Triton knows nothing without code of one's own.
+# The runtime that executes a form where none is named, and what Triton calls a runtime; of others it knows nothing
+# without code of one's own.
+_RUNTIMES = {ONNX: "onnxruntime", OPENVINO: "openvino", TENSORRT: "tensorrt", TORCHSCRIPT: "torch"}
 _BACKENDS = {
-    ONNX: 'platform: "onnxruntime_onnx"',
-    OPENVINO: 'backend: "openvino"\ndefault_model_filename: "model.xml"',
-    SAVED_MODEL: 'platform: "tensorflow_savedmodel"',
-    TENSORRT: 'platform: "tensorrt_plan"',
-    TORCHSCRIPT: 'platform: "pytorch_libtorch"',
+    "onnxruntime": 'platform: "onnxruntime_onnx"',
+    "openvino": 'backend: "openvino"',
+    "tensorrt": 'platform: "tensorrt_plan"',
+    "torch": 'platform: "pytorch_libtorch"',
 }
+# 25.02: https://github.com/triton-inference-server/server/pull/8068
+_GONE = {
+    SAVED_MODEL: "25.02 was the last of its servers with a backend for TensorFlow; what is made of it by way of ONNX "
+    "can be served"
+}
+_PLACES = {"cpu": "KIND_CPU", "cuda": "KIND_GPU"}
 _DTYPES = {
     "float16": "TYPE_FP16",
     "bfloat16": "TYPE_BF16",
@@ -29,6 +39,9 @@ _DTYPES = {
 }
 
 
+_HINT, _TF32 = "INFERENCE_PRECISION_HINT", "use_tf32"
+# What sets the threads of a device.
+_THREADS = {"onnxruntime": "intra_op_num_threads", "openvino": "INFERENCE_NUM_THREADS", "torch": "threads"}
 # Options of a runtime → the parameter of Triton's backend, and its values where they are not the option's; what is not
 # among these it has none for (READMEs of triton-inference-server's onnxruntime_, openvino_ and pytorch_backend).
 _SWITCH = {"True": "1", "False": "0"}
@@ -44,7 +57,7 @@ _PARAMETERS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         "INFERENCE_NUM_THREADS": ("INFERENCE_NUM_THREADS", {}),
         "NUM_STREAMS": ("NUM_STREAMS", {}),
         "PERFORMANCE_HINT": ("PERFORMANCE_HINT", {}),
-        "INFERENCE_PRECISION_HINT": ("HINT_BF16", {"bf16": "YES"}),
+        _HINT: ("HINT_BF16", {"bf16": "YES"}),
     },
     "torch": {"threads": ("INTRA_OP_THREAD_COUNT", {})},
 }
@@ -61,50 +74,103 @@ class Port:
     shape: tuple[int, ...]
 
 
-def lacking(form: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> str:
-    """Why Triton cannot execute such a model, "" where it can."""
-    if form not in _BACKENDS:
-        return f"it has no backend for {form}"
-    if form == TORCHSCRIPT and not all(port.name.isdigit() for port in outputs):
+@dataclass(frozen=True)
+class Served:
+    """A model file of this form as it was measured: in this runtime (None: the form's own), on this device.
+
+    `precision` is what it computes in.
+    """
+
+    file: str
+    form: str
+    runtime: RuntimeChoice | None = None
+    device: Device = field(default_factory=lambda: Device("cpu"))
+    precision: str = "float32"
+
+    @property
+    def executor(self) -> str:
+        """The runtime that executes it, "" where Triton has none."""
+        return self.runtime.name if self.runtime is not None else _RUNTIMES.get(self.form, "")
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """What the runtime is told, threads of the device among it."""
+        given = self.runtime.options if self.runtime is not None else {}
+        threads = _THREADS.get(self.executor, "")
+        return {threads: self.device.threads, **given} if self.device.threads and threads else given
+
+
+def lacking(served: Served, inputs: Sequence[Port], outputs: Sequence[Port]) -> str:
+    """Why Triton cannot execute such a model as it was measured, "" where it can."""
+    if served.form in _GONE:
+        return _GONE[served.form]
+    if served.executor not in _BACKENDS or served.form not in _RUNTIMES:
+        return f"it has no backend for {served.form}"
+    if served.device.kind not in _PLACES or (served.executor == "openvino" and served.device.kind != "cpu"):
+        return f"its servers do not execute it on '{served.device}'"
+    if served.form == TORCHSCRIPT and not all(port.name.isdigit() for port in outputs):
         return "its backend for TorchScript takes no model that gives a dict"
     unknown = sorted({port.dtype for port in (*inputs, *outputs)} - set(_DTYPES))
-    return f"it has no {', '.join(unknown)}" if unknown else ""
+    return f"it has no {', '.join(unknown)}" if unknown else _unkept(served)
 
 
-def config(
-    name: str,
-    form: str,
-    runtime: RuntimeChoice | None,
-    inputs: Sequence[Port],
-    outputs: Sequence[Port],
-    max_batch: int,
-) -> str:
-    """The text of `config.pbtxt` of a model that lacks nothing.
+def _unkept(served: Served) -> str:
+    """What decides over its answers and cannot be told to a backend, "" for nothing."""
+    options = served.options
+    hint = str(options.get(_HINT, "f32"))
+    if served.executor == "openvino" and hint != "bf16":
+        return f"its backend for OpenVINO cannot be told to compute in {hint}, and takes bfloat16 where the CPU has it"
+    if served.executor == "onnxruntime" and options.get(_TF32) is False:
+        return "its backend for ONNX Runtime cannot be told to compute in float32: on a GPU it takes TF32"
+    if served.executor == "onnxruntime" and not _is_usual(options.get(PROVIDERS, [])):
+        return "its backend for ONNX Runtime takes no list of providers"
+    if served.executor == "torch" and served.precision == "tf32":
+        return "its backend for TorchScript cannot be told to compute in TF32"
+    return ""
+
+
+def _is_usual(providers: object) -> bool:
+    """Whether these are what its backend takes by itself, without options."""
+    known = (CPU, "CUDAExecutionProvider")
+    return isinstance(providers, list | tuple) and all(provider in known for provider in providers)
+
+
+def config(name: str, served: Served, inputs: Sequence[Port], outputs: Sequence[Port], max_batch: int) -> str:
+    """The text of `config.pbtxt` of a model that lacks nothing, under a name that no other model of a server has.
 
     With a `max_batch` above 0 the leading size of all shapes is the batch.
     """
-    backend = 'backend: "openvino"' if runtime is not None and runtime.name == "openvino" and form == ONNX else ""
-    lines = [f'name: "{name}"', backend or _BACKENDS[form], f"max_batch_size: {max_batch}"]
+    lines = [f"name: {_text(name)}", _BACKENDS[served.executor], f"default_model_filename: {_text(served.file)}"]
+    lines += [f"max_batch_size: {max_batch}", _instances(served.device)]
     for kind, ports in (("input", inputs), ("output", outputs)):
         # The backend for TorchScript knows no names: it takes them by their number.
-        numbered = form == TORCHSCRIPT
+        numbered = served.form == TORCHSCRIPT
         named = [f"{kind.upper()}__{place}" if numbered else port.name for place, port in enumerate(ports)]
         tensors = [_tensor(label, port, max_batch) for label, port in zip(named, ports, strict=True)]
         lines.append(f"{kind} [\n" + ",\n".join(tensors) + "\n]")
-    if runtime is not None:
-        lines += _settings(runtime)
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_settings(served)]) + "\n"
 
 
-def _settings(runtime: RuntimeChoice) -> list[str]:
+def renamed(text: str, before: str, name: str) -> str:
+    """The text of a `config.pbtxt` with another name of the model."""
+    return text.replace(f"name: {_text(before)}", f"name: {_text(name)}", 1)
+
+
+def _instances(device: Device) -> str:
+    """One, where it was measured: Triton puts one on every GPU unless it is told otherwise."""
+    gpus = f" gpus: [ {device.index} ]" if device.kind == "cuda" else ""
+    return f"instance_group [ {{ count: 1 kind: {_PLACES[device.kind]}{gpus} }} ]"
+
+
+def _settings(served: Served) -> list[str]:
     """Options of the runtime as parameters of its backend; those that it has none for are left out."""
     lines = []
-    for option, (name, values) in _PARAMETERS.get(runtime.name, {}).items():
-        given = str(runtime.options.get(option, ""))
+    for option, (name, values) in _PARAMETERS.get(served.executor, {}).items():
+        given = str(served.options.get(option, ""))
         value = values.get(given, "") if values else given
         if value:
-            lines.append(f'parameters {{ key: "{name}" value: {{ string_value: "{value}" }} }}')
-    level = _LEVELS.get(str(runtime.options.get("graph_optimization_level", "")))
+            lines.append(f'parameters {{ key: "{name}" value: {{ string_value: {_text(value)} }} }}')
+    level = _LEVELS.get(str(served.options.get("graph_optimization_level", "")))
     return [*lines, *([f"optimization {{ graph {{ level: {level} }} }}"] if level else [])]
 
 
@@ -113,4 +179,8 @@ def _tensor(name: str, port: Port, max_batch: int) -> str:
     # A tensor without sizes of its own has one, of 1.
     sizes = ", ".join(map(str, shape)) or "1"
     reshape = " reshape: { shape: [ ] }" if not shape else ""
-    return f'  {{ name: "{name}" data_type: {_DTYPES[port.dtype]} dims: [ {sizes} ]{reshape} }}'
+    return f"  {{ name: {_text(name)} data_type: {_DTYPES[port.dtype]} dims: [ {sizes} ]{reshape} }}"
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)

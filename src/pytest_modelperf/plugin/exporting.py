@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ..converting.triton import renamed
 from ..domain.codec import to_json
 from ..domain.variant import MADE_BY, Suggestion
 
@@ -15,8 +16,11 @@ FACTS = "modelperf.json"
 _BATCH = "batch"
 
 
-def publish(written: Path, folder: Path, suggestion: Suggestion) -> None:
-    """Add the figures, and put it into the folder, as a whole, in place of what was there. Raises OSError."""
+def publish(written: Path, folder: Path, suggestion: Suggestion, served: str) -> None:
+    """Add the figures, and put it into the folder, as a whole, in place of what was there. Raises OSError.
+
+    `served` is its name in a server, which holds models of other tests, too.
+    """
     facts: dict[str, Any] = json.loads((written / MADE_BY).read_text("utf-8"))
     facts["suggestion"] = json.loads(to_json(suggestion))
     # Which are the best of all is known when all have been tried, and is no fact of this one.
@@ -24,6 +28,7 @@ def publish(written: Path, folder: Path, suggestion: Suggestion) -> None:
     (written / MADE_BY).unlink()
     (written / FACTS).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
     _batch(written, suggestion)
+    _name(written, served)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as aside:
         # It may be copied from another file system: beside its place first.
@@ -55,3 +60,11 @@ def _batch(written: Path, suggestion: Suggestion) -> None:
         if batches and "max_batch_size: 0" not in text:
             best = batches[max(batches)]
             config.write_text(f"{text}dynamic_batching {{ preferred_batch_size: [ {best} ] }}\n", "utf-8")
+
+
+def _name(written: Path, served: str) -> None:
+    """Call its model of Triton otherwise than all others: what the configuration says, its folder is called."""
+    for config in list(written.glob("triton/*/config.pbtxt")):
+        before = config.parent
+        config.write_text(renamed(config.read_text("utf-8"), before.name, served), "utf-8")
+        before.rename(before.with_name(served))

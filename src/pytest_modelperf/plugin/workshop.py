@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -87,7 +88,7 @@ class Workshop:
         if reasons:
             return reasons[0]
         try:
-            publish(place.made / EXPORT, folder, suggestion)
+            publish(place.made / EXPORT, folder, suggestion, self._served(place))
         except OSError as error:
             return f"{NOT_WRITTEN} to {self.shown(folder)}: {error.strerror or error}"
         return f"written to {self.shown(folder)}"
@@ -114,6 +115,11 @@ class Workshop:
         """Where the user wants what is suggested; None where nobody asks."""
         target = self._config.stash[SETTINGS].export
         return None if target is None else target / place.folder.relative_to(self._root / "converters")
+
+    def _served(self, place: Workplace) -> str:
+        """A name that no variant of another test has."""
+        parts = place.folder.relative_to(self._root / "converters").parts
+        return re.sub(r"[^\w.-]+", "_", "-".join(parts))
 
     def _script(self, variant: str, device: str) -> str:
         config, settings = self._config, self._config.stash[SETTINGS]
