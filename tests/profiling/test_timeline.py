@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from statistics import mean
 
 import msgspec
 import pytest
@@ -14,7 +15,6 @@ from pytest_modelperf.profiling.timeline import (
     Share,
     activities,
     by_span,
-    call_seconds,
     events,
     fastest,
     operators,
@@ -71,14 +71,15 @@ def test_operators_are_told_per_call_with_the_form_that_took_longest() -> None:
         [Share("mm", 3.0, form="float", shapes="[8, 8]"), Share("add", 2.0)],
         [Share("mm", 0.5, form="double", shapes="[2, 2]"), Share("mm", 0.5, form="float", shapes="[4, 4]")],
     ]
-    mm, add = operators(calls, [4.0, 4.0])
+    seconds, (mm, add) = operators(calls, [4.0, 4.0])
+    assert seconds == 4.0
     assert (mm.name, mm.calls, mm.seconds, mm.share) == ("mm", 1.5, 2.0, 0.5)
     assert (mm.form, mm.shapes) == ("float", "[8, 8]")
     assert (add.calls, add.share, add.form) == (0.5, 0.25, "")
 
 
 @pytest.mark.parametrize(
-    ("seconds", "kept", "mean"),
+    ("seconds", "kept", "average"),
     [
         ([3.0, 1.0, 9.0, 2.0, 8.0, 7.0], [1, 3], 1.5),
         ([5.0, 4.0], [1], 4.0),
@@ -86,11 +87,10 @@ def test_operators_are_told_per_call_with_the_form_that_took_longest() -> None:
         ([2.0, 2.0], [0, 1], 2.0),
     ],
 )
-def test_the_fastest_third_of_the_calls_counts(seconds: list[float], kept: list[int], mean: float) -> None:
+def test_the_fastest_third_of_the_calls_counts(seconds: list[float], kept: list[int], average: float) -> None:
     assert fastest(seconds) == kept
-    assert call_seconds(seconds) == mean
-    (waited,) = operators([[Share("wait", one)] for one in seconds], seconds)
-    assert waited.seconds == mean
+    whole, (waited,) = operators([[Share("wait", one)] for one in seconds], seconds)
+    assert whole == waited.seconds == average
 
 
 def test_activities_tell_bytes_where_the_trace_does() -> None:
@@ -121,7 +121,10 @@ def test_calls_in_which_an_operator_was_disturbed_are_not_told_of_it(name: str, 
     fast = sorted(range(len(WAITS)), key=WAITS.__getitem__)[:most]
     calls, seconds = calls_with(dict.fromkeys(fast, name))
     assert set(fast) & set(fastest(seconds))
-    assert {one.name: one.seconds for one in operators(calls, seconds)} == pytest.approx(TAKES)
+    whole, found = operators(calls, seconds)
+    assert {one.name: one.seconds for one in found} == pytest.approx(TAKES)
+    # Neither has it passed outside of operators.
+    assert whole - sum(one.seconds for one in found) == pytest.approx(mean(WAITS[one] for one in fastest(seconds)))
     as_events = [[event(one.name, 0.0, one.seconds) for one in call] for call in calls]
     assert {one.name: one.seconds for one in activities(as_events, seconds)} == pytest.approx(TAKES)
 
@@ -130,12 +133,13 @@ def test_what_is_told_of_an_operator_is_not_that_of_a_call_that_was_disturbed() 
     calls, seconds = calls_with({})
     for number, call in enumerate(calls):
         call.append(Share("addmm", 1_001.0 if number == 0 else 1.0, form="long int"))
-    assert operators(calls, seconds)[0].form == "float"
+    _, (longest, *_) = operators(calls, seconds)
+    assert longest.form == "float"
 
 
 def test_of_what_calls_do_not_do_as_often_the_mean_is_told() -> None:
     calls = [[Share("step", 1.0)] * number for number in (1, 3, 2, 9)]
-    (step,) = operators(calls, [10.0, 10.0, 10.0, 100.0])
+    _, (step,) = operators(calls, [10.0, 10.0, 10.0, 100.0])
     assert (step.calls, step.seconds) == (2.0, 2.0)
 
 
@@ -147,4 +151,13 @@ TIMES = st.floats(0.0, 1e3, allow_nan=False)
 def test_operators_take_no_more_than_the_call(times: list[tuple[float, float, float, bool]]) -> None:
     calls = [[Share("a", a), Share("b", b), *[Share("c", a)] * twice] for a, b, _, twice in times]
     seconds = [sum(one.seconds for one in call) + waits for call, (_, _, waits, _) in zip(calls, times, strict=True)]
-    assert sum(one.seconds for one in operators(calls, seconds)) <= call_seconds(seconds) * (1 + 1e-9)
+    whole, found = operators(calls, seconds)
+    assert whole <= max(seconds)
+    assert sum(one.seconds for one in found) <= whole * (1 + 1e-9)
+
+
+def test_operators_that_were_disturbed_side_by_side_leave_the_call_its_time() -> None:
+    """By the same neighbour, at the same time, on two threads."""
+    calls = [[Share(name, 9.0 if number < 2 else 1.0) for name in "ab"] for number in range(5)]
+    whole, found = operators(calls, [10.0, 10.0, 12.0, 13.0, 14.0])
+    assert (whole, [one.seconds for one in found]) == (10.0, [1.0, 1.0])

@@ -11,7 +11,7 @@ from ..domain.profile import Profile, Recorded, Taken
 from ..domain.session import Session
 from ..errors import MetricUnavailable
 from .recorded import repeated
-from .timeline import Share, call_seconds, operators
+from .timeline import Share, operators
 
 
 class _Node(msgspec.Struct):
@@ -47,6 +47,6 @@ def read(told: bytes, source: str, title: str, calls: int) -> Profile:
     counted = msgspec.json.decode(told, type=_Record).calls[-calls:]
     if not any(counted):
         raise MetricUnavailable(f"{title} has counted no node: this device does not tell of them")
-    seconds = [sum(node.seconds for node in call) for call in counted]
     shares = [[Share(node.type, node.seconds, form=node.form) for node in call] for call in counted]
-    return Profile(source, len(counted), call_seconds(seconds), operators(shares, seconds))
+    seconds, found = operators(shares, [sum(node.seconds for node in call) for call in counted])
+    return Profile(source, len(counted), seconds, found)

@@ -10,7 +10,7 @@ from ..domain.profile import Profile, Recorded, Taken
 from ..domain.session import Session
 from ..errors import MetricUnavailable
 from .recorded import repeated
-from .timeline import Event, Share, by_span, call_seconds, events, operators, own_seconds
+from .timeline import Event, Share, by_span, events, operators, own_seconds
 
 # What the names of nodes end in, of the times of their kernels (others are of fences).
 _KERNEL = "_kernel_time"
@@ -41,9 +41,8 @@ def read(trace: bytes, source: str, calls: int) -> Profile:
     nodes = by_span(executed, runs)
     if not any(nodes):
         raise MetricUnavailable("onnxruntime's profile holds no node: its version writes another format")
-    seconds = [run.seconds for run in runs]
-    found = operators(list(map(_shares, nodes)), seconds)
-    return Profile(source, len(runs), call_seconds(seconds), found, settings=_threads(chain(*nodes)))
+    seconds, found = operators(list(map(_shares, nodes)), [run.seconds for run in runs])
+    return Profile(source, len(runs), seconds, found, settings=_threads(chain(*nodes)))
 
 
 def runs_of(trace: bytes) -> tuple[list[Event], list[Event]]:

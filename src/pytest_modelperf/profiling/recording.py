@@ -22,7 +22,6 @@ from .timeline import (
     Share,
     activities,
     by_span,
-    call_seconds,
     events,
     fastest,
     operators,
@@ -46,6 +45,7 @@ _NOT_SEEN = (
     "that one, or see NVIDIA's page on ERR_NVGPUCTRPERM"
 )
 
+
 @dataclass(frozen=True)
 class Recording:
     """All events of a trace in the order of their start, and of these the calls of the model."""
@@ -66,6 +66,7 @@ class Recording:
         """What the GPU did for these calls of the API: it may run after the call of the model has returned."""
         asked = {correlation(one) for one in api} - {None}
         return [one for one in of(self.everything, *KERNELS, *COPIES) if correlation(one) in asked]
+
     @property
     def unseen(self) -> str:
         """Why it tells nothing of a GPU that the calls have used, "" where it does.
@@ -75,7 +76,6 @@ class Recording:
         asked = of(self.everything, *API)
         launched = any("Launch" in one.name for one in asked)
         return _NOT_SEEN if not asked or (launched and not of(self.everything, *KERNELS, *COPIES)) else ""
-
 
 
 def of(found: Iterable[Event], *categories: str) -> list[Event]:
@@ -108,11 +108,12 @@ def profile_of(
     done = [[*some, *others] for some, others in zip(kernels, copies, strict=True)]
     shares = map(_on_device, ops, done) if any(kernels) else map(_on_host, ops)
     seconds = [call.seconds for call in every]
+    whole, found = operators(list(shares), seconds)
     return Profile(
         source=source,
         calls=len(every),
-        seconds=call_seconds(seconds),
-        operators=_with_memory(operators(list(shares), seconds), inside, seconds),
+        seconds=whole,
+        operators=_with_memory(found, inside, seconds),
         kernels=activities(kernels, seconds),
         copies=activities(copies, seconds),
         api_calls=activities(api, seconds),
