@@ -18,16 +18,7 @@ from pytest_modelperf.domain.session import ModelFacts, Weight
 from pytest_modelperf.errors import ModelError
 from pytest_modelperf.measuring import cases
 from pytest_modelperf.measuring.bench import LocalBench
-from pytest_modelperf.measuring.orders import (
-    Block,
-    Count,
-    Prepare,
-    TakeWeights,
-    Tallied,
-    Unable,
-    WriteWeights,
-    Written,
-)
+from pytest_modelperf.measuring.orders import Block, Count, Prepare, TakeWeights, Tallied, Unable, WriteWeights, Written
 from pytest_modelperf.measuring.weights import fingerprint
 
 WEIGHTS = {"w": Weight("float32", (2,), lambda: np.arange(8, dtype=np.uint8))}

@@ -15,10 +15,7 @@ from pytest_modelperf.domain.tensor import Tensor
 from pytest_modelperf.errors import MetricUnavailable
 from pytest_modelperf.measuring import memory
 from pytest_modelperf.measuring.bench import LocalBench
-from pytest_modelperf.measuring.orders import (
-    Block,
-    Prepare,
-)
+from pytest_modelperf.measuring.orders import Block, Prepare
 
 
 @pytest.fixture
