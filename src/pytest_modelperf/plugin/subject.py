@@ -130,6 +130,7 @@ def subject_of(item: pytest.Item, spec: Spec, given: object) -> Subject:
     """What a test that hands over `given` measures. Raises UsageError, ModelError."""
     from ..domain.axes import cases, resolve_sweep
     from ..profiling.counters.take import Counters
+    from ..runtimes.protocol import Placed
     from ..runtimes.registry import find
     from .converters import all_converters, asked_converters
     from .profiles import sources
@@ -138,8 +139,9 @@ def subject_of(item: pytest.Item, spec: Spec, given: object) -> Subject:
     settings = item.config.stash[SETTINGS]
     more = all_runtimes(item.config)
     runtime, model = find(given, more, spec.runtime)
+    if isinstance(runtime, Placed):
+        runtime = runtime.placed(spec.devices or settings.devices or ())
     inputs = _completed(spec, runtime, model)
-    from ..runtimes.protocol import Placed
     counters = Counters([source for some in item.config.hook.pytest_modelperf_counters() for source in some])
     return Subject(
         model,
@@ -148,8 +150,6 @@ def subject_of(item: pytest.Item, spec: Spec, given: object) -> Subject:
         inputs,
         cases=tuple(dict(case.axes) for case in cases("", resolve_sweep(inputs, spec.sweep))),
         start_bytes=item.stash.get(START_BYTES, 0),
-    if isinstance(runtime, Placed):
-        runtime = runtime.placed(spec.devices or settings.devices or ())
         profiler=sources(item.config),
         count=counters.count,
         runtimes=more,
