@@ -17,6 +17,7 @@ from pytest_modelperf.domain.session import Weight
 from pytest_modelperf.domain.signature import Input
 from pytest_modelperf.domain.tensor import Value
 from pytest_modelperf.errors import ModelError, OutOfMemory, UsageError
+from pytest_modelperf.runtimes import tf32
 from pytest_modelperf.runtimes.tensorflow import TensorFlowRuntime
 
 tf = pytest.importorskip("tensorflow")
@@ -300,6 +301,20 @@ def test_eager_execution_that_is_switched_off_is_told(scaled: Scaled) -> None:
     # As after tf.compat.v1.disable_eager_execution, which cannot be taken back.
     with tf.Graph().as_default(), pytest.raises(ModelError, match=r"switched off in this process .*; leave it on"):
         RUNTIME.open(scaled, CPU)
+
+
+def test_what_float32_is_computed_in_is_what_tensorflow_s_switch_says(
+    scaled: Scaled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tf32, "possible", lambda device: True)
+    switch = tf.config.experimental.enable_tensor_float_32_execution
+    try:
+        for allowed, computed in ((True, "tf32"), (False, "float32")):
+            switch(allowed)
+            assert RUNTIME.open(scaled, CPU).facts.settings["float32 precision"] == computed
+    finally:
+        # On is the default.
+        switch(True)
 
 
 def test_on_a_device_of_its_own() -> None:

@@ -153,10 +153,3 @@ class TestOnnxRuntime:
     def test_by_the_options_that_a_session_runs_with(self, providers: Any, allowed: bool) -> None:
         session = SimpleNamespace(get_providers=lambda: list(providers), get_provider_options=lambda: providers)
         assert allows_tf32(session) == allowed
-
-
-def test_tensorflow_s_switch_is_read() -> None:
-    tensorflow = pytest.importorskip("tensorflow")
-    from pytest_modelperf.runtimes import tensorflow_devices
-
-    assert tensorflow_devices.allows_tf32() == tensorflow.config.experimental.tensor_float_32_execution_enabled()
