@@ -211,6 +211,15 @@ def test_large_products_of_floats_ask_for_halves() -> None:
     assert converters(found.do) == ["bf16"]
 
 
+def test_convolutions_that_one_thread_computes_otherwise_are_products_as_well() -> None:
+    model = torch.nn.Sequential(*(torch.nn.Conv2d(64, 64, size, padding=size // 2) for size in (3, 1, 1, 1)))
+    x = drawn(1, 64, 56, 56)
+    looked = seen(profile(TorchRuntime(), model, x), WITH_HALVES, counted(TorchRuntime(), model, x))
+    shares = [looked.share(f"aten::{name}") for name in ("mkldnn_convolution", "_slow_conv2d_forward")]
+    assert min(shares) > 0.0
+    assert fired(looked)["half precision"].gain == pytest.approx(sum(shares) / 2)
+
+
 def test_halves_few_samples_and_small_products_do_not() -> None:
     for sound in (halves(1024, 64, "bfloat16"), halves(1024, 1), halves(64, 64)):
         assert "half precision" not in fired(sound)

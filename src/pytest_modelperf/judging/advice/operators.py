@@ -28,7 +28,11 @@ _PADS = ("aten::constant_pad_nd", "Pad")
 _LAYOUTS = ("aten::clone", "Transpose", *_PADS)
 _SELECTS = ("aten::select", "aten::as_strided")
 _READS = ("aten::_local_scalar_dense", "aten::item", "aten::is_nonzero")
-_PRODUCTS = ("aten::addmm", "aten::mm", "aten::mkldnn_convolution", "aten::linear")
+_OF_ONEDNN = "aten::mkldnn_convolution"
+_PRODUCTS = ("aten::addmm", "aten::mm", _OF_ONEDNN, "aten::linear")
+# Beside those of oneDNN with one thread torch 2.13 computes convolutions of 1 x 1 so; of halves they are oneDNN's, too,
+# and take half as long (measured as above, five of ResNet-50: 1.1 to 1.4 ms of floats, 0.5 to 0.8 of halves).
+_BESIDE_ONEDNN = "aten::_slow_conv2d_forward"
 _FLOAT = "float"
 _OF_TORCH, _CONVOLUTION = "aten::", "convolution"
 # Measured with OpenVINO 2026.4 on the same CPU: halves 1.3 to 5.5 times as fast, at one sample too (dense layers, a
@@ -115,15 +119,16 @@ def half_precision(seen: Seen) -> Iterator[Advice]:
     uses = counts.get("flops", 0.0) / (2 * counts["parameters"]) if counts.get("parameters") else 0.0
     if not _on_cpu(seen) or not seen.host.multiplies_bfloat16 or uses < USES_OF_A_WEIGHT:
         return
-    products = [one for one in seen.named(*_PRODUCTS) if one.form == _FLOAT and one.share > 0]
+    names = (*_PRODUCTS, _BESIDE_ONEDNN) if seen.named(_OF_ONEDNN) else _PRODUCTS
+    products = [one for one in seen.named(*names) if one.form == _FLOAT and one.share > 0]
     long = [one for one in products if one.share * seen.seconds >= LONG_PRODUCT_S * one.calls]
     share = sum(one.share for one in long)
     if share >= MOSTLY:
         yield Advice(
             f"products of float32 take {share:.0%} of a call, on a CPU with {seen.host.cpu_features[0]}",
             f"at most about half of {seen.part(share)}",
-            'model.to(torch.bfloat16), with inputs Tensor(…, "bfloat16") for floats; to try it, answers compared: '
-            f"--modelperf-convert={'bf16-channels_last' if _convolutions(seen) else 'bf16'}",
+            'model.to(torch.bfloat16), and inputs that are floats as Tensor(…, "bfloat16"); '
+            f"to try it, answers compared: --modelperf-convert={'bf16-channels_last' if _convolutions(seen) else 'bf16'}",
             share / 2,
         )
 
