@@ -124,11 +124,12 @@ def half_precision(seen: Seen) -> Iterator[Advice]:
     long = [one for one in products if one.share * seen.seconds >= LONG_PRODUCT_S * one.calls]
     share = sum(one.share for one in long)
     if share >= MOSTLY:
+        converter = "bf16-channels_last" if _convolutions(seen) else "bf16"
         yield Advice(
             f"products of float32 take {share:.0%} of a call, on a CPU with {seen.host.cpu_features[0]}",
             f"at most about half of {seen.part(share)}",
-            'model.to(torch.bfloat16), and inputs that are floats as Tensor(…, "bfloat16"); '
-            f"to try it, answers compared: --modelperf-convert={'bf16-channels_last' if _convolutions(seen) else 'bf16'}",
+            'model.to(torch.bfloat16), and inputs that are floats as Tensor(…, "bfloat16"); to try it, answers '
+            f"compared: --modelperf-convert={converter}",
             share / 2,
         )
 
