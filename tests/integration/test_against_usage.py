@@ -110,8 +110,10 @@ def test_from_a_folder_above_the_repository_a_required_comparison_that_cannot_be
 
 
 def test_the_forecast_counts_both_sides(folder: Folder) -> None:
-    told = output(folder.run(AGAINST, "--collect-only", "--modelperf-seconds=4"))
-    assert "1 case, about 8.0 s of measuring, both sides together, the start of 5 pairs of processes a test " in told
+    for options, pairs in (((), 5), (("--modelperf-pairs=9",), 9)):
+        told = output(folder.run(AGAINST, "--collect-only", "--modelperf-seconds=4", *options))
+        assert "1 case, about 8.0 s of measuring, both sides together, " in told
+        assert f"the start of {pairs} pairs of processes a test " in told
 
 
 def test_an_interrupt_leaves_nothing(folder: Folder) -> None:

@@ -15,9 +15,9 @@ PIPELINED_BLOCK_SECONDS = 0.01
 # More calls than this in a block tell nothing new about a round.
 MOST_CALLS_A_BLOCK = 500
 # Calls at the start of a block that are made and not timed, as many as fill this time and two at the most: caches and
-# thread pools come back from the others' turn. A call that is longer than a block loses a hundredth by that, on both
-# sides alike, and the time of one that settles is better spent on a round: ratios of calls of 12 ms were known a fifth
-# better without (docs/measurements/repeatability.md).
+# thread pools come back from the others' turn. A call that is longer than a block loses little by that, one of 12 ms a
+# hundredth, on both sides alike, and the time of one that settles is better spent on a round: ratios of such calls were
+# known a quarter better without (docs/measurements/repeatability.md).
 SETTLING_SECONDS = 0.001
 SETTLING_CALLS = 2
 LONGEST_SETTLING_SECONDS = BLOCK_SECONDS
