@@ -9,7 +9,9 @@ import pytest
 from pytest_modelperf.errors import PeerLost
 from pytest_modelperf.measuring.channel import Channel
 from pytest_modelperf.plugin.leader import Leader, RankLocks
-from pytest_modelperf.plugin.ranks import At, Bye, Hello, Launch, Over, Place, ToRank, join
+from pytest_modelperf.plugin.meeting import join
+from pytest_modelperf.plugin.rank_messages import At, Bye, Hello, Launch, Over, ToRank
+from pytest_modelperf.plugin.ranks import Place
 
 # Longer than any machine is busy.
 PATIENCE_SECONDS = 60.0
@@ -19,7 +21,7 @@ TESTS = ("a.py::test_one", "a.py::test_two")
 @pytest.fixture
 def leader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Leader]:
     """Rank 0 of two, whose temporary folder is this test's."""
-    monkeypatch.setattr("pytest_modelperf.plugin.ranks.tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("pytest_modelperf.plugin.meeting.tempfile.gettempdir", lambda: str(tmp_path))
     made = Leader(Place(0, 2, 0, 2, "a run", ""), tmp_path, PATIENCE_SECONDS)
     yield made
     made.bye("it is over", 0)

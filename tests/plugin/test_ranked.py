@@ -28,8 +28,8 @@ from pytest_modelperf.plugin.messages import (
     TestDone,
     Warned,
 )
+from pytest_modelperf.plugin.rank_messages import Close, Done, Gone, Halt, Hung, Kill, Said, Tell, ToRank, Wake
 from pytest_modelperf.plugin.ranked import RankedPeer, combined, is_wrong
-from pytest_modelperf.plugin.ranks import Close, Done, Gone, Halt, Hung, Kill, Said, Tell, ToRank, Wake
 from pytest_modelperf.plugin.remote import RunnerBroken
 
 # Longer than any machine is busy.

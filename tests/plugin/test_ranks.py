@@ -9,10 +9,11 @@ import pytest
 
 from pytest_modelperf.errors import PeerLost
 from pytest_modelperf.measuring.orders import TakeWeights, WriteWeights
-from pytest_modelperf.plugin import ranks
 from pytest_modelperf.plugin.follower import mine
+from pytest_modelperf.plugin.meeting import Meeting, join, meeting_file
 from pytest_modelperf.plugin.messages import Open, RunTest, ToRunner
-from pytest_modelperf.plugin.ranks import Hello, Meeting, Over, Place, join, meeting_file, new_world, place
+from pytest_modelperf.plugin.rank_messages import Hello, Over
+from pytest_modelperf.plugin.ranks import Place, new_world, place
 
 TORCHRUN = {
     "RANK": "3",
@@ -32,7 +33,7 @@ PATIENCE_SECONDS = 60.0
 @pytest.fixture
 def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Rank 1 of two, whose temporary folder is this test's."""
-    monkeypatch.setattr("pytest_modelperf.plugin.ranks.tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("pytest_modelperf.plugin.meeting.tempfile.gettempdir", lambda: str(tmp_path))
     return Place(1, 2, 1, 2, "a run", "")
 
 
@@ -104,7 +105,7 @@ def test_a_rank_that_finds_nobody_says_so(two: Place, tmp_path: Path) -> None:
 def test_another_user_s_file_is_not_believed(two: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     meeting = Meeting(two, tmp_path)
     (file,) = tmp_path.iterdir()
-    monkeypatch.setattr(ranks, "meeting_file", lambda place, rootdir: file)
+    monkeypatch.setattr("pytest_modelperf.plugin.meeting.meeting_file", lambda place, rootdir: file)
     monkeypatch.setattr(os, "getuid", lambda: -1)
     with pytest.raises(PeerLost):
         join(two, tmp_path, 0.1)

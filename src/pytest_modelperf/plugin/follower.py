@@ -20,8 +20,9 @@ from .bureau import Bureau
 from .coordinator import Coordinator
 from .examination import Examination
 from .marker import is_marked, own_id
+from .meeting import join
 from .messages import FromRunner, Open, OpenInstead, Reported, RunTest, TestDone, ToRunner, Warned
-from .ranks import (
+from .rank_messages import (
     At,
     Bye,
     Close,
@@ -35,13 +36,12 @@ from .ranks import (
     Kill,
     Launch,
     Over,
-    Place,
     Said,
     Tell,
     ToRank,
     Wake,
-    join,
 )
+from .ranks import Place
 from .relay import end_run, report_of
 from .remote import Runner, RunnerBroken
 

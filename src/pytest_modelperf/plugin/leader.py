@@ -18,8 +18,10 @@ from .bureau import Bureau
 from .coordinator import Coordinator
 from .examination import Examination
 from .marker import is_marked, own_id
+from .meeting import Meeting
+from .rank_messages import At, Bye, Done, Fail, FromRank, Gone, Hello, Launch, Over, Said, ToRank
 from .ranked import RankedPeer, RankedRunner
-from .ranks import At, Bye, Done, Fail, FromRank, Gone, Hello, Launch, Meeting, Over, Place, Said, ToRank, new_world
+from .ranks import Place, new_world
 from .remote import Runner
 from .runners import Runners
 

@@ -37,7 +37,7 @@ from .messages import (
     ToRunner,
     Warned,
 )
-from .ranks import Close, Done, Gone, Halt, Hung, Kill, Said, Tell, Wake
+from .rank_messages import Close, Done, Gone, Halt, Hung, Kill, Said, Tell, Wake
 from .remote import SILENT_REMEDY, Runner, RunnerBroken, RunnerPeer
 from .twin import how_ended
 
