@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
+import operator
 import pickle
 
 import pytest
@@ -53,3 +54,12 @@ def test_a_failed_assert_explains_itself() -> None:
 
 def test_a_ratio_with_its_interval_is_written_in_percent() -> None:
     assert change_text(Estimate(1.051, 1.039, 1.062)) == "+5.1% [+3.9%, +6.2%]"
+
+
+def test_a_figure_is_compared_with_numbers_alone() -> None:
+    figure = Estimate(0.01, 0.009, 0.011, "s")
+    assert 0.009 < figure < 0.02
+    assert figure >= 0.01 >= figure
+    for compare in (operator.lt, operator.le, operator.gt, operator.ge):
+        with pytest.raises(TypeError, match=r"not with the text '20 ms'; write it with a unit, as 20 \* ms or"):
+            compare(figure, "20 ms")

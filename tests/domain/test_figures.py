@@ -29,3 +29,8 @@ def test_counters_are_a_mapping() -> None:
     assert repr(counters) == "Counters({'nodes': 3.0, 'breaks': 0.0})"
     with pytest.raises(MetricUnavailable, match=r"counters\.kernels was not counted .*; counted are: nodes, breaks"):
         counters["kernels"]
+
+
+def test_a_counter_is_no_attribute() -> None:
+    with pytest.raises(AttributeError, match=r"they are read by name: counters\['flops'\]"):
+        _ = Counters({"flops": 3.0}, "cpu").flops  # type: ignore[attr-defined]

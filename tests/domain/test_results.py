@@ -112,6 +112,14 @@ def test_points_are_copied_though_they_answer_for_what_they_have_not() -> None:
     assert pickle.loads(pickle.dumps(one.latency)).p50 == one.latency.p50
 
 
+def test_a_sweep_that_is_read_otherwise_says_how_it_is_read() -> None:
+    sweep = Sweep((point(1, 100),))
+    with pytest.raises(TypeError, match=r"^a Sweep has no \[0\]; take sweep\.at\(batch=…\), sweep\.best, or loop"):
+        _ = sweep[0]  # type: ignore[index]
+    with pytest.raises(UsageError, match=r"^at\(8\) does not name its axis; write for example at\(batch=8\)$"):
+        sweep.at(8)  # type: ignore[arg-type]
+
+
 def test_a_sweep_is_its_points_in_order() -> None:
     points = (point(1, 100), point(8, 300))
     sweep = Sweep(points)

@@ -28,6 +28,11 @@ REFUSED = {
     ("inputs=X", 'modelperf(model, sweep={"bach": [2]})'): (
         "sweep gives values to 'bach', but the Tensors name 'batch'; did you mean 'batch'?"
     ),
+    ("inputs=X", "modelperf()"): "modelperf() is given no model; write modelperf(model)",
+    (
+        "inputs=X",
+        "modelperf(model, X)",
+    ): "modelperf(model, …) takes the model alone without a name; write the others as",
     # The marker, which no call completes
     ('inputs=X, sweep={"bach": [2]}', "modelperf(model, seconds=2)"): "sweep gives values to 'bach', but ",
     ('inputs=[Tensor(("batch", 4))], sweep={"size": [2]}', "modelperf(model)"): (
@@ -46,6 +51,8 @@ LEFT = (
     ('inputs={"x": WIDE}', 'modelperf(model, sweep={"seq": [8]})'),
     ('inputs={"x": WIDE}', "measured(modelperf)"),
     ("inputs=X", "modelperf(model=given)"),
+    ("inputs=X", "modelperf(*given)"),
+    ("inputs=X", "modelperf(**given)"),
     ('sweep={"bach": [2]}', "modelperf(model)"),
     # The test waits for the error.
     ("inputs=X", 'with pytest.raises(ValueError): modelperf(model, runtime="onx")'),

@@ -97,6 +97,16 @@ def test_a_coroutine_function_is_refused() -> None:
         RUNTIME.open(later, CPU)
 
 
+def test_a_generator_is_refused_for_it_computes_nothing() -> None:
+    def parts(x: object) -> object:
+        yield x
+
+    with pytest.raises(
+        ModelError, match=r"parts is a generator, which computes nothing yet; pass a function that runs"
+    ):
+        RUNTIME.open(parts, CPU)
+
+
 def test_what_it_has_nothing_to_say_of() -> None:
     session = RUNTIME.open(double, CPU)
     session.reset_peak()

@@ -407,3 +407,23 @@ class TestCuda:
 
     def test_it_is_the_default(self) -> None:
         assert RUNTIME.default_device(None) == self.DEVICE
+
+
+def test_weights_without_numbers_are_refused() -> None:
+    with torch.device("meta"):
+        model = torch.nn.Linear(4, 4)
+    with pytest.raises(
+        ModelError, match=r"Linear .*has weights on the device 'meta', .*; build it on the CPU, or write"
+    ):
+        RUNTIME.open(model, CPU)
+
+
+def test_a_module_that_yields_is_refused_for_it_computes_nothing() -> None:
+    class Parts(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
+            yield x
+
+    with pytest.raises(
+        ModelError, match=r"Parts.* yields in forward, which computes nothing yet; return what it yields"
+    ):
+        RUNTIME.open(Parts(), CPU)

@@ -33,6 +33,18 @@ class Estimate(float):
 
     __str__ = __repr__
 
+    def __lt__(self, other: float) -> bool:
+        return super().__lt__(_number(other))
+
+    def __le__(self, other: float) -> bool:
+        return super().__le__(_number(other))
+
+    def __gt__(self, other: float) -> bool:
+        return super().__gt__(_number(other))
+
+    def __ge__(self, other: float) -> bool:
+        return super().__ge__(_number(other))
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (Estimate, (float(self), self.low, self.high, self.unit))
 
@@ -45,6 +57,15 @@ class Estimate(float):
     def closed(self) -> bool:
         """Whether both ends of the interval are finite."""
         return math.isfinite(self.low) and math.isfinite(self.high)
+
+
+def _number(other: float) -> float:
+    if isinstance(other, str):
+        raise TypeError(
+            f"a figure is compared with a number, not with the text {other!r}; write it with a unit, as 20 * ms "
+            "or 2 * GiB (from pytest_modelperf import ms, GiB)"
+        )
+    return other
 
 
 def change_text(ratio: Estimate) -> str:

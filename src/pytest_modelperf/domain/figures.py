@@ -48,6 +48,7 @@ class _Group:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
+            __tracebackhide__ = True
             figures = [known for known, figure in vars(type(self)).items() if isinstance(figure, Figure)]
             problem = no_attribute(f"the {type(self).__name__} of a Point", name, figures)
             raise AttributeError(f"{problem} There are {', '.join(figures)}" if problem.endswith("?") else problem)
@@ -125,6 +126,12 @@ class Counters(Mapping[str, float]):
             reason = self._reasons.get(f"{COUNTERS}{name}") or self._nearest(name)
             raise MetricUnavailable(f"counters.{name} was not counted for {self._where}; {reason}")
         return self._counts[name]
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            __tracebackhide__ = True
+            raise AttributeError(f"counters have no attribute {name!r}; they are read by name: counters[{name!r}]")
 
     def _nearest(self, name: str) -> str:
         told = {path.removeprefix(COUNTERS) for path in self._reasons if path.startswith(COUNTERS)}

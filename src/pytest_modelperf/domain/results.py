@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from ..errors import MetricUnavailable, UsageError
 from .axes import Case
@@ -95,6 +95,7 @@ class Point:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
+            __tracebackhide__ = True
             raise AttributeError(no_attribute("a Point", name, _public(Point)))
 
     throughput = Figure("throughput")
@@ -188,7 +189,12 @@ class Sweep:
 
     if not TYPE_CHECKING:
 
+        def __getitem__(self, key: object) -> object:
+            __tracebackhide__ = True
+            raise TypeError(f"a Sweep has no [{key!r}]; take sweep.at(batch=…), sweep.best, or loop over its points")
+
         def __getattr__(self, name: str) -> object:
+            __tracebackhide__ = True
             if name not in _public(Point):
                 raise AttributeError(no_attribute("a Sweep", name, _public(Sweep)))
             hint = f"it has several points: take sweep.best.{name}, or that of one, sweep.at(…).{name}"
@@ -200,9 +206,11 @@ class Sweep:
     def __len__(self) -> int:
         return len(self.points)
 
-    def at(self, *, device: str | None = None, **axes: int) -> Point:
+    def at(self, *unnamed: NoReturn, device: str | None = None, **axes: int) -> Point:
         """The one point with these axis values (and on this device). Raises UsageError with the points there are."""
         __tracebackhide__ = True
+        if unnamed:
+            raise UsageError(f"at({unnamed[0]!r}) does not name its axis; write for example at(batch={unnamed[0]!r})")
         wanted = None if device is None else str(Device.parse(device))
         found = [
             point

@@ -27,10 +27,14 @@ _OF_CASES = {"inputs", "sweep"}
 
 @dataclass(frozen=True)
 class Call:
-    """The keyword arguments of one call: those that are written out, and the names of the others (None: `**`)."""
+    """The keyword arguments of one call: those that are written out, and the names of the others (None: `**`).
+
+    `unnamed` is how many come without a name, None where only running it tells.
+    """
 
     literal: Mapping[str, Any]
     others: frozenset[str | None]
+    unnamed: int | None
 
 
 def specs(item: pytest.Item) -> Iterator[Spec]:
@@ -42,12 +46,23 @@ def specs(item: pytest.Item) -> Iterator[Spec]:
     if not calls:
         yield spec_of(item)
     for call in calls:
+        _check_unnamed(call)
         for name in call.others - {None}:
             check_argument(str(name))
         spec = spec_of(item).override(call.literal)
         if spec.inputs is not None and not call.others & {*_OF_CASES, None}:
             check_declared(spec.inputs, spec.sweep)
         yield spec
+
+
+def _check_unnamed(call: Call) -> None:
+    """`model` is the one argument that needs no name."""
+    if call.unnamed == 0:
+        raise UsageError("modelperf() is given no model; write modelperf(model)")
+    if call.unnamed is not None and call.unnamed > 1:
+        raise UsageError(
+            "modelperf(model, …) takes the model alone without a name; write the others as inputs=…, sweep=…"
+        )
 
 
 # The items of one function, one for each of its parameters, come one after the other.
@@ -86,7 +101,13 @@ def _read(call: ast.Call) -> Call:
         with contextlib.suppress(ValueError, TypeError):
             if keyword.arg is not None:
                 literal[keyword.arg] = ast.literal_eval(keyword.value)
-    return Call(literal, frozenset(keyword.arg for keyword in keywords) - literal.keys())
+    unnamed = len(call.args) + len(call.keywords) - len(keywords)
+    unpacked = any(isinstance(one, ast.Starred) for one in call.args) or any(one.arg is None for one in keywords)
+    return Call(
+        literal,
+        frozenset(keyword.arg for keyword in keywords) - literal.keys(),
+        None if unpacked else unnamed,
+    )
 
 
 def check(item: pytest.Item, *checks: Callable[[pytest.Item, Spec], None]) -> None:

@@ -47,6 +47,10 @@ class CallableRuntime:
             )
         if inspect.iscoroutinefunction(model):
             raise ModelError(f"{name} is a coroutine function; pass a plain function that runs it to its end")
+        if inspect.isgeneratorfunction(model) or inspect.isasyncgenfunction(model):
+            raise ModelError(
+                f"{name} is a generator, which computes nothing yet; pass a function that runs it to its end"
+            )
         if type(model).__name__ == _JITTED:
             raise ModelError(
                 f"{name} was jitted by JAX and returns before its work is done; pass a function that waits "

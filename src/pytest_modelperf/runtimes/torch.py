@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -212,6 +213,15 @@ def _ready(model: Any, device: Device, stack: ExitStack) -> _Ready:
     stack.enter_context(torch_state.kept(model))
     _settle(model)
     tensors = [*model.parameters(), *model.buffers()]
+    if any(str(tensor.device) == "meta" for tensor in tensors):
+        raise ModelError(
+            f"{_title(model)} has weights on the device 'meta', which are shapes without numbers; build it on the CPU, "
+            "or write model.to_empty(device='cpu') and load its weights"
+        )
+    if inspect.isgeneratorfunction(getattr(type(model), "forward", None)):
+        raise ModelError(
+            f"{_title(model)} yields in forward, which computes nothing yet; return what it yields, as a list"
+        )
     if any(str(tensor.device) != _place(device) for tensor in tensors):
         model.to(_place(device))
     return _Ready(model, "TorchScript" if is_a(model, _SCRIPT) else "")
