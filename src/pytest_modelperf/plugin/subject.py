@@ -129,7 +129,7 @@ class Subject:
 def subject_of(item: pytest.Item, spec: Spec, given: object) -> Subject:
     """What a test that hands over `given` measures. Raises UsageError, ModelError."""
     from ..domain.axes import cases, resolve_sweep
-    from ..profiling.counters.take import Counters
+    from ..profiling.counters.take import CounterSources
     from ..runtimes.protocol import Placed
     from ..runtimes.registry import find
     from .converters import all_converters, asked_converters
@@ -142,7 +142,7 @@ def subject_of(item: pytest.Item, spec: Spec, given: object) -> Subject:
     if isinstance(runtime, Placed):
         runtime = runtime.placed(spec.devices or settings.devices or ())
     inputs = _completed(spec, runtime, model)
-    counters = Counters([source for some in item.config.hook.pytest_modelperf_counters() for source in some])
+    counters = CounterSources([source for some in item.config.hook.pytest_modelperf_counters() for source in some])
     return Subject(
         model,
         runtime,

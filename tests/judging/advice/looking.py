@@ -19,7 +19,7 @@ from pytest_modelperf.domain.results import Point, Sweep
 from pytest_modelperf.domain.tensor import Value
 from pytest_modelperf.judging.advice.table import advise
 from pytest_modelperf.profiling.counters.sources import builtin as counters
-from pytest_modelperf.profiling.counters.take import Counters
+from pytest_modelperf.profiling.counters.take import CounterSources
 from pytest_modelperf.profiling.registry import Sources, builtin
 from pytest_modelperf.runtimes.protocol import Runtime
 
@@ -60,7 +60,7 @@ def counted(runtime: Runtime, model: object, *arrays: Any) -> dict[str, float]:
     try:
         with session.running():
             wanted = Wanted(lambda session: session.bind([Value(array, str(array.dtype)) for array in arrays]), 0.0)
-            (found,) = Counters(counters()).count(session, [wanted], Room(0.0, 0, 2**33))
+            (found,) = CounterSources(counters()).count(session, [wanted], Room(0.0, 0, 2**33))
         facts = session.facts
         told = {"parameters": facts.parameters, "size_bytes": facts.size_bytes, **facts.counts}
         return {**{name: float(count) for name, count in told.items() if count is not None}, **found.counts}

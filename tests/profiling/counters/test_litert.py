@@ -12,7 +12,7 @@ from pytest_modelperf.domain.counting import Counted, Room, Wanted
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.tensor import Value
 from pytest_modelperf.profiling.counters.executed import ExecutedCounters
-from pytest_modelperf.profiling.counters.take import Counters
+from pytest_modelperf.profiling.counters.take import CounterSources
 from pytest_modelperf.runtimes.litert import LiteRtRuntime
 from pytest_modelperf.runtimes.litert_graph import Operator, flops
 
@@ -32,7 +32,7 @@ def counted(file: Path, batch: int) -> Counted:
         "shift": Value(np.ones((batch, network.FEATURES), np.float32), "float32"),
     }
     wanted = [Wanted(lambda session: session.bind(inputs), 0.001)]
-    found = Counters([ExecutedCounters()]).count(session, wanted, Room(0.01, 1000, 1e12))[0]
+    found = CounterSources([ExecutedCounters()]).count(session, wanted, Room(0.01, 1000, 1e12))[0]
     session.close()
     return found
 

@@ -15,7 +15,7 @@ from pytest_modelperf.domain.counting import Counted, Room, Wanted
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.tensor import Value
 from pytest_modelperf.profiling.counters.onnxruntime import OnnxRuntimeCounters, tallies
-from pytest_modelperf.profiling.counters.take import Counters
+from pytest_modelperf.profiling.counters.take import CounterSources
 from pytest_modelperf.runtimes.onnxruntime import OnnxRuntime
 
 helper = pytest.importorskip("onnx.helper")
@@ -50,7 +50,7 @@ def counted(path: Path, options: dict[str, object] | None = None, room: Room = R
     try:
         inputs = {"x": Value(np.ones((2, 16), np.float32), "float32")}
         wanted = [Wanted(lambda session: session.bind(inputs), 0.001)]
-        return Counters([OnnxRuntimeCounters()]).count(session, wanted, room)[0]
+        return CounterSources([OnnxRuntimeCounters()]).count(session, wanted, room)[0]
     finally:
         session.close()
 

@@ -10,7 +10,7 @@ from pytest_modelperf.domain.counting import Counted, Room, Wanted
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.session import Session
 from pytest_modelperf.profiling.counters.executed import ExecutedCounters
-from pytest_modelperf.profiling.counters.take import Counters
+from pytest_modelperf.profiling.counters.take import CounterSources
 from pytest_modelperf.runtimes.openvino import OpenVinoRuntime
 
 openvino = pytest.importorskip("openvino")
@@ -26,7 +26,7 @@ def counted(last: Sequence[str]) -> Counted:
     session = OpenVinoRuntime().open(openvino.Model([y], [x], "m"), Device("cpu"))
     try:
         wanted = [Wanted(lambda session: lambda: None, 0.001)]
-        return Counters([ExecutedCounters()]).count(cast(Session, session), wanted, Room(0.0, 0, 1e12))[0]
+        return CounterSources([ExecutedCounters()]).count(cast(Session, session), wanted, Room(0.0, 0, 1e12))[0]
     finally:
         session.close()
 

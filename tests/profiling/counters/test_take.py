@@ -8,7 +8,7 @@ import pytest
 
 from pytest_modelperf.domain.counting import Bind, Counted, CounterSource, Room, Tally, Wanted
 from pytest_modelperf.domain.session import Session
-from pytest_modelperf.profiling.counters.take import CALLS, MOST_SECONDS, Counters
+from pytest_modelperf.profiling.counters.take import CALLS, MOST_SECONDS, CounterSources
 
 ROOM = Room(load_seconds=0.1, size_bytes=100, free_bytes=1e9)
 
@@ -59,7 +59,7 @@ def wanted(call_seconds: float = 0.01) -> Wanted:
 
 
 def count(*sources: Source, cases: int = 1, room: Room = ROOM, call_seconds: float = 0.01) -> list[Counted]:
-    counters = Counters(cast(Sequence[CounterSource], sources))
+    counters = CounterSources(cast(Sequence[CounterSource], sources))
     return counters.count(cast(Session, FakeSession()), [wanted(call_seconds)] * cases, room)
 
 
@@ -123,7 +123,7 @@ class TestSources:
 
     def test_memory_that_did_not_suffice_is_given_back(self) -> None:
         session = FakeSession()
-        counters = Counters([cast(CounterSource, Source(error=MemoryError()))])
+        counters = CounterSources([cast(CounterSource, Source(error=MemoryError()))])
         counters.count(cast(Session, session), [wanted()], ROOM)
         assert session.trimmed == 1
 
@@ -139,7 +139,7 @@ class TestLimits:
     def test_the_other_cases_are_counted(self) -> None:
         source = Source(twice(flops=1.0))
         cases = [wanted(MOST_SECONDS), wanted(0.001)]
-        slow, fast = Counters([cast(CounterSource, source)]).count(cast(Session, FakeSession()), cases, ROOM)
+        slow, fast = CounterSources([cast(CounterSource, source)]).count(cast(Session, FakeSession()), cases, ROOM)
         assert ("flops" in slow.counts, fast.counts) == (False, {"flops": 1.0})
 
     @pytest.mark.parametrize(

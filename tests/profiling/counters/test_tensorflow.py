@@ -14,7 +14,7 @@ from pytest_modelperf.domain.counting import Counted, Room, Wanted
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.tensor import Value
 from pytest_modelperf.profiling.counters.executed import ExecutedCounters
-from pytest_modelperf.profiling.counters.take import Counters
+from pytest_modelperf.profiling.counters.take import CounterSources
 from pytest_modelperf.profiling.counters.tensorflow import TensorFlowCounters
 from pytest_modelperf.runtimes.tensorflow import TensorFlowRuntime
 
@@ -37,7 +37,7 @@ def counted(model: object, inputs: dict[str, Value] = INPUTS) -> Counted:
             # As when it has been timed.
             session.bind(inputs)()
             wanted = [Wanted(lambda session: session.bind(inputs), 0.001)]
-            return Counters([TensorFlowCounters(), ExecutedCounters()]).count(session, wanted, ROOM)[0]
+            return CounterSources([TensorFlowCounters(), ExecutedCounters()]).count(session, wanted, ROOM)[0]
     finally:
         session.close()
 
@@ -70,7 +70,7 @@ def test_what_was_called_often_before_is_counted_all_the_same() -> None:
     session = TensorFlowRuntime().open(layer(tensorflow.nn.relu), Device("cpu"))
     with session.running():
         wanted = [Wanted(lambda session: session.bind(X), 0.001)]
-        counters = Counters([TensorFlowCounters(), ExecutedCounters()])
+        counters = CounterSources([TensorFlowCounters(), ExecutedCounters()])
         call = session.bind(X)
         call()
         before = counters.count(session, wanted, ROOM)[0]

@@ -13,7 +13,7 @@ from pytest_modelperf.domain.counting import Counted, Room, Wanted
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.session import Session
 from pytest_modelperf.domain.tensor import Value
-from pytest_modelperf.profiling.counters.take import Counters
+from pytest_modelperf.profiling.counters.take import CounterSources
 from pytest_modelperf.profiling.counters.torch import TorchCounters
 from pytest_modelperf.runtimes.callable import CallableRuntime
 from pytest_modelperf.runtimes.torch import TorchRuntime
@@ -82,7 +82,7 @@ def opened(model: Any) -> Iterator[Session]:
 
 def count(session: Session, inputs: Mapping[str, Value]) -> Counted:
     wanted = Wanted(lambda session: session.bind(inputs), 0.001)
-    return Counters([TorchCounters()]).count(session, [wanted], Room(0.0, 0, 1e12))[0]
+    return CounterSources([TorchCounters()]).count(session, [wanted], Room(0.0, 0, 1e12))[0]
 
 
 def counted(model: Any, inputs: Mapping[str, Value] = IMAGE) -> Counted:

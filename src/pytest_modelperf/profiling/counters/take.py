@@ -19,7 +19,7 @@ MOST_SECONDS = 5.0
 _ROOM = 2
 
 
-class Counters:
+class CounterSources:
     """The sources that may count the models of a run."""
 
     def __init__(self, sources: Sequence[CounterSource]) -> None:
