@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,11 +19,12 @@ import torch
 from converting import architectures as small
 from converting import checks
 from converting.test_routes import Fake
+from filelock import FileLock
 from runtimes import network
 
 from pytest_modelperf import Tensor
 from pytest_modelperf.converting.cache import FROM_CACHE, Cache, key
-from pytest_modelperf.converting.content import content
+from pytest_modelperf.converting.content import code, content
 from pytest_modelperf.converting.openvino import OpenVinoSetting
 from pytest_modelperf.converting.protocol import Converted, Subject
 from pytest_modelperf.domain.spec import RuntimeChoice
@@ -262,3 +266,63 @@ def test_a_folder_that_cannot_be_written_is_a_note(given: Subject, tmp_path: Pat
 def test_a_converter_without_a_file_has_no_key() -> None:
     made_up: Any = type("MadeUp", (), {"name": "made-up", "__module__": "nowhere"})()
     assert key("model", made_up) == ""
+
+
+def test_the_lock_is_free_while_files_are_copied(
+    given: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(tmp_path / "cache")
+    made(cache, "a", given, tmp_path / "1")
+    copytree = shutil.copytree
+
+    def copy(*args: Any, **kwargs: Any) -> Any:
+        with FileLock(tmp_path / "cache" / ".lock", timeout=0):
+            return copytree(*args, **kwargs)
+
+    monkeypatch.setattr(shutil, "copytree", copy)
+    assert FROM_CACHE in made(cache, "a", given, tmp_path / "2").notes[-1]
+
+
+def test_an_entry_that_is_replaced_while_it_is_copied_is_made_anew(
+    given: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(tmp_path / "cache")
+    made(cache, "a", given, tmp_path / "1")
+    (entry,) = (path for path in (tmp_path / "cache").iterdir() if path.is_dir())
+    copytree = shutil.copytree
+
+    def copy(*args: Any, **kwargs: Any) -> Any:
+        copied = copytree(*args, **kwargs)
+        if Path(args[0]).is_relative_to(entry):
+            entry.rename(entry.with_name("former"))
+            copytree(entry.with_name("former"), entry)
+        return copied
+
+    monkeypatch.setattr(shutil, "copytree", copy)
+    (own := tmp_path / "2").mkdir()
+    assert cache.find(entry.name, own) is None
+    assert not list(own.iterdir())
+
+
+def test_what_a_converter_imports_from_beside_it_counts(tmp_path: Path) -> None:
+    texts = {
+        "mine.py": "from .helper import help\n\n\nclass Mine:\n    def convert(self):\n        from own import third\n",
+        "helper.py": "import fourth\nhelp = 1\n",
+        "third.py": "third = 1\n",
+        "fourth.py": "import mine\n",
+        "other.py": "other = 1\n",
+    }
+
+    def told(changed: str) -> str:
+        folder = tmp_path / changed / "own"
+        folder.mkdir(parents=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text + ("# changed\n" if name == changed else ""))
+        module = ModuleType(f"mine_{changed}")
+        module.__file__ = str(folder / "mine.py")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(sys.modules, module.__name__, module)
+            return code(type("Mine", (), {"__module__": module.__name__}))
+
+    plain = told("none")
+    assert [name for name in texts if told(name) != plain] == ["mine.py", "helper.py", "third.py", "fourth.py"]

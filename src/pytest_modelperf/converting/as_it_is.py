@@ -38,6 +38,8 @@ class AsItIs:
             return f"settings are searched on a CPU, not on '{subject.device}'"
         if subject.model is None:
             return "for models that are in its form already; of all other variants settings are searched, too"
+        if not subject.runs_in(self.library):
+            return f"the test runs it in {subject.runtime}, not in {self.library}"
         return ""
 
     def convert(self, subject: Subject, folder: Path) -> Converted:

@@ -24,7 +24,7 @@ from filelock import FileLock
 
 from ..domain.codec import from_json, to_json
 from ..domain.spec import RuntimeChoice
-from .content import code_file, hashed, told, versions
+from .content import code, hashed, told, versions
 from .protocol import Converted, Converter, Subject, converted
 
 # About ten models of the size of BERT-large, each in a few variants.
@@ -84,10 +84,13 @@ class Cache:
         if not (entry / _ENTRY).is_file():
             return None
         try:
+            # Now it is the last to be removed. Copied without the lock: others would wait for gigabytes.
             with self._locked():
-                kept = from_json((entry / _ENTRY).read_bytes(), _Kept)
-                shutil.copytree(entry / _FILES, own, dirs_exist_ok=True)
+                kept, known = from_json((entry / _ENTRY).read_bytes(), _Kept), entry.stat().st_ino
                 os.utime(entry / _ENTRY)
+            shutil.copytree(entry / _FILES, own, dirs_exist_ok=True)
+            if entry.stat().st_ino != known:
+                raise FileNotFoundError("another process has put another one in its place meanwhile")
         except (OSError, msgspec.MsgspecError):
             # Removed meanwhile, or damaged: it is made anew, and kept in place of this one.
             _emptied(own)
@@ -175,12 +178,11 @@ def key(before: str, converter: Converter) -> str:
     "" for a converter whose code cannot be told.
     """
     kind = type(converter)
-    file = code_file(kind)
-    if not file:
+    written = code(kind)
+    if not written:
         return ""
-    code = Path(file).read_text("utf-8")
     known = [f"{name} {version}" for name, version in versions().items()]
-    return hashed([before, converter.name, kind.__qualname__, told(vars(converter)), code, *known])
+    return hashed([before, converter.name, kind.__qualname__, told(vars(converter)), written, *known])
 
 
 def _emptied(folder: Path) -> None:

@@ -5,11 +5,12 @@ Of a live module the code counts as well: the files of its layers' classes, and 
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 from importlib import metadata
 from pathlib import Path
 from types import CellType, CodeType, FunctionType
@@ -205,6 +206,41 @@ def _files(kinds: set[type]) -> Iterator[str]:
     every = {base for kind in kinds for base in kind.__mro__}
     for file in sorted({file for kind in every if (file := code_file(kind))}):
         yield hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def code(kind: type) -> str:
+    """The code of a class: its file, with those beside it that it imports, and what they import; "" for none."""
+    file = code_file(kind)
+    return "\0".join(text for _, text in sorted(_with_imports(Path(file)).items())) if file else ""
+
+
+@lru_cache(maxsize=64)
+def _with_imports(file: Path) -> Mapping[str, str]:
+    """Names and texts of a module and of all that it imports from its own folder, within functions too."""
+    found: dict[str, str] = {}
+    waiting = [file]
+    while waiting:
+        module = waiting.pop()
+        if module.name not in found and module.is_file():
+            found[module.name] = module.read_text("utf-8")
+            waiting += (file.parent / f"{name}.py" for name in _imported(found[module.name], file.parent.name))
+    return found
+
+
+def _imported(text: str, package: str) -> Iterator[str]:
+    """The modules of its own folder, which is called `package`, that a module may import; none of another language."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name.rpartition(".")[2] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level < 2:
+            *_, last = ("", *(node.module or "").split("."))
+            yield last
+            if last in ("", package):
+                yield from (name.name for name in node.names)
 
 
 def code_file(kind: type) -> str:

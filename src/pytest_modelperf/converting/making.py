@@ -244,7 +244,8 @@ class Maker:
         form = form_of(self.model)
         assert form is not None
         smallest_first = sorted(self.cases, key=lambda axes: math.prod(axes.values()))
-        return Subject(self.model, form, device, self.inputs, smallest_first, partial(draw, self.inputs))
+        drawn = partial(draw, self.inputs)
+        return Subject(self.model, form, device, self.inputs, smallest_first, drawn, runtime=self.runtime)
 
     def _configured(self, made: Converted) -> Converted:
         """With the options of the test where the same runtime runs it: with other threads nothing is compared."""

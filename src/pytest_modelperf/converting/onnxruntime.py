@@ -46,7 +46,7 @@ class OnnxAsItIs:
         missing = torch_models.needs_cuda(subject) if self.tf32 else ""
         if missing:
             return missing
-        if subject.model is not None:
+        if subject.model is not None and subject.runs_in(_RUNTIME):
             return "it is an ONNX model, which onnxruntime executes as it is"
         return lacks("onnx", _RUNTIME)
 

@@ -72,8 +72,8 @@ class OpenVinoSetting:
             return missing
         if subject.device.kind == torch_models.CUDA:
             return f"OpenVINO has no NVIDIA GPU: not on '{subject.device}'"
-        if subject.model is not None and self.hint == "f32" and not self.options:
-            return "it is an OpenVINO model, which is computed in float32 as it is"
+        if subject.model is not None and self.hint == _asked(subject) and not self.options:
+            return f"it is an OpenVINO model, which is computed in {self.precision} as it is"
         return self._unable(subject)
 
     def convert(self, subject: Subject, folder: Path) -> Converted:
@@ -92,6 +92,12 @@ class OpenVinoSetting:
         known = core.get_property(device, "OPTIMIZATION_CAPABILITIES")
         has = ", ".join(known)
         return "" if wanted in known else f"'{subject.device}' does not compute in {self.hint}, it has {has}"
+
+
+def _asked(subject: Subject) -> str:
+    """What the test has an OpenVINO model computed in: in float32, unless it says so."""
+    given = subject.runtime.options if subject.runtime is not None else {}
+    return str(given.get(_HINT, "f32"))
 
 
 def save(model: Any, folder: Path) -> Path:

@@ -42,6 +42,11 @@ class Subject:
     cases: Sequence[Mapping[str, int]]
     draw: Callable[..., Any]
     kept: Path | None = None
+    runtime: RuntimeChoice | None = None
+
+    def runs_in(self, runtime: str) -> bool:
+        """Whether the test runs a model of the form natural to this runtime there, not in another one."""
+        return self.runtime is None or self.runtime.name == runtime
 
 
 @dataclass(frozen=True)
