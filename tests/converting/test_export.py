@@ -174,7 +174,7 @@ def test_a_gpu_is_where_the_script_runs_it() -> None:
     text = script("torchscript", "m.pt", None, tf32[-1], Device("cuda", 1), {"x": "bfloat16"})
     assert "torch.jit.load('m.pt', map_location=\"cuda:1\")" in text
     assert "dtypes = {'x': torch.bfloat16}" in text
-    assert "cudnn.allow_tf32 = True" in text
+    assert 'torch.set_float32_matmul_precision("high")' in text
     text = script("onnx", "m.onnx", None, settings[-1], Device("cuda", 1), {})
     assert "providers=[('CUDAExecutionProvider', {'device_id': '1'}), ('CPUExecutionProvider', {})]" in text
     compile(text, "run.py", "exec")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..domain.device import Device
 from ..domain.spec import RuntimeChoice
 from ..errors import ConversionError
-from ..runtimes.onnxruntime_options import PROVIDERS, providers
+from ..runtimes.onnxruntime_options import PROVIDERS, TF32, providers
 from .protocol import LITERT, ONNX, OPENVINO, SAVED_MODEL, TENSORRT, TORCH, TORCHSCRIPT, Converter
 from .settings import TORCH_THREADS
 from .torch_compile import TorchCompile
@@ -172,9 +172,11 @@ def _torch_settings(converter: Converter, number: object) -> str:
 
 
 # What is no option of the session but one of its providers.
-_OF_PROVIDERS = (PROVIDERS, "use_tf32")
+_OF_PROVIDERS = (PROVIDERS, TF32)
 _ONNX_ENUMS = {"graph_optimization_level": "GraphOptimizationLevel", "execution_mode": "ExecutionMode"}
-_TF32 = "torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True\n"
+# For products: for convolutions it is torch's default. Of its two kinds of switches neither is set by hand, since it
+# fails where somebody has set the other kind.
+_TF32 = 'torch.set_float32_matmul_precision("high")\n'
 _OPTIMISED = "model = torch.jit.optimize_for_inference(model.eval())\n"
 
 
