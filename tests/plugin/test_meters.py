@@ -65,6 +65,18 @@ def test_a_gauge_is_opened_once_for_a_device_and_closed_at_the_end() -> None:
     assert plug.log == ["open cpu", "close"]
 
 
+def test_a_meter_that_raises_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked at collection, too, which it must not end."""
+
+    def fail(device: Device) -> bool:
+        raise RuntimeError("no bus")
+
+    plug = Plug()
+    monkeypatch.setattr(plug, "applies", fail)
+    assert not Meters(lambda: [plug]).reads("cpu")
+    assert Meters(lambda: [plug]).of(opened("cpu")) == "plug: it failed: RuntimeError: no bus"
+
+
 def ranks(hosts: int = 1) -> Ranks:
     return Ranks(0, 2, 0, 2 // hosts, "run", "localhost")
 

@@ -10,6 +10,7 @@ from ..errors import MetricUnavailable
 from ..measuring.orders import Card, Opened
 from ..measuring.ranks import PROCESSES
 from ..profiling.meters.nvml import NvmlMeter
+from ..profiling.meters.registry import may_read
 from ..profiling.meters.registry import opened as opened_by
 from ..profiling.meters.together import Together
 from .ranks import Place as Ranks
@@ -43,8 +44,7 @@ class Meters:
 
     def reads(self, device: str) -> bool:
         """Whether a meter may read this device, as far as is known without waking the hardware."""
-        place = Place(Device.parse(device))
-        return any(meter.applies(place.device) and not meter.available(place) for meter in self._given())
+        return may_read(Place(Device.parse(device)), self._given())
 
     def _together(self, places: Iterable[Place]) -> tuple[str, Gauge] | str:
         found = [(place.device, self._on(place)) for place in places]

@@ -15,6 +15,18 @@ def builtin() -> list[Meter]:
     return [NvmlMeter(), RaplMeter()]
 
 
+def may_read(place: Place, meters: Sequence[Meter]) -> bool:
+    """Whether one of the meters may read this place, as far as is known without waking the hardware."""
+    return any(_may_read(meter, place) for meter in meters)
+
+
+def _may_read(meter: Meter, place: Place) -> bool:
+    try:
+        return meter.applies(place.device) and not meter.available(place)
+    except Exception:  # noqa: BLE001 - whatever a meter of a user's raises is told when it is opened
+        return False
+
+
 def opened(place: Place, meters: Sequence[Meter]) -> tuple[str, Gauge]:
     """The name and the gauge of the first meter that can read this place. Raises MetricUnavailable with all reasons."""
     reasons: dict[str, str] = {}
