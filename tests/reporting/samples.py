@@ -229,9 +229,7 @@ def findings() -> TestResult:
         (
             verdict("same", points[0], 0.003, beside=(load,)),
             verdict("same", points[1], 0.001, beside=(load, hungrier)),
-            verdict(
-                "slower", points[2], 0.2, beside=(load, *others), changed=changed, counters=tuple(changed)
-            ),
+            verdict("slower", points[2], 0.2, beside=(load, *others), changed=changed, counters=tuple(changed)),
         ),
         passed=False,
     )
