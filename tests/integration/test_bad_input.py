@@ -121,6 +121,8 @@ WHEN_IT_RUNS = {
     "modelperf(sleeps).at(batch=3)": "UsageError: no point at (batch=3); there are: cpu batch=1",
 }
 HELPERS = """
+import unittest
+
 pytestmark = pytest.mark.modelperf(inputs=X)
 
 def picky(x):
@@ -132,6 +134,9 @@ def wrong(x):
 
 def test_nan(modelperf):
     modelperf(wrong)
+
+class TestOld(unittest.TestCase):
+    def test_method(self): ...
 """
 
 
@@ -198,8 +203,14 @@ def test_a_mistake_that_shows_when_the_test_runs(run: tuple[Folder, pytest.RunRe
     assert "pytest_modelperf/" not in text, "frames of ours tell nothing about the mistake"
 
 
+def test_a_method_of_unittest_is_told_that_it_gets_no_fixtures(run: tuple[Folder, pytest.RunResult]) -> None:
+    assert "never called the fixture; a method of unittest.TestCase gets no fixtures: write a function, or " in (
+        said(run[1], "TestOld.test_method")
+    )
+
+
 def test_no_mistake_ends_the_run_and_none_is_a_pass(run: tuple[Folder, pytest.RunResult]) -> None:
-    run[1].assert_outcomes(passed=1, failed=len(WHEN_IT_RUNS), errors=1)
+    run[1].assert_outcomes(passed=1, failed=len(WHEN_IT_RUNS) + 1, errors=1)
     assert run[1].ret == pytest.ExitCode.TESTS_FAILED
     assert "INTERNALERROR" not in run[1].stdout.str()
 

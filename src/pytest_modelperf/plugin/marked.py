@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from _pytest.unittest import TestCaseFunction
 
 from ..errors import (
     BaselineError,
@@ -149,10 +150,14 @@ class MarkedTests:
     def _check_asked(self, item: pytest.Item) -> None:
         fixture = item.stash.get(FIXTURE, None)
         if fixture is None or not fixture.asked:
+            gets_none = isinstance(item, TestCaseFunction)
+            write = (
+                "a method of unittest.TestCase gets no fixtures: write a function, or a method of another class"
+                if gets_none
+                else "take the argument modelperf and write modelperf(model)"
+            )
             _fail_unmeasured(
-                item,
-                f"{item.nodeid} is marked modelperf and never called the fixture; take the argument modelperf and "
-                "write modelperf(model), or remove the marker",
+                item, f"{item.nodeid} is marked modelperf and never called the fixture; {write}, or remove the marker"
             )
 
 
