@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..domain.device import Device
+from ..domain.precision import TF32
 from ..domain.spec import RuntimeChoice
 from ..runtimes.onnxruntime_options import CPU, PROVIDERS
+from ..runtimes.onnxruntime_options import TF32 as USE_TF32
 from .protocol import ONNX, OPENVINO, SAVED_MODEL, TENSORRT, TORCHSCRIPT
 
 # The runtime that executes a form where none is named, and what Triton calls a runtime; of others it knows nothing
@@ -39,7 +41,7 @@ _DTYPES = {
 }
 
 
-_HINT, _TF32 = "INFERENCE_PRECISION_HINT", "use_tf32"
+_HINT = "INFERENCE_PRECISION_HINT"
 # What sets the threads of a device.
 _THREADS = {"onnxruntime": "intra_op_num_threads", "openvino": "INFERENCE_NUM_THREADS", "torch": "threads"}
 # Options of a runtime → the parameter of Triton's backend, and its values where they are not the option's; what is not
@@ -120,11 +122,11 @@ def _unkept(served: Served) -> str:
     hint = str(options.get(_HINT, "f32"))
     if served.executor == "openvino" and hint != "bf16":
         return f"its backend for OpenVINO cannot be told to compute in {hint}, and takes bfloat16 where the CPU has it"
-    if served.executor == "onnxruntime" and options.get(_TF32) is False:
+    if served.executor == "onnxruntime" and options.get(USE_TF32) is False:
         return "its backend for ONNX Runtime cannot be told to compute in float32: on a GPU it takes TF32"
     if served.executor == "onnxruntime" and not _is_usual(options.get(PROVIDERS, [])):
         return "its backend for ONNX Runtime takes no list of providers"
-    if served.executor == "torch" and served.precision == "tf32":
+    if served.executor == "torch" and served.precision == TF32:
         return "its backend for TorchScript cannot be told to compute in TF32"
     return ""
 
