@@ -31,7 +31,7 @@ def test_what_is_missing_is_parted_by_that() -> None:
     without, lost = parted(terms, {"cuda:0": "no driver", "cuda:1": "no such card"})
     assert without == {"cuda:1": "no such card"}
     assert list(lost) == ["cuda:0"]
-    assert lost["cuda:0"].startswith("no driver; mend it")
+    assert lost["cuda:0"].startswith("no driver; where it may be away")
     assert none_there(terms, without) == "no device to measure on: npu:0: not asked for; cuda:1: no such card"
 
 

@@ -9,7 +9,7 @@ from ..domain.host import Host
 from .messages import Terms
 from .settings import Settings
 
-REMEDY = "mend it, or, where it may be away, set modelperf_missing_device = skip in the ini file"
+REMEDY = "where it may be away, set modelperf_missing_device = skip in the ini file"
 # Runtimes that take an accelerator by themselves where they see one.
 _TAKE_ACCELERATORS = ("torch", "onnxruntime", "tensorflow")
 

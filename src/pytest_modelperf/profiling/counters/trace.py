@@ -19,8 +19,8 @@ from .flops import NAME, Call, flops
 ON_GPU = ("kernels", "cuda_api_calls", "synchronisations", "host_device_copies", "host_device_bytes")
 # The reason of those that are not counted where others are timed later; by it they are known and taken elsewhere.
 NOT_LAST = (
-    "CUPTI tells it, after which calls take longer: it is counted for the last marked test of a file, and in a fresh "
-    "process where a budget or a baseline asks for it"
+    "CUPTI tells it, after which calls take longer: it is counted for the last marked test of a file, and where a "
+    "budget or a baseline asks for it in a fresh process, which --modelperf-isolate=no does without"
 )
 # A region that torch.compile has compiled, whatever its category.
 _COMPILED = "Torch-Compiled Region"
