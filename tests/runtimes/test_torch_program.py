@@ -17,6 +17,7 @@ from pytest_modelperf.domain.device import Device
 from pytest_modelperf.errors import ModelError
 from pytest_modelperf.runtimes.torch import TorchRuntime
 from pytest_modelperf.runtimes.torch_files import load_program
+from pytest_modelperf.runtimes.torch_program import _is_expression
 
 SYMBOL = re.compile(r"Symbol\('s\d+', positive=True, integer=True\)")
 CALLS = "__import__('os').makedirs(TARGET, exist_ok=True)"
@@ -177,3 +178,50 @@ def test_what_lies_beside_a_program_is_refused(sound: Path, tmp_path: Path, entr
         archive.writestr(f"sound/{entry}", b"")
     with pytest.raises(ModelError, match=rf"holds {what}\. None of it is loaded"):
         load_program(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2*s0 + 1",
+        "Max(1, Add(Symbol('s0', integer=True), Integer(-2)))",
+        "Float('0.5', precision=53)",
+        "Piecewise((1, s0 > 2), (2, True))",
+        "not (L['self'].x.size()[0] == 3 and Eq(Mod(s0, 8), 0))",
+        "math.trunc(0.5*torch.sym_float(L['q'].size()[1])) == 2",
+        "L['args'][0]['a key'].stride()[0] <= 64",
+    ],
+)
+def test_sizes_and_guards_are_arithmetic(text: str) -> None:
+    assert _is_expression(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x.__class__",
+        "().size()",
+        "Symbol('a b')",
+        "Integer('os.system')",
+        "Max('a')",
+        "Symbol(*[1])",
+        "Symbol('x', **{})",
+        "Symbol('x')('y')",
+        "math.__loader__()",
+        "torch.os.system(1)",
+        "L.exec(1)",
+        "L[exit()]",
+        "L['a\"b']",
+        "E.func(1)",
+        "Piecewise.fromiter",
+        "[c for c in L]",
+        "(lambda: 1)()",
+        "f'{1}'",
+        "(a := 1)",
+        "1; 2",
+        "x!",
+        "(" * 500,
+    ],
+)
+def test_nothing_else_is(text: str) -> None:
+    assert not _is_expression(text)

@@ -74,7 +74,7 @@ _FILES = {"aten::from_file", "aten::save"}
 
 _PLAIN_FUNCTION = re.compile(r"math\.[a-z]\w*|torch\._?sym_\w+")
 _ONE_LINE = re.compile(r"[^#\\;\x00-\x1f]*")
-_NUMBER = re.compile(r"[\w.+-]+")
+_NUMBER = re.compile(r"[+-]?[\d.][\w.+-]*")
 # Names become source code: without brackets, quotes and signs of equality none of it can call or hold anything.
 _NAME = re.compile(r"[\w.\-/:*+<>@$ ]*")
 # Types whose default values a tree of inputs may name: torch imports whatever module stands there.
@@ -169,7 +169,7 @@ def _is_part(node: ast.AST) -> bool:
         case ast.Call(func=ast.Attribute(attr=name, value=held)):
             return name in _QUESTIONS and _is_input(held)
         case ast.Attribute(attr=name):
-            return not name.startswith("_")
+            return not name.startswith("_") and _root(node) in ("L", "math", "torch")
         case ast.Subscript(value=held):
             return isinstance(held, ast.Call) or _is_input(node)
         case ast.Constant(value=value):
@@ -182,10 +182,15 @@ def _is_part(node: ast.AST) -> bool:
 
 
 def _is_input(node: ast.AST) -> bool:
-    """Whether it is one of the inputs that guards ask: `L['kwargs']['x']`."""
-    while isinstance(node, ast.Subscript):
+    """Whether it is one of the inputs that guards ask, or a part of one: `L['kwargs']['x']`."""
+    return _root(node) == "L"
+
+
+def _root(node: ast.AST) -> str:
+    """The name that attributes and items are taken of."""
+    while isinstance(node, ast.Subscript | ast.Attribute):
         node = node.value
-    return isinstance(node, ast.Name) and node.id == "L"
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 @lru_cache(maxsize=4096)
