@@ -145,6 +145,52 @@ def test_each_case_of_ten_alarms_at_most_at_its_level(comparison: str, noise: st
     assert shares(comparison, noise, MANY).slower_of_ten <= OF_TEN
 
 
+@pytest.mark.parametrize("window", [1, 3, 5])
+def test_a_noisy_case_on_a_machine_that_others_show_to_be_steady_is_known_as_its_own_rounds_tell(window: int) -> None:
+    rng, trials = np.random.default_rng(93), FEW
+
+    def record(noise: float, rounds: int) -> CaseRecord:
+        return next(_records(rng.normal(0.0, 0.003, (1, 1)) + rng.normal(0.0, noise, (1, rounds))))
+
+    known = Experiences(_window((record(0.02, 300) for _ in range(RUNS)), f"test_{n}") for n in range(OTHERS)).of("")
+    assert known[""].value < 0.1
+    found = [
+        compare(
+            CASE,
+            record(0.05, 10),
+            baseline(*(record(0.05, 10) for _ in range(window)), conditions={}),
+            tolerance=0.0,
+            level=SINGLE,
+            conditions={},
+            experience=known,
+        )
+        for _ in range(trials)
+    ]
+    assert sum(map(_holds, found)) / trials >= 0.95 - POINTS - chance_band(0.95, trials)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("hour", "process"), [(0.05, 0.01), (0.035, 0.035), (0.0, 0.05)])
+@pytest.mark.parametrize("level", [SINGLE, OF_TEN])
+def test_confirmed_alarms_are_at_most_at_their_level_where_an_hour_slows_all(
+    hour: float, process: float, level: float
+) -> None:
+    """What is measured again is measured in the same hour, as are all tests of a run."""
+    rng, trials, alarms = np.random.default_rng(94), 1500, 0
+
+    def run(slowed: float) -> CaseRecord:
+        return next(_records(slowed + rng.normal(0.0, process, (1, 1)) + rng.normal(0.0, 0.02, (1, ROUNDS))))
+
+    for _ in range(trials):
+        hours, here = rng.normal(0.0, hour, RUNS), float(rng.normal(0.0, hour))
+        known = Experiences(_window(map(run, hours), f"test_{n}") for n in range(OTHERS)).of("")
+        judged = partial(
+            compare, CASE, run(here), _window(map(run, hours)), tolerance=0.0, conditions={}, experience=known
+        )
+        alarms += confirmed(judged, [run(here) for _ in range(CONFIRMATIONS)], level)
+    assert alarms / trials <= level + chance_band(level, trials)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("level", [SINGLE, OF_TEN])

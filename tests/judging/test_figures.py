@@ -54,10 +54,19 @@ def shares_held(truth: Truth, rounds: int, calls: int) -> Mapping[str, float]:
         (normal_calls(), 10, 40),
         (lognormal_calls(), 40, 25),
         (bimodal_rounds(), 40, 25),
+        (bimodal_rounds(slow=0.48, slower=1.8), 60, 1),
         (varying_rounds(), 40, 25),
         (resembling_calls(), 40, 50),
     ],
-    ids=["normal", "normal, ten rounds", "lognormal", "bimodal rounds", "varying rounds", "resembling calls"],
+    ids=[
+        "normal",
+        "normal, ten rounds",
+        "lognormal",
+        "bimodal rounds",
+        "half and half",
+        "varying rounds",
+        "resembling calls",
+    ],
 )
 def test_95_of_100_intervals_hold_the_truth(truth: Truth, rounds: int, calls: int) -> None:
     shares = shares_held(truth, rounds, calls)

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from judging.simulated import YARDSTICK, Machine, chance_band
+from scipy import stats  # type: ignore[import-untyped]
 
 from pytest_modelperf.domain.baseline import Location
 from pytest_modelperf.judging.ratio import (
     SCALED_SPREAD,
     UNSCALED_SPREAD,
-    UNSTEADY_SPREAD,
+    UNSTEADY_ERRORS,
     Ratio,
     Side,
     location,
@@ -39,7 +40,7 @@ def exactly(*locations: float) -> list[Side]:
 
 def compared(now: list[Side], then: list[Side]) -> Ratio:
     """With what is stated and these runs alone to tell how far runs spread."""
-    return ratio(now, then, STATED, drawn(own_factor([then, now], STATED), Factor()))
+    return ratio(now, then, STATED, drawn(own_factor([then], STATED), Factor()))
 
 
 def share_missed(machine: Machine, runs: int) -> float:
@@ -67,8 +68,13 @@ def test_the_same_rounds_twice_as_many_tell_twice_as_much() -> None:
 
 
 def test_runs_whose_rounds_are_unsteady_are_expected_to_spread() -> None:
-    record = dataclasses.replace(Machine(np.random.default_rng(30)).record(), times=Location(0.0, 0.3))
-    assert Side.of(record).unsteady == pytest.approx((0.3 * UNSTEADY_SPREAD) ** 2)
+    side = Side.of(dataclasses.replace(Machine(np.random.default_rng(30)).record(), times=Location(0.0, 0.3)))
+    assert side.unsteady == pytest.approx(UNSTEADY_ERRORS**2 * side.variance)
+
+
+@pytest.mark.parametrize(("rounds", "freedom"), [(3, 2.0), (10, 9.0), (300, 9.0)])
+def test_what_stretches_tell_of_an_error_has_as_many_degrees(rounds: int, freedom: float) -> None:
+    assert Side.of(Machine(np.random.default_rng(30), rounds=rounds).record()).freedom == freedom
 
 
 # How far runs spread
@@ -82,7 +88,7 @@ def test_a_factor_is_the_variance_seen_over_that_expected(locations: list[float]
 
 
 def test_runs_that_spread_as_expected_have_a_factor_of_one() -> None:
-    machine = Machine(np.random.default_rng(34), between_runs=STATED, between_rounds=0.02)
+    machine = Machine(np.random.default_rng(34), between_runs=STATED, between_rounds=0.002)
     found = [own_factor([sides(machine, 8)], STATED).value for _ in range(TRIALS)]
     assert np.mean(found) == pytest.approx(1.0, abs=0.1)
 
@@ -136,20 +142,16 @@ def test_a_full_window_makes_up_for_most_of_what_is_stated_too_narrow() -> None:
     assert missed <= 0.11 + chance_band(0.11, TRIALS)
 
 
-@pytest.mark.parametrize("level", [0.05, 0.005])
-@pytest.mark.parametrize("runs", [1, 8])
-def test_the_detectable_slowdown_is_found_in_80_of_100_runs(level: float, runs: int) -> None:
-    # What is stated is the truth here and the window's own spread is not asked, so that the power is the model's own.
-    machine, factor = Machine(np.random.default_rng(33), between_runs=STATED), Factor(1.0, 1e6)
-    then = sides(machine, runs)
-    detectable = ratio([then[0]], then, STATED, factor).detectable(0.05, level)
+@pytest.mark.parametrize("level", [0.05, 0.005, 0.0005])
+@pytest.mark.parametrize("freedom", [4.0, 9.0, 1e6])
+def test_the_detectable_slowdown_is_found_in_80_of_100_runs(level: float, freedom: float) -> None:
+    rng, error = np.random.default_rng(33), 0.01
+    detectable = Ratio(0.0, error**2, 0.0, 0.0, 1, freedom).detectable(0.05, level)
     assert detectable is not None
-    found = 0
-    for _ in range(TRIALS):
-        now = sides(machine, 1, math.log1p(detectable))
-        found += ratio(now, sides(machine, runs), STATED, factor).estimate(level).low > 1.05
-    # Rounds tell their own error roughly, which moves the power by a few hundredths.
-    assert found / TRIALS == pytest.approx(0.8, abs=chance_band(0.8, TRIALS) + 0.03)
+    change = math.log1p(detectable) + error * rng.standard_normal(20_000)
+    seen = error * np.sqrt(rng.chisquare(freedom, 20_000) / freedom)
+    found = change - stats.t.ppf(1.0 - level / 2.0, freedom) * seen > math.log1p(0.05)
+    assert found.mean() == pytest.approx(0.8, abs=0.015)
 
 
 @given(st.floats(-3, 3), st.floats(1e-4, 0.3), st.floats(1e-3, 0.3), st.integers(1, 8), st.floats(0.001, 0.5))
@@ -163,14 +165,32 @@ def test_the_interval_holds_the_ratio_and_narrows_with_a_wider_level(
     assert found.freedom >= 1
 
 
-@given(st.floats(0.1, 100), st.integers(1, 8), st.integers(1, 3), st.floats(0, 0.1))
+@given(st.floats(1, 100), st.integers(1, 8), st.integers(1, 3), st.floats(0, 0.1))
 def test_runs_that_spread_twice_as_far_are_known_half_as_well(
     factor: float, runs: int, attempts: int, error: float
 ) -> None:
     now, then = [Side(0.0, error**2)] * attempts, [Side(0.0, error**2)] * runs
-    once, twice = (ratio(now, then, STATED, Factor(value, 8.0)) for value in (factor, 4 * factor))
+    once, twice = (ratio(now, then, STATED, Factor(value, 8.0), now_runs=attempts) for value in (factor, 4 * factor))
     assert twice.error == pytest.approx(2 * once.error)
     assert once.error == pytest.approx(math.sqrt(factor * (STATED**2 + error**2) * (1 / runs + 1 / attempts)))
+
+
+@given(st.floats(0.001, 100), st.integers(1, 8), st.integers(1, 3), st.floats(0.001, 0.1))
+def test_no_run_is_known_better_than_its_rounds_tell(factor: float, runs: int, attempts: int, error: float) -> None:
+    found = ratio([Side(0.0, error**2)] * attempts, [Side(0.0, error**2)] * runs, STATED, Factor(factor))
+    assert found.error >= error * math.sqrt(1 / runs + 1 / attempts) - 1e-12
+
+
+def test_attempts_at_a_run_tell_their_rounds_better_and_the_run_no_more() -> None:
+    once, thrice = (ratio([Side(0.0, 0.01**2)] * attempts, exactly(0.0), STATED, Factor()) for attempts in (1, 3))
+    assert thrice.now_rounds == pytest.approx(once.now_rounds / 3)
+    assert thrice.from_runs == pytest.approx(once.from_runs)
+
+
+def test_errors_that_few_stretches_tell_leave_few_degrees() -> None:
+    noisy, then = Side(0.0, 0.1**2, freedom=2.0), exactly(0.0, 0.0)
+    assert ratio([noisy], then, 1e-4, Factor(1.0, 20.0)).freedom == pytest.approx(2.0, rel=0.1)
+    assert ratio(exactly(0.0), then, STATED, Factor(1.0, 20.0)).freedom == pytest.approx(20.0)
 
 
 def test_a_busy_run_is_known_less_well() -> None:
@@ -183,7 +203,7 @@ def test_an_unsteady_run_adds_its_own_part_of_the_error(
     attempts: int, runs: int, unsteady_now: float, unsteady_then: float
 ) -> None:
     now, then = [Side(0.0, 0.0, unsteady_now**2)] * attempts, [Side(0.0, 0.0, unsteady_then**2)] * runs
-    expected = (STATED**2 + unsteady_now**2) / attempts + (STATED**2 + unsteady_then**2) / runs
+    expected = STATED**2 + unsteady_now**2 + (STATED**2 + unsteady_then**2) / runs
     assert ratio(now, then, STATED, Factor()).error == pytest.approx(math.sqrt(expected))
 
 

@@ -56,10 +56,21 @@ def test_as_a_multiple_of_a_yardstick_a_run_is_known_on_a_machine_of_any_speed()
     assert scaled[0].location == pytest.approx(math.log(10), abs=0.01)
 
 
-def test_the_errors_of_both_enter_that_of_their_ratio() -> None:
-    found = record(point(timing(CALLS, yardsticks={RULER: timing(YARDSTICK).rounds_ns})), HARDWARE)
-    ruler = located(logs_of(YARDSTICK), FAST_ROUNDS)
-    assert found.scaled[RULER].spread == pytest.approx(math.hypot(found.times.spread, ruler.spread))
+def test_unrelated_errors_of_both_enter_that_of_their_ratio() -> None:
+    ratios, errors = [], []
+    for _ in range(300):
+        calls, ruler = (np.exp(RNG.normal(0.0, 0.02, (60, 1))) * unit for unit in (1e7, 1e6))
+        found = record(point(timing(calls, yardsticks={RULER: timing(ruler).rounds_ns})), HARDWARE)
+        ratios.append(found.scaled[RULER].location)
+        errors.append(found.scaled[RULER].spread / math.sqrt(60))
+    assert np.mean(np.square(errors)) == pytest.approx(np.var(ratios), rel=0.3)
+
+
+def test_what_slows_both_is_no_error_of_their_ratio() -> None:
+    state = np.exp(0.1 * np.sin(np.arange(40) / 6.0))[:, None]
+    rulers = {RULER: timing(YARDSTICK * state).rounds_ns}
+    found = record(point(timing(CALLS * state, yardsticks=rulers)), HARDWARE)
+    assert found.scaled[RULER].spread < found.times.spread / 4
 
 
 def test_every_yardstick_has_a_location_of_its_own() -> None:
@@ -73,18 +84,23 @@ def test_every_yardstick_has_a_location_of_its_own() -> None:
 def test_a_yardstick_counts_when_it_had_its_turn_in_a_twentieth_of_the_rounds(
     rounds: int, turns: int, counts: bool
 ) -> None:
-    turn = tuple(row if index < turns else () for index, row in enumerate(timing(YARDSTICK[:rounds]).rounds_ns))
+    played = range(0, rounds, rounds // turns) if turns else range(0)
+    turn = tuple(row if index in played else () for index, row in enumerate(timing(YARDSTICK[:rounds]).rounds_ns))
     found = record(point(timing(CALLS[:rounds], yardsticks={RULER: turn})), HARDWARE)
     assert YARDSTICK_SHARE == 0.05
     assert (RULER in found.scaled) == counts
 
 
+def test_a_yardstick_that_had_its_turns_in_one_stretch_does_not_count() -> None:
+    turn = tuple(row if index < 3 else () for index, row in enumerate(timing(YARDSTICK).rounds_ns))
+    assert record(point(timing(CALLS, yardsticks={RULER: turn})), HARDWARE).scaled == {}
+
+
 def test_a_yardstick_of_fewer_rounds_is_known_less_well() -> None:
-    half = tuple(row if index % 2 else () for index, row in enumerate(timing(YARDSTICK).rounds_ns))
-    found = record(point(timing(CALLS, yardsticks={RULER: half})), HARDWARE)
-    ruler = located(logs_of(YARDSTICK)[1::2], FAST_ROUNDS)
-    error = math.hypot(found.times.spread / math.sqrt(40), ruler.spread / math.sqrt(20))
-    assert found.scaled[RULER].spread / math.sqrt(found.rounds) == pytest.approx(error)
+    whole = timing(YARDSTICK * np.exp(RNG.normal(0.0, 0.05, (40, 1)))).rounds_ns
+    part = tuple(row if index % 4 == 0 else () for index, row in enumerate(whole))
+    every, some = (record(point(timing(CALLS, yardsticks={RULER: turns})), HARDWARE) for turns in (whole, part))
+    assert some.scaled[RULER].spread > every.scaled[RULER].spread
 
 
 def test_a_round_that_the_case_missed_is_no_round() -> None:
@@ -93,10 +109,11 @@ def test_a_round_that_the_case_missed_is_no_round() -> None:
     assert found.times.location == pytest.approx(math.log(0.01))
 
 
-def test_of_few_rounds_three_are_kept_so_that_they_tell_their_error() -> None:
-    found = record(point(Timing(((10**7,), (11 * 10**6,), (12 * 10**6,)))), HARDWARE)
-    assert found.rounds == 3
-    assert found.times.spread == pytest.approx(np.std(np.log([10, 11, 12]), ddof=1))
+@pytest.mark.parametrize("rounds", [3, 4, 5, 7, 10, 15, 60])
+def test_few_rounds_are_located_where_many_are(rounds: int) -> None:
+    found = [located(RNG.normal(0.0, 1.0, rounds), FAST_ROUNDS).location for _ in range(2000)]
+    # That of very many: the mean of the normal distribution between its 5th and 30th percentile.
+    assert np.mean(found) == pytest.approx(-0.98, abs=0.15)
 
 
 def test_the_calls_of_a_single_round_stand_for_rounds() -> None:

@@ -65,7 +65,7 @@ def test_a_full_window_asks_for_a_quieter_machine() -> None:
 
 
 def test_pairs_that_differ_ask_for_more_of_them_and_say_what_they_would_give() -> None:
-    pairs = dataclasses.replace(QUIET, between_runs=0.05**2, runs=5, attempts=math.inf)
+    pairs = dataclasses.replace(QUIET, between_runs=0.05**2, runs=5, now_runs=math.inf)
     text = told(pairs, against="main (3fa2b1c)")
     match = re.search(r"by 5.1%; with (\d+) pairs, not 5 \(--modelperf-pairs=(\d+)\), it would be ±[\d.]+%$", text)
     assert match is not None, text
@@ -73,7 +73,7 @@ def test_pairs_that_differ_ask_for_more_of_them_and_say_what_they_would_give() -
 
 
 def test_pairs_that_differ_by_much_ask_for_a_quieter_machine_too() -> None:
-    pairs = dataclasses.replace(QUIET, between_runs=0.12**2, runs=5, attempts=math.inf)
+    pairs = dataclasses.replace(QUIET, between_runs=0.12**2, runs=5, now_runs=math.inf)
     text = told(pairs, against="main (3fa2b1c)")
     assert "spread by 13%; with 20 pairs, not 5 (--modelperf-pairs=20), it would be" in text
     assert text.endswith("and a quieter machine would narrow it further")
@@ -82,7 +82,7 @@ def test_pairs_that_differ_by_much_ask_for_a_quieter_machine_too() -> None:
 
 
 def test_pairs_with_noisy_rounds_are_no_accepted_runs() -> None:
-    pairs = dataclasses.replace(QUIET, now_rounds=0.15**2, between_runs=0.1**2, runs=5, attempts=math.inf)
+    pairs = dataclasses.replace(QUIET, now_rounds=0.15**2, between_runs=0.1**2, runs=5, now_runs=math.inf)
     text = told(pairs, against="main (3fa2b1c)")
     assert text.endswith("measure longer (--modelperf-seconds), on a quieter machine")
 

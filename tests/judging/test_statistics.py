@@ -6,17 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from judging.noise import autoregressive
 from judging.simulated import chance_band, drifting_rounds, normal_calls
 from scipy import stats  # type: ignore[import-untyped]
 from scipy.stats import mstats  # type: ignore[import-untyped]
 
 from pytest_modelperf.judging.statistics import (
+    STRETCHES,
     Cut,
     Error,
+    Floats,
     clustered_error,
     effective_rounds,
     effective_size,
+    freedom_of_sum,
     percentile_ranks,
+    stretched_error,
     trimmed_mean,
     trimmed_mean_error,
 )
@@ -24,9 +29,17 @@ from pytest_modelperf.judging.statistics import (
 LOGS = st.lists(st.floats(-10, 10), min_size=1, max_size=60)
 
 
+@given(
+    st.integers(1, 12).flatmap(lambda fifths: st.lists(st.floats(-10, 10), min_size=5 * fifths, max_size=5 * fifths))
+)
+def test_a_trimmed_mean_is_scipys_where_whole_values_are_cut(values: list[float]) -> None:
+    assert trimmed_mean(values) == pytest.approx(stats.trim_mean(values, 0.2), abs=1e-9)
+
+
 @given(LOGS)
-def test_a_trimmed_mean_is_scipys(values: list[float]) -> None:
-    assert trimmed_mean(values) == pytest.approx(stats.trim_mean(values, 0.2), abs=1e-12)
+def test_a_value_at_the_edge_counts_for_its_part(values: list[float]) -> None:
+    # As many times every value have their edges where whole values end.
+    assert trimmed_mean(values) == pytest.approx(stats.trim_mean(np.repeat(values, 5), 0.2), abs=1e-9)
 
 
 @given(st.lists(st.floats(-10, 10), min_size=6, max_size=60), st.sampled_from([(0.2, 0.2), (0.05, 0.45), (0.3, 0.0)]))
@@ -40,19 +53,20 @@ def test_its_error_is_that_of_the_winsorised_variance(values: list[float], cut: 
     assert error.freedom == kept - 1
 
 
-@given(st.lists(st.floats(-10, 10), min_size=1, max_size=60))
+@given(LOGS)
 def test_what_is_cut_from_either_end_is_cut_from_the_other_when_all_is_turned_round(values: list[float]) -> None:
-    number = len(values)
-    if number - int(0.05 * number) - int(0.6 * number) >= 3:
-        turned = -trimmed_mean([-value for value in values], (0.6, 0.05))
-        assert trimmed_mean(values, (0.05, 0.6)) == pytest.approx(turned, abs=1e-12)
+    turned = -trimmed_mean([-value for value in values], (0.6, 0.05))
+    assert trimmed_mean(values, (0.05, 0.6)) == pytest.approx(turned, abs=1e-9)
 
 
-@given(st.lists(st.floats(-10, 10), min_size=3, max_size=60))
-def test_no_cut_leaves_fewer_than_three(values: list[float]) -> None:
-    lowest = sorted(values)[:3]
-    assert trimmed_mean(values, (0.0, 0.99)) == pytest.approx(np.mean(lowest), abs=1e-12)
-    assert trimmed_mean_error(values, (0.0, 0.99)).freedom >= 2.0
+@pytest.mark.parametrize("number", range(2, 14))
+def test_nearly_a_median_of_few_values_leans_to_neither_side(number: int) -> None:
+    values = np.random.default_rng(8).normal(0.0, 1.0, (2000, number))
+    assert np.mean([trimmed_mean(row, (0.4, 0.4)) for row in values]) == pytest.approx(0.0, abs=0.07)
+
+
+def test_an_error_is_told_from_three_values_at_the_least() -> None:
+    assert trimmed_mean_error([1.0, 2.0, 4.0, 8.0], (0.0, 0.99)).freedom >= 2.0
 
 
 def test_one_value_has_no_error_to_speak_of() -> None:
@@ -84,6 +98,43 @@ def test_the_t_interval_of_a_trimmed_mean_holds_the_truth(number: int, heavy: bo
         held += abs(trimmed_mean(values)) <= trimmed_mean_error(values).half_width()
     # Three values of a heavy-tailed distribution are too few for any t interval to be exact: it is too wide.
     assert held / trials >= 0.95 - chance_band(0.95, trials) - 0.01
+
+
+# Errors of locations from the stretches of a run
+
+
+def error_of_the_mean(values: Floats) -> Error:
+    return stretched_error(len(values), lambda rounds: float(values[rounds].mean()))
+
+
+def test_stretches_of_unrelated_rounds_tell_the_ordinary_error() -> None:
+    rng = np.random.default_rng(11)
+    found = [error_of_the_mean(rng.normal(0.0, 1.0, 60)) for _ in range(500)]
+    assert np.mean([one.value**2 for one in found]) == pytest.approx(1.0 / 60.0, rel=0.1)
+    assert {one.freedom for one in found} == {STRETCHES - 1.0}
+
+
+def test_stretches_tell_the_error_of_rounds_that_resemble_their_neighbours() -> None:
+    series = autoregressive(np.random.default_rng(12), 500, 300, 0.8)
+    true = float(np.var(series.mean(axis=1)))
+    # A tenth of what stretches tell is lost at their borders.
+    assert np.mean([error_of_the_mean(row).value ** 2 for row in series]) == pytest.approx(true, rel=0.2)
+
+
+def test_of_fewer_rounds_than_stretches_each_is_one() -> None:
+    values = np.array([1.0, 2.0, 4.0])
+    assert error_of_the_mean(values).value == pytest.approx(float(stats.sem(values)))
+    assert error_of_the_mean(values).freedom == 2.0
+
+
+@given(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=5), st.floats(1.0, 50.0))
+def test_variances_that_are_known_alike_well_have_their_freedoms_together_at_most(
+    variances: list[float], freedom: float
+) -> None:
+    found = freedom_of_sum([(variance, freedom) for variance in variances])
+    assert freedom - 1e-6 <= found <= len(variances) * freedom + 1e-6
+    assert freedom_of_sum([(1.0, freedom), (0.0, 1.0)]) == pytest.approx(freedom)
+    assert freedom_of_sum([(0.0, 3.0)]) == math.inf
 
 
 def test_calls_of_rounds_that_differ_are_worth_about_one_a_round() -> None:

@@ -172,7 +172,7 @@ class _Question:
     def _compared(
         self, mine: Sequence[float], window: Sequence[float], factor: Factor, *, attempts: int
     ) -> Finding | None:
-        found = ratio(_sides(mine), _sides(window), self.kind.spread, factor)
+        found = ratio(_sides(mine), _sides(window), self.kind.spread, factor, now_runs=len(mine))
         now, before = (math.exp(math.fsum(map(math.log, side)) / len(side)) for side in (mine, window))
         word = self._word(found) if abs(now - before) >= self.kind.floor else None
         if word is None:

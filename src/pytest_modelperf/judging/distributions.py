@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 _NORMAL = NormalDist()
@@ -11,6 +12,8 @@ _LARGE_FREEDOM = 3e3
 # The continued fraction takes about sqrt(max(a, b)) terms; this suffices for a billion calls.
 _MOST_TERMS = 200_000
 _PRECISION = 1e-15
+# Of an average over what an error may have been estimated as, and of the search for a chance.
+_STEPS, _HALVINGS = 40, 25
 _TINY = 1e-300
 
 
@@ -80,6 +83,24 @@ def _upper_t_quantile(tail: float, freedom: float) -> float:
         if abs(step) <= 1e-13 * max(1.0, t):
             break
     return t
+
+
+@lru_cache
+def detectable_errors(level: float, freedom: float, power: float) -> float:
+    """How many standard errors beyond a limit a change lies that a t interval finds beyond it with chance `power`.
+
+    The interval misses with chance `level`, half of it on either side; it is found where a noncentral t exceeds the
+    quantile (Johnson, Kotz & Balakrishnan 1995, ch. 31). Its chance is the mean of the normal's over what the standard
+    error may have been estimated as: over quantiles of chi-square, which are exact enough from two degrees on.
+    """
+    quantile = t_quantile(1.0 - level / 2.0, freedom)
+    errors = [math.sqrt(chi_square_quantile((step + 0.5) / _STEPS, freedom) / freedom) for step in range(_STEPS)]
+    low, high = 0.0, quantile + 10.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2.0
+        found = math.fsum(_NORMAL.cdf(middle - quantile * error) for error in errors) / _STEPS
+        low, high = (middle, high) if found < power else (low, middle)
+    return (low + high) / 2.0
 
 
 def binomial_cdf(k: int, n: int, p: float) -> float:

@@ -11,7 +11,7 @@ from ..domain.estimate import Estimate
 from ..domain.metrics import METRICS
 from ..domain.results import Timing
 from ..errors import NotMeasured
-from .statistics import Floats, clustered_error, effective_rounds, effective_size, percentile_ranks, t_quantile
+from .statistics import Floats, clustered_error, effective_size, percentile_ranks, t_quantile
 
 PERCENTILES = {"latency.p90": 0.9, "latency.p95": 0.95, "latency.p99": 0.99}
 
@@ -60,23 +60,23 @@ def _latencies(rounds: Sequence[Floats]) -> dict[str, Estimate]:
 
 
 def _median(ordered: Floats, rounds: Sequence[Floats]) -> tuple[float, float, float]:
-    """The median of all calls, with a t interval from the logarithms of the rounds' medians.
+    """The median of all calls, with an interval like that of other percentiles, but closed.
 
-    Rounds whose medians resemble their neighbours' count for fewer; where there are enough rounds, the interval ends
-    at the outermost of them at the latest. Unlike order statistics of calls that cluster in rounds it stays closed,
-    so that a budget on the median can be broken by few calls that all lie beyond it.
+    It ends at the outermost medians of rounds at the latest, so that a budget on the median can be broken by few calls
+    that all lie beyond it; where there are too few rounds for that, it is a t interval of the logarithms of theirs.
     """
     value = float(np.quantile(ordered, 0.5))
-    logs = np.log([max(_TICK_S, float(np.median(calls))) for calls in rounds])
-    if len(logs) < 2:
+    medians = np.array([float(np.median(calls)) for calls in rounds])
+    number = len(medians)
+    if number < 2:
         return value, -math.inf, math.inf
-    number = max(2.0, effective_rounds(logs - logs.mean()))
+    if number >= _ROUNDS_THAT_HOLD_THE_MEDIAN:
+        _, low, high = _percentile(ordered, rounds, 0.5)
+        return value, min(value, max(low, float(medians.min()))), max(value, min(high, float(medians.max())))
+    logs = np.log(np.maximum(_TICK_S, medians))
     half = t_quantile(0.975, number - 1.0) * float(logs.std(ddof=1)) / math.sqrt(number)
-    low, high = logs.min(), logs.max()
-    if len(logs) < _ROUNDS_THAT_HOLD_THE_MEDIAN:
-        low, high = -_LARGEST_LOG, _LARGEST_LOG
     centre = math.log(max(_TICK_S, value))
-    ends = math.exp(max(low, centre - half)), math.exp(min(high, centre + half))
+    ends = math.exp(max(-_LARGEST_LOG, centre - half)), math.exp(min(_LARGEST_LOG, centre + half))
     return value, min(value, ends[0]), max(value, ends[1])
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ..domain.baseline import CaseRecord
 from ..domain.results import Point, Timing
 from ..domain.verdict import TOLERANCES, Tolerances, Verdict
@@ -16,7 +18,7 @@ from .record import log_median, log_medians, record
 from .remedy import unsure
 from .rounds import kept_turns
 from .spread import Factor, drawn
-from .statistics import Cut, trimmed_mean, trimmed_mean_error
+from .statistics import Cut, freedom_of_sum, stretched_error, trimmed_mean, trimmed_mean_error
 from .wording import redeclared, told, worded
 
 # Neighbouring blocks are mostly in one state of the machine, and far apart where it changed between them: nearly a
@@ -115,7 +117,7 @@ def _mean(pairs: Sequence[Pair]) -> Ratio:
         between_runs=factor.value * PAIR_SPREAD**2,
         runs=number,
         freedom=factor.freedom,
-        attempts=math.inf,
+        now_runs=math.inf,
     )
 
 
@@ -125,7 +127,7 @@ def few(cases: Sequence[Sequence[Pair]]) -> Ratio:
     Each has two rounds at least. So few pairs hardly tell how far they lie apart: that is what is stated, and counts
     for as much as where a machine's runs are not known yet. Of each pair a fifth of either end is left out, not nearly
     all: of few rounds what is left must tell its own error. The variances are told by different degrees of freedom,
-    which make up those of their sum (Welch 1947, Satterthwaite 1946).
+    which make up those of their sum.
     """
     number, processes = len(cases), list(zip(*cases, strict=True))
     errors = [[trimmed_mean_error(one.logs) for one in pairs] for pairs in processes]
@@ -144,15 +146,9 @@ def few(cases: Sequence[Sequence[Pair]]) -> Ratio:
         then_rounds=0.0,
         between_runs=factor.value * PAIR_SPREAD**2,
         runs=len(sides),
-        freedom=_freedom_of_sum([*shares, (PAIR_SPREAD**2 / len(sides), factor.freedom)]),
-        attempts=math.inf,
+        freedom=freedom_of_sum([*shares, (PAIR_SPREAD**2 / len(sides), factor.freedom)]),
+        now_runs=math.inf,
     )
-
-
-def _freedom_of_sum(variances: Sequence[tuple[float, float]]) -> float:
-    """The degrees of freedom of a sum of variances, each with its own."""
-    whole = math.fsum(variance for variance, _ in variances)
-    return whole**2 / math.fsum(variance**2 / freedom for variance, freedom in variances)
 
 
 def pooled(pairs: Sequence[Sequence[float]]) -> list[Side]:
@@ -169,9 +165,15 @@ def pooled(pairs: Sequence[Sequence[float]]) -> list[Side]:
     ]
     middle = math.fsum(without) / number
     return [
-        Side(everyone + (number - 1) * (middle - rest), trimmed_mean_error(logs, PAIR_TRIM).value ** 2)
+        Side(everyone + (number - 1) * (middle - rest), _own_variance(logs))
         for rest, logs in zip(without, pairs, strict=True)
     ]
+
+
+def _own_variance(logs: Sequence[float]) -> float:
+    """The variance that a pair's rounds give its location."""
+    values = np.asarray(logs)
+    return stretched_error(len(values), lambda rounds: trimmed_mean(values[rounds], PAIR_TRIM)).value ** 2
 
 
 def _log_ratios(now: Timing, then: Timing) -> list[float]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
+from dataclasses import dataclass, replace
 
 from ..domain.baseline import CaseRecord, Location
 from ..domain.estimate import Estimate
+from .distributions import detectable_errors
 from .spread import Factor, Spread, around_the_mean, successive
-from .statistics import t_quantile
+from .statistics import STRETCHES, freedom_of_sum, t_quantile
 
 # What is stated of the spread between runs beyond what their rounds explain, as standard deviations of logs, before a
 # machine's own runs tell (measured: docs/measurements/repeatability.md): of multiples of a yardstick, and of times.
@@ -19,9 +19,11 @@ UNSCALED_SPREAD = 0.03
 # The same by what the yardstick is bound by, which its name begins with: while there are few runs, a case is scaled by
 # what most models are bound by, arithmetic on all threads, unless its own runs and rounds speak against it.
 _SPREADS = {"": UNSCALED_SPREAD, "single": 0.015, "memory": 0.02, "calls": 0.03, "copy": 0.02}
-# Runs whose rounds are unsteady lie farther apart than that: as a part of the spread of their rounds
+# Runs on an unsteady machine lie farther apart than that: as a multiple of the standard error that the stretches of a
+# run give it. What comes and goes within a run is there or not for all of the next one; it has power at every scale
+# of time, so that longer runs, whose stretches are longer, lie in the same proportion
 # (docs/measurements/repeatability.md).
-UNSTEADY_SPREAD = 0.15
+UNSTEADY_ERRORS = 2.2
 # A record of one round says nothing of its own error.
 LEAST_ROUNDS = 2
 # The detectable slowdown is one that would be found in 80 of 100 runs (docs/reference/verdicts.md).
@@ -37,19 +39,22 @@ _LARGEST_LOG = 700.0
 class Side:
     """The log location of one record on one scale, and the variance of that location that its rounds give.
 
-    `unsteady` is the variance between such runs that the unsteadiness of its rounds lets expect: neighbours that come
-    and go within a run are there or not from one to the next.
+    `freedom` are the degrees with which that is known, `unsteady` is the variance between such runs that it lets
+    expect: neighbours that come and go within a run are there or not from one to the next.
     """
 
     location: float
     variance: float
     unsteady: float = 0.0
+    freedom: float = math.inf
 
     @classmethod
     def of(cls, record: CaseRecord, scale: str = "") -> Side:
         """The record as times, or as multiples of the yardstick `scale`; it has two rounds at least."""
         found = location(record, scale)
-        return cls(found.location, found.spread**2 / record.rounds, (UNSTEADY_SPREAD * found.spread) ** 2)
+        variance = found.spread**2 / record.rounds
+        freedom = min(STRETCHES, record.rounds) - 1.0
+        return cls(found.location, variance, UNSTEADY_ERRORS**2 * variance, freedom)
 
 
 def location(record: CaseRecord, scale: str) -> Location:
@@ -65,8 +70,8 @@ def stated_spread(scale: str) -> float:
 def own_factor(groups: Sequence[Sequence[Side]], stated: float, *, drifting: bool = False) -> Factor:
     """By what factor runs of a case vary more than what is `stated` and what their rounds tell.
 
-    Groups are runs that are alike but for noise: the accepted ones, and the attempts at this one. Where a drift is
-    looked for among the first, `drifting`, it must not pass for noise: they count by their successive differences.
+    Groups are runs that are alike but for noise, oldest first. Where a drift is looked for among the first, `drifting`,
+    it must not pass for noise: they count by their successive differences.
     """
     spread = Spread()
     for number, sides in enumerate(groups):
@@ -81,8 +86,8 @@ class Ratio:
     """The log ratio of now to the mean of accepted runs, and its variance by source.
 
     `now_rounds` and `then_rounds` are the variances from the rounds of either side, `between_runs` that of one run
-    among runs beyond its rounds, of which `runs` were accepted and `attempts` made now. Of pairs it is that of a pair;
-    then `runs` are the pairs, and `attempts` infinite.
+    among runs beyond its rounds, of which `runs` were accepted and `now_runs` made now. Of pairs of processes that took
+    turns it is that of a pair; then `runs` are the pairs, and `now_runs` infinite.
     """
 
     log_ratio: float
@@ -91,12 +96,12 @@ class Ratio:
     between_runs: float
     runs: int
     freedom: float
-    attempts: float = 1.0
+    now_runs: float = 1.0
 
     @property
     def from_runs(self) -> float:
         """The variance from the runs: the mean of m runs differs from that of k by (1/m + 1/k) run variances."""
-        return self.between_runs * (1.0 / self.attempts + 1.0 / self.runs)
+        return self.between_runs * (1.0 / self.now_runs + 1.0 / self.runs)
 
     @property
     def error(self) -> float:
@@ -117,28 +122,42 @@ class Ratio:
 
         None where even ten times what is accepted is not.
         """
-        reach = self.half_width(level) + NormalDist().inv_cdf(POWER) * self.error
+        reach = detectable_errors(level, self.freedom, POWER) * self.error
         return math.expm1(math.log1p(tolerance) + reach) if reach < _FARTHEST else None
 
 
-def ratio(now: Sequence[Side], then: Sequence[Side], stated: float, factor: Factor) -> Ratio:
+def ratio(now: Sequence[Side], then: Sequence[Side], stated: float, factor: Factor, *, now_runs: float = 1.0) -> Ratio:
     """The mean of `now` over that of `then`, one side each at least.
 
-    Every run varies by `factor` times what is stated and what its own rounds tell: one that was made on a busier
-    machine than the others is known less well.
+    However often this run is measured again, it is one: what slows a machine for an hour slows all attempts at it, so
+    that they tell their rounds better and no more. `now_runs` where they are as many as unrelated ones.
+    Runs vary by `factor` times what is stated and what their own rounds let expect: one that was made on a busier
+    machine than the others is known less well. No run is known better than its own rounds tell, however little others
+    vary. The degrees of freedom are those of the sum.
     """
     attempts, runs = len(now), len(then)
+    here = [(side.variance / attempts**2, side.freedom) for side in now]
+    there = [(side.variance / runs**2, side.freedom) for side in then]
     # Of the two sides' runs as much of each as it adds to the error.
-    unsteady = _mean([side.unsteady for side in now]) * runs + _mean([side.unsteady for side in then]) * attempts
-    return Ratio(
-        log_ratio=_mean([side.location for side in now]) - _mean([side.location for side in then]),
-        now_rounds=factor.value * _mean([side.variance for side in now]) / attempts,
-        then_rounds=factor.value * _mean([side.variance for side in then]) / runs,
-        between_runs=factor.value * (stated**2 + unsteady / (attempts + runs)),
-        runs=runs,
-        freedom=max(1.0, factor.freedom),
-        attempts=attempts,
+    between = (_beyond(now, stated, factor) / now_runs + _beyond(then, stated, factor) / runs) / (
+        1 / now_runs + 1 / runs
     )
+    found = Ratio(
+        log_ratio=_mean([side.location for side in now]) - _mean([side.location for side in then]),
+        now_rounds=math.fsum(variance for variance, _ in here),
+        then_rounds=math.fsum(variance for variance, _ in there),
+        between_runs=between,
+        runs=runs,
+        freedom=1.0,
+        now_runs=now_runs,
+    )
+    return replace(found, freedom=max(1.0, freedom_of_sum([*here, *there, (found.from_runs, factor.freedom)])))
+
+
+def _beyond(sides: Sequence[Side], stated: float, factor: Factor) -> float:
+    """The variance of these runs beyond what their rounds tell."""
+    expected = (factor.value * (stated**2 + side.unsteady + side.variance) for side in sides)
+    return _mean([max(0.0, whole - side.variance) for whole, side in zip(expected, sides, strict=True)])
 
 
 def _mean(values: Sequence[float]) -> float:

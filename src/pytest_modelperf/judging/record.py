@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from ..errors import NotMeasured
 from .blame import uses
 from .ratio import LEAST_ROUNDS
 from .rounds import kept
-from .statistics import Cut, Values, trimmed_mean, trimmed_mean_error
+from .statistics import Cut, Floats, Indexes, Values, stretched_error, trimmed_mean
 
 # The single readings that a baseline keeps.
 READINGS = ("memory.peak", "memory.reserved", "memory.start", "cold_start.load", "cold_start.first_call")
@@ -44,12 +45,11 @@ def record(point: Point, hardware: str, profile: Profile | None = None) -> CaseR
             f"{point.case.key} has no timed calls ({point.reason or point.status}); nothing can be accepted"
         )
     logs = log_medians([timing.rounds_ns[number] for number in kept(timing)])
-    times = located(logs, FAST_ROUNDS)
     return CaseRecord(
         hardware=hardware,
         rounds=len(logs),
-        times=times,
-        scaled=_scaled(times, len(logs), timing),
+        times=located(logs, FAST_ROUNDS),
+        scaled=_scaled(timing, len(logs)),
         figures={path: float(point.figures[path]) for path in READINGS if path in point.figures},
         counts={name: float(count) for name, count in point.counts.items()},
         weights=point.weights,
@@ -70,19 +70,45 @@ def log_medians(rounds_ns: Sequence[Sequence[int]]) -> list[float]:
 
 def located(logs: Values, cut: Cut) -> Location:
     """The trimmed mean of rounds, in the order of time, and the spread: `spread / √rounds` is its standard error."""
-    return Location(trimmed_mean(logs, cut), trimmed_mean_error(logs, cut).value * math.sqrt(len(logs)))
+    values = np.asarray(logs, np.float64)
+    return _location(len(values), len(values), lambda rounds: trimmed_mean(values[rounds], cut))
 
 
-def _scaled(times: Location, rounds: int, timing: Timing) -> dict[str, Location]:
-    """The location as a multiple of each yardstick's that had its turn often enough."""
+def _location(rounds: int, number: int, locate: Callable[[Indexes], float]) -> Location:
+    error = stretched_error(rounds, locate).value if rounds >= LEAST_ROUNDS else 0.0
+    return Location(locate(np.arange(rounds)), error * math.sqrt(number))
+
+
+def _scaled(timing: Timing, number: int) -> dict[str, Location]:
+    """The location of the `number` rounds that count as a multiple of each yardstick's that had its turn often enough.
+
+    Its error is that of the difference: what slowed both is none.
+    """
+    times = _by_round(timing.rounds_ns, kept(timing))
     found = {}
     for name, rounds_ns in timing.yardsticks.items():
-        logs = [log_median(rounds_ns[number]) for number in kept(timing, name)]
-        if len(logs) >= max(LEAST_ROUNDS, YARDSTICK_SHARE * rounds):
-            ruler = located(logs, FAST_ROUNDS)
-            spread = math.hypot(times.spread, ruler.spread * math.sqrt(rounds / len(logs)))
-            found[name] = Location(times.location - ruler.location, spread)
+        ruler = _by_round(rounds_ns, kept(timing, name))
+        if np.isfinite(ruler).sum() >= max(LEAST_ROUNDS, YARDSTICK_SHARE * number):
+            location = _location(len(times), number, partial(_difference, times, ruler))
+            if math.isfinite(location.spread):
+                found[name] = location
     return found
+
+
+def _difference(times: Floats, ruler: Floats, rounds: Indexes) -> float:
+    """How far the rounds lie above those of the yardstick; NaN where it had no turn in any of them."""
+    here, there = (values[rounds] for values in (times, ruler))
+    here, there = here[np.isfinite(here)], there[np.isfinite(there)]
+    return trimmed_mean(here, FAST_ROUNDS) - trimmed_mean(there, FAST_ROUNDS) if len(here) and len(there) else math.nan
+
+
+def _by_round(rounds_ns: Sequence[Sequence[int]], counting: Sequence[int]) -> Floats:
+    """The logarithm of each round's median call, NaN for those that do not count."""
+    logs = np.full(len(rounds_ns), math.nan)
+    for number in counting:
+        if rounds_ns[number]:
+            logs[number] = log_median(rounds_ns[number])
+    return logs
 
 
 def log_median(calls_ns: Sequence[int]) -> float:

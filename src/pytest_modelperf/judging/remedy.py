@@ -85,7 +85,7 @@ def _longer(found: Ratio, wanted: float, level: float, seconds: float | None) ->
     times = math.ceil(found.now_rounds / left) if left > 0.0 else math.inf
     if times > _MOST_TIMES:
         # Of pairs nothing was accepted.
-        also = "" if math.isinf(found.attempts) else ", and accept more runs"
+        also = "" if math.isinf(found.now_runs) else ", and accept more runs"
         return f"{cause}; measure longer (--modelperf-seconds), on a quieter machine{also}"
     setting = f"--modelperf-seconds={times * seconds:g}" if seconds else "more --modelperf-seconds"
     return f"{cause}; measure {times} times as long ({setting})"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -15,6 +16,7 @@ from .distributions import t_quantile as t_quantile
 
 Floats = npt.NDArray[np.float64]
 Values = Sequence[float] | Floats
+Indexes = npt.NDArray[np.intp]
 
 _NORMAL = NormalDist()
 # The shares cut from the low and the high end.
@@ -23,6 +25,9 @@ Cut = tuple[float, float]
 TRIM: Cut = (0.2, 0.2)
 # Two values tell nothing of their error that could be believed, so that no cut leaves fewer than three of three.
 _FEWEST_KEPT = 3
+# Parts of a run that are left out in turn. What disturbs a machine lasts from milliseconds to hours: stretches of a
+# tenth hold what of that changes within a run, and ten of them tell a spread with nine degrees of freedom.
+STRETCHES = 10
 # Intervals shown with figures hold the truth in 95 of 100 runs (docs/reference/verdicts.md).
 LEVEL = 0.05
 # Neighbouring rounds are taken to resemble each other when unrelated ones would look so once in twenty runs at most.
@@ -46,10 +51,12 @@ class Error:
 
 
 def trimmed_mean(values: Values, cut: Cut = TRIM) -> float:
-    """The mean of what is left when these shares are cut from the low and the high end (Tukey & McLaughlin 1963)."""
-    ordered = np.sort(np.asarray(values, np.float64))
-    low, high = _ends(len(ordered), cut)
-    return float(ordered[low:high].mean())
+    """The mean of what is left when these shares are cut from the low and the high end (Tukey & McLaughlin 1963).
+
+    A value at the edge of a share counts for the part of it that is left, so that the mean estimates the same quantity
+    from few values as from many (the L-estimator of a trimmed mean, Serfling 1980, sec. 8.1).
+    """
+    return float(_weights(len(values), cut) @ np.sort(np.asarray(values, np.float64)))
 
 
 def trimmed_mean_error(values: Values, cut: Cut = TRIM) -> Error:
@@ -69,6 +76,28 @@ def trimmed_mean_error(values: Values, cut: Cut = TRIM) -> Error:
     deviations -= deviations.mean()
     worth = effective_rounds(deviations) / len(deviations)
     return Error(math.sqrt(float(deviations @ deviations) / (kept * (kept - 1)) / worth), kept - 1.0)
+
+
+def stretched_error(rounds: int, located: Callable[[Indexes], float], stretches: int = STRETCHES) -> Error:
+    """The standard error of a location of `rounds` rounds, two at least, which `located` tells of the given ones.
+
+    From the locations without one contiguous stretch of the rounds after the other (the delete-a-group jackknife for
+    dependent series, Künsch 1989): neighbouring rounds that resemble each other are told from unrelated ones by that,
+    and of a difference of two locations the part that both have in common is none of its error.
+    """
+    everything = np.arange(rounds)
+    parts = np.array_split(everything, min(stretches, rounds))
+    without = np.array([located(np.delete(everything, part)) for part in parts])
+    number = len(parts)
+    deviations = without - without.mean()
+    return Error(math.sqrt((number - 1) / number * float(deviations @ deviations)), number - 1.0)
+
+
+def freedom_of_sum(variances: Sequence[tuple[float, float]]) -> float:
+    """The degrees of freedom of a sum of variances, each with its own (Welch 1947, Satterthwaite 1946)."""
+    whole = math.fsum(variance for variance, _ in variances)
+    squares = math.fsum(variance**2 / freedom for variance, freedom in variances if freedom > 0.0)
+    return whole**2 / squares if squares > 0.0 else math.inf
 
 
 def clustered_error(sums: Values, sizes: Values) -> Error:
@@ -141,6 +170,14 @@ def _low_rank(number: int, p: float, level: float) -> int:
         else:
             low = middle + 1
     return low
+
+
+@lru_cache
+def _weights(number: int, cut: Cut) -> Floats:
+    """How much each of so many values in their order counts."""
+    kept = np.diff(np.clip(np.arange(number + 1) / number, cut[0], 1.0 - cut[1]))
+    weights: Floats = kept / kept.sum()
+    return weights
 
 
 def _ends(number: int, cut: Cut) -> tuple[int, int]:
