@@ -63,6 +63,12 @@ def test_what_cannot_be_is_refused(configure: Configure, argument: str, words: s
     assert str(caught.value).startswith(words)
 
 
+def test_a_misspelt_setting_of_the_ini_file_is_refused(configure: Configure, pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nmodelperf_tolerence = 3%\n")
+    with pytest.raises(pytest.UsageError, match=r"^ini modelperf_tolerence: .*; did you mean 'modelperf_tolerance'\?"):
+        configure()
+
+
 @pytest.mark.parametrize(
     ("argument", "words"),
     [

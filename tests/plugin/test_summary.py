@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from reporting import samples
 
 from pytest_modelperf.domain.report import TestResult
 from pytest_modelperf.domain.results import Sweep
 from pytest_modelperf.domain.telemetry import Telemetry
-from pytest_modelperf.plugin.summary import unmetered
+from pytest_modelperf.plugin.summary import unexported, unmetered
 
 
 def result(**reasons: str) -> TestResult:
@@ -31,3 +35,13 @@ def test_nothing_is_told_where_a_meter_was_read_or_nothing_was_measured() -> Non
     read = replace(samples.point(0.01), telemetry=Telemetry("plug: the plug in the wall", 5, 0.5, {}))
     assert unmetered([result(cpu="not there"), TestResult("test_a.py::test_b", Sweep((read,)))]) == []
     assert unmetered([]) == unmetered([TestResult("test_a.py::test_c", Sweep(()))]) == []
+
+
+@pytest.mark.parametrize(
+    ("convert", "remedy"),
+    [((), "; ask for them: --modelperf-convert=auto"), (("bf16",), "; no test came as far as that")],
+)
+def test_who_asked_for_converters_is_not_told_to_ask(convert: tuple[str, ...], remedy: str) -> None:
+    settings: Any = SimpleNamespace(export=Path("variants"), convert=convert)
+    (note,) = unexported(settings, [result(cpu="why")])
+    assert note.endswith(remedy)

@@ -265,6 +265,17 @@ def check_disabled(config: pytest.Config) -> None:
             )
 
 
+def check_settings(config: pytest.Config) -> None:
+    """Raises pytest.UsageError for a setting of the ini file that looks like ours and is none: nobody would read it."""
+    from ..errors import nearest
+
+    # What pytest warns of. A later one may have no such method, and warns all the same.
+    for name in sorted(getattr(config, "_get_unknown_ini_keys", set)()):
+        if name.startswith(f"{GROUP}_"):
+            settings = [option.ini for option in OPTIONS]
+            raise pytest.UsageError(f"ini {name}: there is no such setting; {nearest(name, settings)}")
+
+
 def unheard(config: pytest.Config) -> list[str]:
     """The options of this call that say how marked tests are to run, where they do not."""
     written = {argument.partition("=")[0] for argument in map(str, config.invocation_params.args)}

@@ -27,7 +27,7 @@ from .local import LocalDesk
 from .marked import MarkedTests
 from .marker import is_marked
 from .meters import Meters
-from .options import runs_nothing
+from .options import check_settings, runs_nothing
 from .outside import Outside
 from .plan import planned
 from .settings import Settings
@@ -59,6 +59,7 @@ _IN_PLACE = {
 
 def register(config: pytest.Config) -> None:
     """Register the parts of an enabled run. Raises pytest.UsageError for options that cannot be."""
+    check_settings(config)
     settings, place, host = config.stash[SETTINGS], ranks.place(os.environ), read_host()
     machine, reports = _checked(config, host)
     in_place = _in_place(config, settings)

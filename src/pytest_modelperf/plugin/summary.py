@@ -27,6 +27,7 @@ from .settings import is_meant
 if TYPE_CHECKING:
     from ..reporting.protocol import Reporter
     from .bureau import Bureau
+    from .settings import Settings
 
 # How long git may take to tell the commit.
 _GIT_SECONDS = 5
@@ -193,7 +194,7 @@ class Summary:
 
     def _in_vain(self, config: pytest.Config) -> list[str]:
         """What was asked for by options and came to nothing."""
-        notes = [*self._unmet(config), *self._not_exported()]
+        notes = [*self._unmet(config), *unexported(self._bureau.settings, self._results.values())]
         if config.getoption("modelperf_soak", None) and self._bureau.settings.soak:
             notes += unmetered(self._results.values())
         return notes
@@ -205,14 +206,6 @@ class Summary:
         return [
             f"--modelperf-accept={pattern}: no test that was measured has this id; {nearest(pattern, self._results)}"
             for pattern in (strangers if self._results else ())
-        ]
-
-    def _not_exported(self) -> list[str]:
-        """Where variants are to be written, and none was looked for."""
-        if self._bureau.settings.export is None or any(result.suggestions for result in self._results.values()):
-            return []
-        return [
-            "--modelperf-export: nothing to export: no converters were tried; ask for them: --modelperf-convert=auto"
         ]
 
     def _made(self, config: pytest.Config, interrupted: bool, stopped: Sequence[TestResult]) -> Report:
@@ -240,6 +233,14 @@ def _unsteady(result: TestResult) -> list[str]:
         f"{result.nodeid}: accepted, though the machine was too unsteady to tell a factor of two ({', '.join(cases)}); "
         "restore the file and accept a run of a quieter moment"
     ]
+
+
+def unexported(settings: Settings, results: Iterable[TestResult]) -> list[str]:
+    """Why nothing was written where variants are to be, and none was looked for."""
+    if settings.export is None or any(result.suggestions for result in results):
+        return []
+    why = "no test came as far as that" if settings.convert else "ask for them: --modelperf-convert=auto"
+    return [f"--modelperf-export: nothing to export: no converters were tried; {why}"]
 
 
 def unmetered(results: Iterable[TestResult]) -> list[str]:
