@@ -38,6 +38,9 @@ class Played:
     def converted(self) -> str:
         return said(self._outcome)
 
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
     def prove(self, order: object, limits: object) -> str:
         return said(self._proof)
 
@@ -117,17 +120,27 @@ def test_what_is_wrong_has_the_reason_of_its_proof(place: Workplace) -> None:
 def begun(candidates: list[Candidate], at_once: int, folder: Path, failing: str = "") -> tuple[list[str], list[str]]:
     """In which order they begin and end, and which are made."""
     events: list[str] = []
+    # Those that are at work are stopped while another asks the original.
+    stopped: list[str] = []
 
     class Noted(Played):
         def __init__(self, name: str) -> None:
             super().__init__("it cannot be" if name == failing else "")
             self.name = name
 
+        def pause(self) -> None:
+            stopped.append(self.name)
+
+        def resume(self) -> None:
+            stopped.remove(self.name)
+
         def converted(self) -> str:
+            assert not stopped
             events.append(f"-{self.name}")
             return super().converted()
 
     def begin(one: Attempt) -> Any:
+        assert len(stopped) == sum(name[0] == "+" for name in events) - sum(name[0] == "-" for name in events)
         events.append(f"+{one.candidate.name}")
         return one.begin(10.0, at_once)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,9 @@ class Tried:
         self.world.at_once.append(at_once)
         self.seconds = seconds
         return object()
+
+    def waiting(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def end(self) -> None:
         world, name = self.world, self.candidate.name

@@ -117,9 +117,17 @@ class Maker:
         if not repeats(original.ask(smallest), original.ask(smallest), computing(original.opened)):
             raise ConversionError("the original answers equal inputs differently: nothing can be compared with it")
 
-    def convert(self, name: str, original: LocalBench, device: Device, folder: Path) -> Making:
+    def convert(
+        self,
+        name: str,
+        original: LocalBench,
+        device: Device,
+        folder: Path,
+        answered: Callable[[], None] = lambda: None,
+    ) -> Making:
         """Ask the original, which is the model on this device, for its answers, close it, and make this variant.
 
+        `answered` is called in between: who computes with all threads is slow beside another that does.
         Raises ConversionError, and whatever a framework raises.
         """
         route = next(route for route in self.routes() if route.name == name)
@@ -130,6 +138,7 @@ class Maker:
         precision = coarser(route.precision, computing(original.opened))
         path = original.opened.path
         original.release()
+        answered()
         subject = self._subject(device)
         # Now: converters change a live model.
         source = content(subject) if self.exports or self.cache is not None else ""

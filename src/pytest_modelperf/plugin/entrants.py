@@ -64,7 +64,10 @@ class Attempt:
         self._began = self._seconds = 0.0
 
     def begin(self, seconds: float, at_once: int) -> Watch:
-        """Have it made within so many seconds, while as many as `at_once` are made; tells when it is. Raises Failed."""
+        """Have it made within so many seconds, while as many as `at_once` are made; tells when it is.
+
+        Returns when the original has been asked, which is to be done while no other is at work. Raises Failed.
+        """
         self._began = time.monotonic()
         try:
             self._bench = self._fresh.held()
@@ -73,7 +76,21 @@ class Attempt:
             raise Failed(told(error), crowded=True) from error
         order = Convert(self.candidate.name, str(self._folder), str(self.place.log))
         with self._losing():
-            return self._bench.convert(order, _limits(self._bench, seconds, MEMORY_SHARE / at_once))
+            begun = self._bench.convert(order, _limits(self._bench, seconds, MEMORY_SHARE / at_once))
+        if isinstance(begun, str):
+            raise Failed(begun)
+        return begun
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """It is stopped meanwhile; who finds that it is gone asks for its end."""
+        with contextlib.suppress(*LOST):
+            self._bench.pause()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(*LOST):
+                self._bench.resume()
 
     def end(self) -> None:
         """It is made. Raises Failed where it could not be."""
@@ -125,7 +142,10 @@ def make(
                 made.append(one)
             else:
                 waiting.remove(one)
-                watch = begin(one)
+                with contextlib.ExitStack() as stopped:
+                    for other in running.values():
+                        stopped.enter_context(other.waiting())
+                    watch = begin(one)
                 running |= {watch: one} if watch is not None else {}
         except Failed as failed:
             fail(one, failed)

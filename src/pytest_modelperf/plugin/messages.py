@@ -125,7 +125,9 @@ class Candidates(Message, frozen=True):
 
 
 class Convert(Message, frozen=True):
-    """Coordinator → twin: close the model, and make the variant of this name. Answered by Unproven or Unable.
+    """Coordinator → twin: close the model, and make the variant of this name.
+
+    Answered by Answered, when the model has told its answers, and by Unproven; or by Unable instead of either.
 
     Files go into `folder`, which is not there yet, and what is written meanwhile into the file `log`.
     """
@@ -133,6 +135,10 @@ class Convert(Message, frozen=True):
     name: str
     folder: str
     log: str
+
+
+class Answered(Message, frozen=True):
+    """Twin → coordinator: the model has told what its variant is held to; what follows may be done beside others."""
 
 
 class Unproven(Message, frozen=True):
@@ -271,6 +277,7 @@ FromRunner = (
     | Written
     | Unable
     | Candidates
+    | Answered
     | Unproven
     | Made
     | BodyDone

@@ -32,6 +32,7 @@ from ..measuring.peer import Lost, Peer
 from ..measuring.processes import descendants
 from ..measuring.ranks import prepare_in_step
 from .messages import (
+    Answered,
     Candidates,
     Convert,
     FromRunner,
@@ -115,14 +116,15 @@ class RemoteBench:
         assert isinstance(answer, Candidates)
         return answer.candidates
 
-    def convert(self, order: Convert, limits: Limits) -> Watch:
+    def convert(self, order: Convert, limits: Limits) -> Watch | str:
         """Have it begin to make a variant, within limits; `converted` is to be asked when the watch tells.
 
-        Raises Lost when its process died.
+        Gives why it could not. Raises Lost when its process died or took more than its limits, and BodyLeft.
         """
         self.resume()
         self._watch = self._sent(order, limits)
-        return self._watch
+        answer = self._answered("Convert", self._heard(self._watch), Answered, Unable)
+        return answer.reason if isinstance(answer, Unable) else self._watch
 
     def converted(self) -> str:
         """Why what it was told to make could not be made, "" where it is made.

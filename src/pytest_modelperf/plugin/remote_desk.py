@@ -35,6 +35,7 @@ from .desk import Opener
 from .imports import Imports
 from .logged import written_to
 from .messages import (
+    Answered,
     BodyDone,
     Candidates,
     Convert,
@@ -184,7 +185,9 @@ class RemoteDesk:
         volunteer(CONVERTING_SCORE)
         maker = opener.maker(bench.opened.path)
         with self._telling(order.log):
-            self._unproven = maker.convert(order.name, bench, self._device, Path(order.folder))
+            self._unproven = maker.convert(
+                order.name, bench, self._device, Path(order.folder), lambda: self._channel.send(Answered())
+            )
             spare()
             self._channel.send(Unproven())
 
