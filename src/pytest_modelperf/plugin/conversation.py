@@ -54,30 +54,40 @@ class _Opened:
 class Conversation:
     """Runs `item` where `runner()` is, and gives its reports.
 
-    `following` is the next test of the same runner, `hold(devices, bus_ids)` locks devices. Raises what the runners'
-    peers raise, and what ends the whole run; `reports` has those that came before.
+    `following` is the next test of the same runner, `examine()` begins an examination of the test, `hold(devices,
+    bus_ids)` locks devices. Raises what the runners' peers raise, and what ends the whole run; `reports` has those that
+    came before, `examination` is that of the last try.
     """
 
     def __init__(
         self,
         item: pytest.Item,
         following: pytest.Item | None,
-        examination: Examination,
+        examine: Callable[[], Examination],
         runners: Runners,
         hold: Callable[[tuple[str, ...], Mapping[str, str]], None],
     ) -> None:
-        self._item, self._examination = item, examination
+        self._item, self._examine = item, examine
         self._runners, self._hold = runners, hold
         self.reports: list[pytest.TestReport] = []
         self._test = name_in_file(item)
         self._then = name_in_file(following) if following is not None else ""
-        self._examination.last = following is None
-        self._twins = Twins(runners, item.path, self._test, self._then, examination.tree, examination.note)
+        self._begin()
+
+    def _begin(self) -> None:
+        """A try of the test begins, which is a measurement of its own: in the test's own runner, with fresh twins."""
+        self._judged = False
+        self.examination = self._examine()
+        self.examination.last = not self._then and not _may_come_again(self._item)
+        tree, note = self.examination.tree, self.examination.note
+        self._twins = Twins(self._runners, self._item.path, self._test, self._then, tree, note)
 
     def run(self) -> list[pytest.TestReport]:
         """Run the test to its end."""
-        with contextlib.closing(self._twins):
+        try:
             return self._run()
+        finally:
+            self._twins.close()
 
     def _run(self) -> list[pytest.TestReport]:
         runner = self._runners.of(self._item.path)
@@ -94,6 +104,10 @@ class Conversation:
             self._answer(runner, said)
 
     def _answer(self, runner: Runner, said: Any) -> None:
+        if self._judged and isinstance(said, Terms | BodyDone):
+            # The runner's pytest tries the test once more (pytest-rerunfailures).
+            self._twins.close()
+            self._begin()
         if isinstance(said, Reported):
             self.reports.append(report_of(self._item, said))
         elif isinstance(said, Warned):
@@ -105,7 +119,8 @@ class Conversation:
                 self._repeat(runner)
             self._look_in(runner, said.passed)
             self._search(runner, said.passed)
-            runner.peer.send(self._examination.judge(said.passed))
+            runner.peer.send(self.examination.judge(said.passed))
+            self._judged = True
         elif isinstance(said, Stopped):
             raise stop(said)
         elif isinstance(said, Broken):
@@ -117,7 +132,7 @@ class Conversation:
     def _measure(self, runner: Runner, terms: Terms) -> None:
         """Open the model on every device, and measure them in turn."""
         try:
-            self._examination.read_baseline()
+            self.examination.read_baseline()
         except BaselineError as error:
             runner.peer.send(Unmeasurable(str(error)))
             return
@@ -179,13 +194,13 @@ class Conversation:
         while True:
             theirs = [other.bench for other in others.values()]
             try:
-                sweep = self._examination.measure(terms, opened.benches, opened.skipped, opened.refused, theirs)
+                sweep = self.examination.measure(terms, opened.benches, opened.skipped, opened.refused, theirs)
             except (CaseLost, BodyLeft) as error:
                 lost = next((device for device, other in others.items() if other.twin.is_behind(error)), None)
                 if lost is None:
                     raise
                 others.pop(lost).twin.kill()
-                self._examination.lack(lost, lost_there(error))
+                self.examination.lack(lost, lost_there(error))
             else:
                 for bench in opened.benches:
                     bench.release()
@@ -193,15 +208,15 @@ class Conversation:
 
     def _opened_there(self, benches: Sequence[RemoteBench]) -> dict[str, Other]:
         """By device, the other side of what is open here, where there is one that does the same."""
-        tree = self._examination.tree
+        tree = self.examination.tree
         if tree is None:
             return {}
         mine = {bench.opened.device: bench for bench in benches}
         same: dict[str, Other] = {}
         for device, other in self._twins.others(list(mine), tree).items():
             if isinstance(other, Absent):
-                self._examination.lack(device, other)
-            elif self._examination.same_work(mine[device].opened, other.bench.opened):
+                self.examination.lack(device, other)
+            elif self.examination.same_work(mine[device].opened, other.bench.opened):
                 self._twins.share_weights(other.bench)
                 same[device] = other
             else:
@@ -210,37 +225,42 @@ class Conversation:
 
     def _repeat(self, runner: Runner) -> None:
         """Measure in fresh runners what was to be measured more than once, and suspected slowdowns again."""
-        again, both = self._examination.measure_again, self._examination.tree
-        while (attempt := self._examination.next_attempt()) is not None:
+        again, both = self.examination.measure_again, self.examination.tree
+        while (attempt := self.examination.next_attempt()) is not None:
             with _idle(runner):
                 problem = self._twins.use(attempt.devices, attempt.name, again, both)
             # What was measured is judged as it is: a second process that is lost says nothing of the first.
-            if problem and self._examination.gave_up(problem):
+            if problem and self.examination.gave_up(problem):
                 return
 
     def _look_in(self, runner: Runner, passed: bool) -> None:
         """Have fresh runners make the profiles: what is timed after one in its process may be slower."""
-        devices = self._examination.to_profile(passed)
+        devices = self.examination.to_profile(passed)
         if not devices:
             return
         # A test that is new has no other side.
-        tree = self._examination.tree if self._examination.is_paired else None
+        tree = self.examination.tree if self.examination.is_paired else None
         with _idle(runner):
-            problem = self._twins.use(devices, "profiled", self._examination.profile, tree)
+            problem = self._twins.use(devices, "profiled", self.examination.profile, tree)
         if problem:
-            self._examination.gave_up_looking(problem)
+            self.examination.gave_up_looking(problem)
 
     def _search(self, runner: Runner, passed: bool) -> None:
         """Try converters in fresh processes, where the test asks for them."""
         if runner.in_step:
-            self._examination.convert_nothing("several processes call the model together under torchrun")
+            self.examination.convert_nothing("several processes call the model together under torchrun")
             return
-        devices = self._examination.to_convert(passed)
+        devices = self.examination.to_convert(passed)
         if not devices:
             return
         with _idle(runner):
-            workshop = Workshop(self._item, self._examination.aside)
-            self._examination.convert(devices, self._twins.fresh, workshop)
+            workshop = Workshop(self._item, self.examination.aside)
+            self.examination.convert(devices, self._twins.fresh, workshop)
+
+
+def _may_come_again(item: pytest.Item) -> bool:
+    """Whether pytest-rerunfailures may try the test once more, in the same process."""
+    return bool(item.config.getoption("reruns", None)) or item.get_closest_marker("flaky") is not None
 
 
 @contextlib.contextmanager

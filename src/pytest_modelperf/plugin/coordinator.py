@@ -67,23 +67,24 @@ class Coordinator:
         """Run the test. A case that the system killed its runner for is known not to fit in the next try."""
         unfit: dict[str, str] = {}
         while True:
-            examination = Examination(own_id(item), self._bureau, unfit)
-            conversation = Conversation(item, following, examination, self._runners, self._hold)
+            conversation = Conversation(
+                item, following, lambda: Examination(own_id(item), self._bureau, unfit), self._runners, self._hold
+            )
             try:
                 with self._held(item) if _may_measure(item) else contextlib.nullcontext():
                     return conversation.run()
             except (PeerLost, RunnerBroken) as lost:
-                reports = self._unmeasured(item, examination, conversation.reports, lost)
+                reports = self._unmeasured(item, conversation.examination, conversation.reports, lost)
                 self._runners.kill()
                 if not isinstance(lost, CaseLost) or not lost.lost.fate.out_of_memory or lost.case.key in unfit:
                     return reports
                 unfit[lost.case.key] = "the system killed its process for lack of memory"
             except (KeyboardInterrupt, pytest.exit.Exception):
                 self._runners.kill()
-                self._bureau.interrupted(examination)
+                self._bureau.interrupted(conversation.examination)
                 raise
             except Exception as error:  # noqa: BLE001 - what goes wrong with one test must not end the run
-                reports = self._unmeasured(item, examination, conversation.reports, error)
+                reports = self._unmeasured(item, conversation.examination, conversation.reports, error)
                 self._runners.kill()
                 return reports
             finally:

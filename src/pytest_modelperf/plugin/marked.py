@@ -95,14 +95,15 @@ class MarkedTests:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        # Of one test there may be several tries (pytest-rerunfailures): each is a measurement of its own.
         if is_marked(item):
             from ..measuring.memory import resident_bytes
 
+            _forget(item)
             item.stash[START_BYTES] = resident_bytes()
             self._desk.begin(own_id(item))
-        return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -113,11 +114,12 @@ class MarkedTests:
         try:
             yield
         except BaseException as error:
-            self._judge(item, passed=False)
-            if isinstance(error, Exception):
-                # An assert says first what is not so, and then where it comes from.
-                _note_unmeasured(item, in_one_line(error, line=0))
+            self._judge_failed(item, error)
             raise
+        caught = _caught_by_unittest(item)
+        if caught is not None:
+            self._judge_failed(item, caught)
+            return
         self._check_asked(item)
         failure = self._judge(item, passed=True)
         if failure:
@@ -131,6 +133,13 @@ class MarkedTests:
         if call.when == "call" and RESULT in item.stash:
             report.modelperf = item.stash[RESULT]  # type: ignore[attr-defined]
         return report
+
+    def _judge_failed(self, item: pytest.Item, error: BaseException) -> None:
+        """Have the sweep judged, if there was one, of a body that has raised."""
+        self._judge(item, passed=False)
+        if isinstance(error, Exception):
+            # An assert says first what is not so, and then where it comes from.
+            _note_unmeasured(item, in_one_line(error, line=0))
 
     def _judge(self, item: pytest.Item, *, passed: bool) -> str:
         """Have the sweep judged, if there was one; gives the text of the failure, "" for none."""
@@ -159,6 +168,21 @@ class MarkedTests:
             _fail_unmeasured(
                 item, f"{item.nodeid} is marked modelperf and never called the fixture; {write}, or remove the marker"
             )
+
+
+def _caught_by_unittest(item: pytest.Item) -> BaseException | None:
+    """What the body of a TestCase has raised: unittest keeps that for the report, and nothing comes out of the call."""
+    caught = item._excinfo if isinstance(item, TestCaseFunction) else None
+    return caught[0].value if caught else None
+
+
+def _forget(item: pytest.Item) -> None:
+    """Nothing of an earlier try of the test is told of the one that begins."""
+    if FIXTURE in item.stash:
+        del item.stash[FIXTURE]
+    if RESULT in item.stash:
+        del item.stash[RESULT]
+    item.user_properties[:] = [one for one in item.user_properties if not one[0].startswith("modelperf.")]
 
 
 def _fail_unmeasured(item: pytest.Item, reason: str) -> NoReturn:
