@@ -116,10 +116,10 @@ def test_alarms_are_as_rare_as_their_level(comparison: str, noise: str) -> None:
 @pytest.mark.slow
 @cases(
     {
-        ("windows", "quiet"): "holds it in 98.3%: what the machine is learnt to be is drawn toward what is stated",
+        ("windows", "quiet"): "holds it in 97.9%: what the machine is learnt to be is drawn toward what is stated",
         ("pairs", "quiet"): "holds it in 98.0%: four degrees of freedom do not tell that pairs spread so little",
-        ("pairs", "two states of runs"): "holds it in 97.9%: pairs in another state are trimmed, and still widen it",
-        ("pairs", "two states of rounds"): "holds it in 99.0%: the same, of rounds",
+        ("pairs", "two states of runs"): "holds it in 98.0%: pairs in another state are trimmed, and still widen it",
+        ("pairs", "two states of rounds"): "holds it in 99.5%: the same, of rounds",
     }
 )
 def test_intervals_hold_the_truth_within_a_point_and_a_half(comparison: str, noise: str) -> None:
@@ -136,7 +136,8 @@ def test_a_single_case_alarms_at_most_at_its_level(comparison: str, noise: str) 
 @pytest.mark.slow
 @cases(
     {
-        ("windows", "two states of runs"): "2.0%: a window of five may lie in one state",
+        ("windows", "heavy tailed"): "0.64%: where rounds have outliers, stretches tell their error roughly",
+        ("windows", "two states of runs"): "1.9%: a window of five may lie in one state",
         ("windows", "two states of rounds"): "1.7%: a run that was slow throughout looks like no other of its window",
         ("pairs", "two states of runs"): "0.76%: most of five pairs may lie in one state",
     }
