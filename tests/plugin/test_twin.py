@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from pytest_modelperf.errors import PeerLost
+from pytest_modelperf.plugin.messages import BodyDone, Dismiss, Judged, Refused, Reported, Terms, TestDone
 from pytest_modelperf.plugin.pairs import Absent
 from pytest_modelperf.plugin.remote import RunnerBroken
 from pytest_modelperf.plugin.remote_bench import BodyLeft
-from pytest_modelperf.plugin.twin import Twin, how_ended, side_by_side, there
+from pytest_modelperf.plugin.twin import Ended, Twin, here, how_ended, side_by_side, there
 
 
 def report(when: str, outcome: str, longrepr: Any = None) -> dict[str, Any]:
@@ -79,3 +80,46 @@ def test_whatever_is_lost_in_another_tree_is_told_and_ended(error: Exception, re
     twin = Twin(runners, Path("/repository/test_model.py"), "test_it", "", "cpu", "at main", TREE)
     assert side_by_side([there(twin, TREE)]) == [Absent("not measured", reason)]
     assert ended == ["at main"]
+
+
+class Peer:
+    """Of a runner that says these things in turn, and answers an order with the next of them."""
+
+    alive = True
+
+    def __init__(self, *says: object) -> None:
+        self.says, self.told = list(says), list[object]()
+
+    def send(self, message: object) -> None:
+        self.told.append(message)
+
+    def receive(self) -> object:
+        return self.says.pop(0)
+
+    def ask(self, order: object) -> object:
+        return self.receive()
+
+    def pause(self) -> None: ...
+
+    resume = pause
+
+
+def twin_of(peer: Peer) -> Twin:
+    runner = SimpleNamespace(peer=peer, check=lambda test: None)
+    runners: Any = SimpleNamespace(begin=lambda *_: runner, of=lambda *_: runner)
+    return Twin(runners, Path(__file__), "test_it", "", "cpu", "on cpu")
+
+
+def test_a_call_that_fails_before_there_is_anything_to_measure_is_no_hang() -> None:
+    failed = Reported(report("call", "failed", crash("ModelError: no file")))
+    peer = Peer(BodyDone(False), failed, TestDone("", ""))
+    with pytest.raises(Ended, match="failed: ModelError: no file"):
+        side_by_side([twin_of(peer).opened()])
+    assert peer.told[1:] == [Judged("", "", {})]
+
+
+def test_a_try_that_comes_after_a_model_was_refused_is_dismissed() -> None:
+    terms = Terms(("cpu",), {}, (), 0.02, False, 1.0, "torch")
+    peer = Peer(terms, Refused("no"), BodyDone(False), terms, BodyDone(False), TestDone("", ""))
+    assert side_by_side([here(twin_of(peer))]) == [Refused("no")]
+    assert peer.told[1:] == [Judged("", "", {}), Dismiss(), Judged("", "", {})]

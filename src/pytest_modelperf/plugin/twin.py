@@ -95,6 +95,9 @@ class Twin:
                 return said
             if isinstance(said, Reported):
                 reports.append(said.data)
+            elif isinstance(said, BodyDone):
+                # Its call has failed before there was anything to ask for.
+                runner.peer.send(Judged("", "", {}))
             elif isinstance(said, TestDone):
                 runner.peer.pause()
                 raise how_ended(reports)
