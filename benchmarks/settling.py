@@ -90,7 +90,7 @@ def show(pairs: Sequence[dict[str, list[Round]]]) -> None:
     levels = {way: [_level(pair[way]) for pair in pairs] for way in WAYS}
     for way in WAYS:
         logs = [trimmed_mean([_log(one) - _log(other) for one, other in pair[way]], PAIR_TRIM) for pair in pairs]
-        mean, spread = statistics.fmean(logs), statistics.stdev(logs)
+        mean, spread = statistics.fmean(logs), statistics.stdev(logs) if logs[1:] else math.nan
         squares = math.sqrt(statistics.fmean(log**2 for log in logs))
         slower = [level - base for level, base in zip(levels[way], levels[next(iter(WAYS))], strict=True)]
         figures = (mean, spread / math.sqrt(len(pairs)), squares, statistics.fmean(slower))

@@ -60,6 +60,10 @@ class ConversionError(ModelPerfError):
     """A converter cannot make its variant of this model; the message is the reason that is shown."""
 
 
+class TooSlow(ConversionError):
+    """A variant is too slow to be worth more of the time; made anew it would be the same."""
+
+
 class PeerLost(ModelPerfError):
     """A process that was spoken to died, hung or answered nonsense."""
 

@@ -96,7 +96,7 @@ def test_the_file_is_for_readers_too() -> None:
         """{
   "anchors": [
 RUN  ],
-  "format": 2,
+  "format": 3,
   "machine": "ci",
   "runs": [
 RUN  ],
@@ -271,9 +271,9 @@ def test_a_file_of_before_the_first_release_is_refused_with_what_to_do() -> None
 
 
 def test_a_newer_format_is_refused_before_its_fields_are_looked_at() -> None:
-    text = edited(lambda data: (data.clear(), data.update(format=3, epochs=[])))
+    text = edited(lambda data: (data.clear(), data.update(format=4, epochs=[])))
     assert problem(text) == (
-        f"the baseline {FILE} was written by a newer pytest-modelperf (format 3, this one reads {FORMAT}); "
+        f"the baseline {FILE} was written by a newer pytest-modelperf (format 4, this one reads {FORMAT}); "
         "upgrade pytest-modelperf, or delete the file and accept a new baseline with --modelperf-update"
     )
 

@@ -160,7 +160,7 @@ def test_a_node_id_beyond_ascii(store: Store, nodeid: str) -> None:
         (b"", "is empty"),
         (b'{"format": 1,', "is cut off"),
         (b"\xff\xfe", "is no text in UTF-8"),
-        (b'{"format": 3}', "was written by a newer pytest-modelperf (format 3, this one reads 2)"),
+        (b'{"format": 4}', "was written by a newer pytest-modelperf (format 4, this one reads 3)"),
         (b"<<<<<<< HEAD\n", "holds a merge conflict (line 1)"),
     ],
 )

@@ -25,8 +25,8 @@ DAMAGE: dict[str, tuple[Callable[[str], str], str]] = {
         "is damaged: anchors[0].cases['cpu batch=1'].rounds is wrong: Expected `int`, got `str`; restore it from ",
     ),
     "newer": (
-        lambda text: text.replace('"format": 2', '"format": 99'),
-        "was written by a newer pytest-modelperf (format 99, this one reads 2); upgrade pytest-modelperf, or ",
+        lambda text: text.replace('"format": 3', '"format": 99'),
+        "was written by a newer pytest-modelperf (format 99, this one reads 3); upgrade pytest-modelperf, or ",
     ),
     "conflict": (
         lambda text: f"<<<<<<< HEAD\n{text}=======\n{text}>>>>>>> main\n",

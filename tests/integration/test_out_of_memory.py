@@ -108,7 +108,7 @@ def test_larger_cases_are_not_tried_and_the_test_fails_unless_it_may(raised: pyt
     raised.assert_outcomes(passed=1, failed=3)
     text = said(raised, "test_fails")
     assert text.startswith("case failed: batch=4: out of memory: MemoryError: Unable to allocate 4 GiB; and 1 more ")
-    assert "batch=8 status out of memory reason not tried: batch=4 did not fit" in text
+    assert "batch=8 reason not tried: batch=4 did not fit" in text
     assert "With allow_failed=True in the marker, such a case is a row in the table and fails no test." in text
     told = summary(raised)
     assert "FAILED 2 new; 2 not measured (2 out of memory): test_a.py::test_fails" in told
@@ -164,7 +164,7 @@ def test_a_kill_for_lack_of_memory_is_told_from_one_by_someone(folder: Folder) -
 def _assert_killed(result: pytest.RunResult) -> None:
     text = said(result, "test_hoards")
     assert text.startswith(f"case failed: batch=4: out of memory: {BY_THE_SYSTEM}; and 1 more ")
-    assert "batch=8 status out of memory reason not tried: batch=4 did not fit" in text
+    assert "batch=8 reason not tried: batch=4 did not fit" in text
     told = summary(result)
     assert "FAILED 2 new; 2 not measured (2 out of memory): test_a.py::test_hoards" in told
     assert f"batch=4 out of memory: {BY_THE_SYSTEM}" in told

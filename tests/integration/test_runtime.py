@@ -30,15 +30,17 @@ def test_fallback(modelperf):
 def test_unknown_option(modelperf):
     modelperf("model.onnx", runtime=("onnxruntime", {"intra_op_threads": 2}))
 
-def test_unknown_runtime(modelperf):
-    modelperf("model.onnx", runtime="onnxrt")
-
 @pytest.mark.modelperf(inputs=X, runtime=("callable", {"depth": 2}))
 def test_no_options(modelperf):
     modelperf(sleeps)
 
 def test_no_gpu(modelperf):
     modelperf("model.engine")
+"""
+UNKNOWN = """
+@pytest.mark.modelperf
+def test_unknown_runtime(modelperf):
+    modelperf("model.onnx", runtime="onnxrt")
 """
 OPENVINO = """
 @pytest.mark.modelperf(runtime="openvino", budget={"counters.reduced_precision_nodes": 0})
@@ -74,7 +76,6 @@ def test_a_budget_for_fallbacks_fails_the_test(run: tuple[Folder, pytest.RunResu
     ("test", "text"),
     [
         ("test_unknown_option", "has no option 'intra_op_threads'; did you mean 'intra_op_num_threads'?"),
-        ("test_unknown_runtime", "there is no runtime 'onnxrt'; did you mean 'onnxruntime'?"),
         ("test_no_options", "the runtime 'callable' takes no options, and 'depth' is given; write runtime='callable'"),
     ],
 )
@@ -86,13 +87,20 @@ def test_what_cannot_be_fails_with_what_can(run: tuple[Folder, pytest.RunResult]
 def test_a_model_for_a_gpu_that_is_not_there_is_skipped(run: tuple[Folder, pytest.RunResult]) -> None:
     _, result = run
     assert "no device to measure on: TensorRT has no device 'cuda:0' here" in output(result)
-    result.assert_outcomes(passed=2, failed=4, skipped=1)
+    result.assert_outcomes(passed=2, failed=3, skipped=1)
+
+
+def test_one_that_there_is_not_is_told_before_anything_runs(folder: Folder) -> None:
+    folder.write("test_a.py", UNKNOWN)
+    result = folder.run(BRIEF)
+    result.assert_outcomes(errors=1)
+    assert "there is no runtime 'onnxrt'; did you mean 'onnxruntime'?" in output(result)
 
 
 def test_other_options_are_other_work(run: tuple[Folder, pytest.RunResult]) -> None:
     folder, _ = run
     result = folder.run(BRIEF, "-k", "test_options", env={"THREADS": "2"})
-    result.assert_outcomes(passed=1, deselected=6)
+    result.assert_outcomes(passed=1, deselected=5)
     assert "the runtime asked for changed, onnxruntime enable_mem_pattern=false intra_op_num_threads=1 → " in (
         summary(result)
     )

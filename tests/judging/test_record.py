@@ -80,7 +80,9 @@ def test_every_yardstick_has_a_location_of_its_own() -> None:
     assert found["copy 1 (numpy 2.4.6)"].location == pytest.approx(math.log(2), abs=0.01)
 
 
-@pytest.mark.parametrize(("rounds", "turns", "counts"), [(40, 0, False), (40, 1, False), (40, 2, True), (4, 1, False)])
+@pytest.mark.parametrize(
+    ("rounds", "turns", "counts"), [(40, 0, False), (40, 5, False), (40, 10, True), (4, 1, False), (4, 4, True)]
+)
 def test_a_yardstick_counts_when_it_had_its_turn_in_a_twentieth_of_the_rounds(
     rounds: int, turns: int, counts: bool
 ) -> None:

@@ -20,7 +20,9 @@ def settings(missing_device: str = "", *, in_ci: bool = False) -> Any:
 
 def test_who_must_be_there() -> None:
     assert required(DEVICES, settings(), named=True) == ()
-    assert required(DEVICES, settings(in_ci=True), named=True) == ("cuda:0", "cuda:1")
+    assert required(("cuda:0", "cuda:1"), settings(in_ci=True), named=True) == ("cuda:0", "cuda:1")
+    # Who names the CPU, too, has said what to go on with.
+    assert required(DEVICES, settings(in_ci=True), named=True) == ()
     assert required(DEVICES, settings(in_ci=True), named=False) == ()
     assert required(DEVICES, settings("skip", in_ci=True), named=True) == ()
     assert required(DEVICES, settings("fail"), named=False) == DEVICES

@@ -153,7 +153,7 @@ def searched(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, second
     for module in (search, allowance):
         monkeypatch.setattr(module, "time", clock)
     given = {"Ready": world.ready, "Attempt": world.attempt, "looks": world.looks, "gain": world.gain}
-    monkeypatch.setattr(search, "_processors", lambda: world.processors)
+    monkeypatch.setattr(search, "cpu_count", lambda: world.processors)
     monkeypatch.setattr(entrants, "first", lambda watches: watches[0])
     for name, value in {**given, "paced": lambda entrants, original, fail: entrants}.items():
         monkeypatch.setattr(search, name, value)

@@ -20,7 +20,8 @@ from ..errors import BaselineError
 # History of the format. A file says which it is; one of another format is refused, with what to do.
 #   1  before the first release: locations of the middle rounds, which compare wrongly with those of the fast ones
 #   2  anchors, runs (conditions, cases), machine, test
-FORMAT = 2
+#   3  the same, of few rounds located where many are, and errors told by stretches of a run
+FORMAT = 3
 
 # Digits that floats keep: a log location to a few parts in a million, finer than any two runs agree.
 SIGNIFICANT_DIGITS = 7

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+import tokenize
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import lru_cache, partial
@@ -222,7 +223,8 @@ def _with_imports(file: Path) -> Mapping[str, str]:
     while waiting:
         module = waiting.pop()
         if module.name not in found and module.is_file():
-            found[module.name] = module.read_text("utf-8")
+            with tokenize.open(module) as source:
+                found[module.name] = source.read()
             waiting += (file.parent / f"{name}.py" for name in _imported(found[module.name], file.parent.name))
     return found
 
@@ -231,7 +233,7 @@ def _imported(text: str, package: str) -> Iterator[str]:
     """The modules of its own folder, which is called `package`, that a module may import; none of another language."""
     try:
         tree = ast.parse(text)
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

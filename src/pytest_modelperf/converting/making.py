@@ -16,7 +16,7 @@ from ..domain.device import Device
 from ..domain.precision import COARSE
 from ..domain.spec import RuntimeChoice
 from ..domain.variant import EXPORT, NOT_WRITTEN, Candidate, Parity, Permitted, QualityCheck, Rival, Variant
-from ..errors import ConversionError, in_one_line, last_line
+from ..errors import ConversionError, TooSlow, in_one_line, last_line
 from ..measuring.bench import LocalBench
 from ..measuring.inputs import draw
 from ..measuring.memory import available_bytes
@@ -160,6 +160,8 @@ class Maker:
         build_seconds = making.build_seconds
         try:
             proven = check(making.made)
+        except TooSlow:
+            raise
         except Exception:
             if self.cache is None or not any(note.endswith(FROM_CACHE) for note in making.made.notes):
                 raise

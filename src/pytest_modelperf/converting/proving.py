@@ -12,7 +12,7 @@ import numpy as np
 from ..domain.tensor import Value, map_leaves, tensors
 from ..domain.units import format_quantity
 from ..domain.variant import Parity, Permitted, Quality, QualityCheck, Rival
-from ..errors import ConversionError
+from ..errors import ConversionError, TooSlow
 from ..measuring.bench import Asked, LocalBench
 from ..measuring.inputs import draw
 from .export import Answer
@@ -101,7 +101,7 @@ class Prover:
         with bench.probing() as timed:
             fastest = min(timed(case, calls, calls)) * 1e-9
         if fastest > BEATEN * self.rival.seconds:
-            raise ConversionError(
+            raise TooSlow(
                 f"beaten: a call at {place} takes {format_quantity(fastest, 's')}, one of {self.rival.name}, "
                 f"which is no less exact, {format_quantity(self.rival.seconds, 's')}"
             )
@@ -164,4 +164,4 @@ def _check_pace(pairs: Sequence[tuple[Asked, Asked]], place: str) -> None:
     usual, fastest = max(before.seconds for before, _ in pairs), min(now.seconds for _, now in pairs)
     if fastest > max(SLOW_SECONDS, SLOW_TIMES * usual):
         times = fastest / max(usual, 1e-9)
-        raise ConversionError(f"not faster: a call at {place} takes {times:.0f} times as long")
+        raise TooSlow(f"not faster: a call at {place} takes {times:.0f} times as long")

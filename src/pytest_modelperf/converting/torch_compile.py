@@ -59,17 +59,18 @@ class TorchCompile:
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 2 * len(subject.cases))
         compiled = torch.compile(module, mode=self.mode or None, options=dict(self.options) or None, dynamic=False)
         first, *others = subject.cases
-        torch_models.run(subject, compiled, [first])
+        with _given_up() as at_once:
+            torch_models.run(subject, compiled, [first])
 
         def rest() -> tuple[str, ...]:
             with _given_up() as said:
                 torch_models.run(subject, compiled, others)
-            return tuple(said)
+            return tuple(one for one in said if one not in at_once)
 
         # For another number of threads torch compiles it anew.
         return Converted(
             compiled,
-            notes=("compiled for each shape by itself (dynamic=False)",),
+            notes=("compiled for each shape by itself (dynamic=False)", *at_once),
             tunable=False,
             rest=rest,
         )

@@ -94,11 +94,12 @@ def detectable_errors(level: float, freedom: float, power: float) -> float:
     error may have been estimated as: over quantiles of chi-square, which are exact enough from two degrees on.
     """
     quantile = t_quantile(1.0 - level / 2.0, freedom)
-    errors = [math.sqrt(chi_square_quantile((step + 0.5) / _STEPS, freedom) / freedom) for step in range(_STEPS)]
-    low, high = 0.0, quantile + 10.0
+    chances = [(step + 0.5) / _STEPS for step in range(_STEPS if freedom < _LARGE_FREEDOM else 0)]
+    errors = [math.sqrt(chi_square_quantile(chance, freedom) / freedom) for chance in chances] or [1.0]
+    low, high = 0.0, 2.0 * quantile + 10.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2.0
-        found = math.fsum(_NORMAL.cdf(middle - quantile * error) for error in errors) / _STEPS
+        found = math.fsum(_NORMAL.cdf(middle - quantile * error) for error in errors) / len(errors)
         low, high = (middle, high) if found < power else (low, middle)
     return (low + high) / 2.0
 

@@ -107,6 +107,8 @@ def _worth(ordered: Floats, rounds: Sequence[Floats], p: float) -> tuple[float, 
 
 
 def _worth_at(value: float, rounds: Sequence[Floats]) -> tuple[float, bool]:
+    # A call that is the percentile itself is not to be missed by a rounding.
+    value *= 1.0 + 1e-12
     return effective_size([int(np.count_nonzero(calls <= value)) for calls in rounds], [len(calls) for calls in rounds])
 
 

@@ -15,7 +15,7 @@ from ..errors import NotMeasured
 from .blame import uses
 from .ratio import LEAST_ROUNDS
 from .rounds import kept
-from .statistics import Cut, Floats, Indexes, Values, stretched_error, trimmed_mean
+from .statistics import STRETCHES, Cut, Floats, Indexes, Values, stretched_error, trimmed_mean
 
 # The single readings that a baseline keeps.
 READINGS = ("memory.peak", "memory.reserved", "memory.start", "cold_start.load", "cold_start.first_call")
@@ -26,7 +26,7 @@ READINGS = ("memory.peak", "memory.reserved", "memory.start", "cold_start.load",
 # cores neither is better throughout (docs/measurements/repeatability.md).
 FAST_ROUNDS: Cut = (0.05, 0.7)
 
-# A yardstick that had its turn in fewer of the rounds tells of another stretch of time.
+# A yardstick that had its turn in fewer of the rounds, or in too few for their stretches, tells of other times.
 YARDSTICK_SHARE = 0.05
 
 _LOG_NS = math.log(1e-9)
@@ -88,7 +88,7 @@ def _scaled(timing: Timing, number: int) -> dict[str, Location]:
     found = {}
     for name, rounds_ns in timing.yardsticks.items():
         ruler = _by_round(rounds_ns, kept(timing, name))
-        if np.isfinite(ruler).sum() >= max(LEAST_ROUNDS, YARDSTICK_SHARE * number):
+        if np.isfinite(ruler).sum() >= max(min(STRETCHES, number), LEAST_ROUNDS, YARDSTICK_SHARE * number):
             location = _location(len(times), number, partial(_difference, times, ruler))
             if math.isfinite(location.spread):
                 found[name] = location

@@ -122,7 +122,7 @@ def _with_more(found: Ratio, wanted: float, level: float, what: str, most: int, 
 def _with_runs(found: Ratio, runs: int) -> Ratio:
     """The same comparison with more accepted runs that spread as these do."""
     then = found.then_rounds * found.runs / runs
-    return replace(found, runs=runs, then_rounds=then, freedom=found.freedom + runs - found.runs)
+    return replace(found, runs=runs, then_rounds=then, freedom=found.freedom)
 
 
 def _percent(log: float) -> str:

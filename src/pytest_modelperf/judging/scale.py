@@ -69,10 +69,12 @@ def on_scale(
     """The ratio on one scale; records without its yardstick, or with a single round, are left out."""
     sides = [_sides(records, scale) for records in (now, then, among)]
     stated = stated_spread(scale)
-    window, attempts = (own_factor(groups, stated, drifting=drifting) for groups in ([sides[2]], [sides[2], sides[0]]))
-    # Attempts at one run are alike in what an hour does: that they differ says that runs do, not the other way round.
-    own = max(window, attempts, key=lambda factor: factor.value)
-    return ratio(sides[0], sides[1], stated, drawn(own, experience.get(scale, Factor())))
+    known = experience.get(scale, Factor())
+    window, attempts = (
+        drawn(own_factor(groups, stated, drifting=drifting), known) for groups in ([sides[2]], [sides[2], sides[0]])
+    )
+    # Attempts at one run are alike in what an hour does: that they differ says that runs do, that they agree nothing.
+    return ratio(sides[0], sides[1], stated, replace(window, value=max(window.value, attempts.value)))
 
 
 def _scales(now: Sequence[CaseRecord], then: Sequence[CaseRecord]) -> list[str]:

@@ -23,7 +23,7 @@ _NORMAL = NormalDist()
 Cut = tuple[float, float]
 # A fifth of each is what Wilcox (2012, ch. 3) advises against heavy tails.
 TRIM: Cut = (0.2, 0.2)
-# Two values tell nothing of their error that could be believed, so that no cut leaves fewer than three of three.
+# Two values tell nothing of their error that could be believed, so that for it no cut leaves fewer than three of three.
 _FEWEST_KEPT = 3
 # Parts of a run that are left out in turn. What disturbs a machine lasts from milliseconds to hours: stretches of a
 # tenth hold what of that changes within a run, and ten of them tell a spread with nine degrees of freedom.

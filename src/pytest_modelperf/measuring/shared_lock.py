@@ -43,7 +43,8 @@ class SharedLock:
 
     def release(self) -> None:
         if self._descriptor is not None:
-            # Closed, it is let go.
+            # Closed it would be let go, but for processes that were forked meanwhile and hold it too.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -72,7 +72,9 @@ class Yardstick:
         self._process.resume()
 
     def pause(self) -> None:
-        self._process.pause()
+        # One that cannot be stopped is lost: its next turn says so.
+        with contextlib.suppress(PeerLost):
+            self._process.pause()
 
 
 class YardstickProcess:

@@ -15,8 +15,14 @@ _TAKE_ACCELERATORS = ("torch", "onnxruntime", "tensorflow")
 
 
 def required(devices: Iterable[str], settings: Settings, *, named: bool) -> tuple[str, ...]:
-    """Those of the devices without which the test fails; `named`: the marker or the command line names them."""
-    return tuple(device for device in devices if _is_required(Device.parse(device), settings, named=named))
+    """Those of the devices without which the test fails; `named`: the marker or the command line names them.
+
+    Who names the CPU beside accelerators has said what to go on with where there are none.
+    """
+    kinds = {device: Device.parse(device).kind for device in devices}
+    if settings.missing_device:
+        return tuple(kinds) if settings.missing_device == "fail" else ()
+    return tuple(kinds) if settings.in_ci and named and "cpu" not in kinds.values() else ()
 
 
 def parted(terms: Terms, absent: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -43,9 +49,3 @@ def unused(terms: Terms, host: Host) -> str:
         f"measured on the CPU, for {terms.runtime} sees no accelerator, though the machine has some ({there}); install "
         'its build for them, or, where the CPU is meant, name it: devices=["cpu"]'
     )
-
-
-def _is_required(device: Device, settings: Settings, *, named: bool) -> bool:
-    if settings.missing_device:
-        return settings.missing_device == "fail"
-    return settings.in_ci and named and device.kind != "cpu"

@@ -260,6 +260,9 @@ class Conversation:
 
 def _may_come_again(item: pytest.Item) -> bool:
     """Whether pytest-rerunfailures may try the test once more, in the same process."""
+    with contextlib.suppress(KeyError, ValueError):
+        if item.config.getini("reruns"):
+            return True
     return bool(item.config.getoption("reruns", None)) or item.get_closest_marker("flaky") is not None
 
 

@@ -190,9 +190,10 @@ class Examination:
         side = self.tree.name if self.tree is not None else ""
         for bench in (*benches, *others):
             self._bureau.progress.show(self._nodeid, f"profiling on {bench.opened.device}", 0, 0, 0.0)
-            self.profiles.take(bench, side if bench in others else "")
+            # First what a budget may hang on: a profiler can take its process with it.
             if bench not in others:
                 self._late.take(bench)
+            self.profiles.take(bench, side if bench in others else "")
             bench.release()
 
     def gave_up_looking(self, why: str) -> None:

@@ -218,7 +218,7 @@ OPTIONS = (
     Option(
         "modelperf_missing_device",
         "what a test is whose device is not there: skip it, or fail it; unless it is set, an accelerator that the "
-        "marker or the command line names fails it where the environment has CI",
+        "marker or the command line names, and no CPU beside it, fails it where the environment has CI",
         "skip",
         choices=("skip", "fail"),
     ),

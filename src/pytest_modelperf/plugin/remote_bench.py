@@ -124,7 +124,10 @@ class RemoteBench:
         self.resume()
         self._watch = self._sent(order, limits)
         answer = self._answered("Convert", self._heard(self._watch), Answered, Unable)
-        return answer.reason if isinstance(answer, Unable) else self._watch
+        if isinstance(answer, Unable):
+            self.pause()
+            return answer.reason
+        return self._watch
 
     def converted(self) -> str:
         """Why what it was told to make could not be made, "" where it is made.

@@ -183,9 +183,8 @@ class RemoteDesk:
         assert bench is not None
         assert self._device is not None
         volunteer(CONVERTING_SCORE)
-        maker = opener.maker(bench.opened.path)
         with self._telling(order.log):
-            self._unproven = maker.convert(
+            self._unproven = opener.maker(bench.opened.path).convert(
                 order.name, bench, self._device, Path(order.folder), lambda: self._channel.send(Answered())
             )
             spare()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +15,7 @@ from ..domain.variant import AUTO, Candidate, Rival, Suggestions
 from ..errors import NotMeasured
 from ..judging.gain import Gain, Look, gain
 from ..measuring.conduct import Progress
+from ..measuring.host import cpu_count
 from ..measuring.limits import Watch
 from ..measuring.memory import available_bytes
 from ..measuring.state import Observer
@@ -183,7 +183,7 @@ class Search:
 
         Without a `rival` they are made once more: all of them, and none is beaten.
         """
-        at_once = min(len(attempts), _processors() if Device.parse(device).kind == "cpu" else 1)
+        at_once = min(len(attempts), cpu_count() if Device.parse(device).kind == "cpu" else 1)
         short: dict[Attempt, bool] = {}
 
         def begin(one: Attempt) -> Watch | None:
@@ -345,8 +345,3 @@ class Search:
             self._alone.append(candidate)
         else:
             self._ledger.reject(candidate, device, str(failed), place, failed.found)
-
-
-def _processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

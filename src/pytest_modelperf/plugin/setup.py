@@ -101,7 +101,10 @@ def _checked(config: pytest.Config, host: Host) -> tuple[str, list[tuple[Reporte
         if settings.convert:
             check_converters(config)
         if not _is_worker(config):
-            _check_writable(config, reports)
+            place = ranks.place(os.environ)
+            if place is None or place.rank == 0:
+                # Others write none.
+                _check_writable(config, reports)
             _check_devices(settings)
     except ModelPerfError as error:
         raise pytest.UsageError(str(error)) from None

@@ -42,7 +42,7 @@ def specs(item: pytest.Item) -> Iterator[Spec]:
 
     The markers alone, where no call is to be seen.
     """
-    calls = _calls(getattr(item, "function", None))
+    calls = _calls(getattr(item, "function", None)) if _is_ours(item) else ()
     if not calls:
         yield spec_of(item)
     for call in calls:
@@ -53,6 +53,11 @@ def specs(item: pytest.Item) -> Iterator[Spec]:
         if spec.inputs is not None and not call.others & {*_OF_CASES, None}:
             check_declared(spec.inputs, spec.sweep)
         yield spec
+
+
+def _is_ours(item: pytest.Item) -> bool:
+    """Whether the name is that of the plugin's fixture, and nobody has put another one over it."""
+    return len(item._fixtureinfo.name2fixturedefs.get(NAME, ())) < 2  # type: ignore[attr-defined]
 
 
 def _check_unnamed(call: Call) -> None:
@@ -73,7 +78,17 @@ def _calls(function: Callable[..., object] | None) -> tuple[Call, ...]:
     except (OSError, TypeError, SyntaxError):
         # Made by `exec`, or no function of Python's.
         return ()
-    return tuple(map(_read, _found(tree)))
+    # The body alone: the marker may go by the same name.
+    body = [part for node in tree.body for part in getattr(node, "body", ())]
+    return () if any(map(_binds, body)) else tuple(_read(call) for part in body for call in _found(part))
+
+
+def _binds(part: ast.AST) -> bool:
+    """Whether the name is given another meaning below."""
+    nodes = list(ast.walk(part))
+    return any(
+        isinstance(node, ast.Name) and node.id == NAME and isinstance(node.ctx, ast.Store) for node in nodes
+    ) or any(isinstance(node, ast.arg) and node.arg == NAME for node in nodes)
 
 
 def _found(node: ast.AST) -> Iterator[ast.Call]:
@@ -87,11 +102,12 @@ def _found(node: ast.AST) -> Iterator[ast.Call]:
 
 
 def _expects_errors(node: ast.AST) -> bool:
-    """Whether it is a `try`, or a `with pytest.raises(…)`."""
-    if not isinstance(node, ast.With):
-        return isinstance(node, ast.Try)
+    """Whether it is a `try`, or a `with pytest.raises(…)` or `suppress(…)`."""
+    if not isinstance(node, ast.With | ast.AsyncWith):
+        return isinstance(node, ast.Try | getattr(ast, "TryStar", ast.Try))
     makers = [item.context_expr.func for item in node.items if isinstance(item.context_expr, ast.Call)]
-    return any("raises" in (getattr(maker, "attr", ""), getattr(maker, "id", "")) for maker in makers)
+    names = {getattr(maker, field, "") for maker in makers for field in ("attr", "id")}
+    return not names.isdisjoint({"raises", "suppress"})
 
 
 def _read(call: ast.Call) -> Call:

@@ -52,7 +52,9 @@ def _table(profile: Profile) -> Iterator[str]:
 
 
 def _of(one: Activity, profile: Profile) -> _Row:
-    return one.seconds / profile.seconds if profile.seconds else 0.0, one.calls, one.seconds, plain(one.name)
+    # Of a call that others disturbed the time is told without that, of what waits for it with it.
+    share = min(1.0, one.seconds / profile.seconds) if profile.seconds else 0.0
+    return share, one.calls, one.seconds, plain(one.name)
 
 
 def _named(name: str, form: str) -> str:

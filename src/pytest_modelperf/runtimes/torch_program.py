@@ -47,7 +47,7 @@ _FUNCTIONS = {
         "log",
         "sqrt",
     ),
-    *("abs", "cast_symbool_to_symint_guardless", "float", "int", "max", "min", "sqrt"),
+    *("abs", "cast_symbool_to_symint_guardless", "float", "int", "max", "min", "round", "sqrt"),
     *(f"OpaqueUnaryFn_{name}" for name in ("acos", "asin", "asinh", "atan", "cos", "cosh", "exp", "log", "log2")),
     *(f"OpaqueUnaryFn_{name}" for name in ("sin", "sinh", "sqrt", "tan", "tanh")),
 }
@@ -169,7 +169,8 @@ def _is_part(node: ast.AST) -> bool:
         case ast.Call(func=ast.Attribute(attr=name, value=held)):
             return name in _QUESTIONS and _is_input(held)
         case ast.Attribute(attr=name):
-            return not name.startswith("_") and _root(node) in ("L", "math", "torch")
+            root = _root(node)
+            return not name.startswith("__" if root == "L" else "_") and root in ("L", "math", "torch")
         case ast.Subscript(value=held):
             return isinstance(held, ast.Call) or _is_input(node)
         case ast.Constant(value=value):
@@ -243,7 +244,7 @@ def _is_branch(tree: Mapping[str, Any]) -> bool:
         return named and not any(_suspects("", held))
     # A class of a namedtuple is told as it is, keys of a dict as JSON.
     with contextlib.suppress(ValueError):
-        context = json.loads(context or "null")
+        context = json.loads(context or "null") if isinstance(context, str) else context
     return _ENUM not in repr(context) and not any(_suspects("", context))
 
 
