@@ -1,4 +1,4 @@
-"""Makes docs/run.svg, the picture in the README: runs the example project and draws what the terminal showed.
+"""Makes docs/run.svg, the picture in docs/index.md: runs the example project and draws what the terminal showed.
 
     python docs/tools/picture.py [pytest arguments]
 
