@@ -52,3 +52,30 @@ def test_a_second_try_is_measured_where_its_body_is_and_confirmed_anew(accepted:
     cases = ElementTree.parse(accepted.path / "junit.xml").getroot().iter("testcase")
     names = [[one.attrib["name"] for one in case.iter("property")] for case in cases]
     assert all(len(each) == len(set(each)) for each in names)
+
+
+# Its first try fails, its second one ends its process.
+ENDS = """
+from pathlib import Path
+
+TRIED = Path(__file__).with_name("tried")
+
+
+@pytest.mark.modelperf(inputs=X)
+def test_speed(modelperf):
+    again = TRIED.exists()
+    TRIED.touch()
+    if again:
+        os.abort()
+    modelperf(sleeps)
+    assert False, "the first try"
+"""
+
+
+def test_a_second_try_that_is_lost_fails_the_test(folder: Folder) -> None:
+    pytest.importorskip("pytest_rerunfailures")
+    folder.write("test_a.py", ENDS)
+    result = folder.run(BRIEF, "-p", "rerunfailures", "--reruns=1")
+    assert {"failed": 1, "rerun": 1}.items() <= result.parseoutcomes().items()
+    assert result.ret == 1
+    assert "not measured: " in said(result, "test_speed")

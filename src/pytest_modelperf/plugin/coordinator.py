@@ -118,14 +118,16 @@ class Coordinator:
         self, item: pytest.Item, examination: Examination, reports: list[pytest.TestReport], problem: Exception
     ) -> list[pytest.TestReport]:
         """The reports of a test whose runner was lost: the phase that it was in fails and tells what happened."""
-        if any(report.when == "teardown" for report in reports):
+        tried = _last_try(reports)
+        if tried is None:
             return reports
-        what = problem.told(_where(reports)) if isinstance(problem, Lost) else str(problem)
-        if _in_teardown(reports):
+        what = problem.told(_where(tried)) if isinstance(problem, Lost) else str(problem)
+        if _in_teardown(tried):
             return [*reports, _phase(item, "teardown", ModelPerfFailure("\n".join([what, *self._details(problem)])))]
         failure = ModelPerfFailure(str(NotMeasured("\n".join([f"not measured: {what}", *self._details(problem)]))))
         call = _phase(item, "call", failure, examination.unmeasured(what))
-        return [*(reports or [_phase(item, "setup")]), call, _phase(item, "teardown")]
+        setup = [] if tried else [_phase(item, "setup")]
+        return [*reports, *setup, call, _phase(item, "teardown")]
 
     def _details(self, problem: Exception) -> list[str]:
         """The lines that tell more: of the error, or of what the process wrote before it was lost."""
@@ -146,6 +148,20 @@ def _is_skipped(item: pytest.Item) -> bool:
 
 def _may_measure(item: pytest.Item) -> bool:
     return "modelperf" in getattr(item, "fixturenames", ()) and not _is_skipped(item)
+
+
+def _last_try(reports: list[pytest.TestReport]) -> list[pytest.TestReport] | None:
+    """What is reported of the try that a test is in, None where it is through with its last one.
+
+    pytest-rerunfailures reports a try when it has ended, its failure as "rerun", and goes on with the next one.
+    """
+    ends = [number for number, report in enumerate(reports, 1) if report.when == "teardown"]
+    past = [end for end in ends if end < len(reports)]
+    before = past[-1] if past else 0
+    tried = reports[before:]
+    if any(report.outcome == "rerun" for report in tried):  # type: ignore[comparison-overlap]
+        return []
+    return None if any(report.when == "teardown" for report in tried) else tried
 
 
 def _in_teardown(reports: list[pytest.TestReport]) -> bool:
