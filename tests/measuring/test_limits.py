@@ -56,3 +56,10 @@ def test_of_several_the_one_that_has_said_something_is_told_or_is_beyond_its_lim
             late.wait()
     finally:
         other.kill()
+
+
+def test_what_was_stopped_has_as_much_longer(child: Peer[Told]) -> None:
+    watch = Watch(child, Limits(0.0, PLENTY))
+    assert watch.is_over
+    watch.extend(20.0)
+    assert not watch.is_over

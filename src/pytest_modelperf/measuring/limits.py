@@ -40,6 +40,10 @@ class Watch:
         """What tells that it has said something, or is gone."""
         return self._peer.fileno()
 
+    def extend(self, seconds: float) -> None:
+        """Give it so many seconds more: it was stopped for as long."""
+        self._deadline += seconds
+
     def wait(self) -> None:
         """Return when the peer has said something, or is gone. Raises Lost, with the peer killed, beyond its limits."""
         while not wait([self.fileno()], _LOOK_SECONDS):

@@ -62,6 +62,7 @@ class Attempt:
         self.candidate, self.place, self.beside = candidate, place, beside
         self._fresh, self._folder = fresh, folder
         self._began = self._seconds = 0.0
+        self._watch: Watch | None = None
 
     def begin(self, seconds: float, at_once: int) -> Watch:
         """Have it made within so many seconds, while as many as `at_once` are made; tells when it is.
@@ -79,11 +80,13 @@ class Attempt:
             begun = self._bench.convert(order, _limits(self._bench, seconds, MEMORY_SHARE / at_once))
         if isinstance(begun, str):
             raise Failed(begun)
+        self._watch = begun
         return begun
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
-        """It is stopped meanwhile; who finds that it is gone asks for its end."""
+        """It is stopped meanwhile, which is none of its time; who finds that it is gone asks for its end."""
+        stopped = time.monotonic()
         with contextlib.suppress(*LOST):
             self._bench.pause()
         try:
@@ -91,6 +94,10 @@ class Attempt:
         finally:
             with contextlib.suppress(*LOST):
                 self._bench.resume()
+            taken = time.monotonic() - stopped
+            self._began += taken
+            if self._watch is not None:
+                self._watch.extend(taken)
 
     def end(self) -> None:
         """It is made. Raises Failed where it could not be."""

@@ -140,7 +140,9 @@ def subject_of(item: pytest.Item, spec: Spec, given: object) -> Subject:
     more = all_runtimes(item.config)
     runtime, model = find(given, more, spec.runtime)
     if isinstance(runtime, Placed):
-        runtime = runtime.placed(spec.devices or settings.devices or ())
+        wanted = spec.devices or settings.devices or ()
+        # Not on one that the command line leaves out.
+        runtime = runtime.placed([one for one in wanted if not settings.devices or one in settings.devices])
     inputs = _completed(spec, runtime, model)
     counters = CounterSources([source for some in item.config.hook.pytest_modelperf_counters() for source in some])
     return Subject(
