@@ -118,6 +118,25 @@ def test_layouts_beside_convolutions_ask_for_channels_last() -> None:
     assert fired(seen(profile(TorchRuntime(), mended, drawn(4, 16, 64, 64)))) == {}
 
 
+class Relaid(torch.nn.Module):  # type: ignore[misc, name-defined]
+    """Values that are copied into another layout, as often as they are into another dtype where there is one."""
+
+    def __init__(self, dtype: Any) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, x: Any) -> Any:
+        for _ in range(8):
+            x = x.to(dtype=self.dtype, memory_format=torch.channels_last).contiguous()
+        return x
+
+
+def test_copies_into_another_layout_are_no_casts() -> None:
+    relaid = seen(profile(TorchRuntime(), Relaid(torch.float32), drawn(4, 16, 64, 64)))
+    assert relaid.share("aten::_to_copy") > 0.1
+    assert "casts" not in fired(relaid)
+
+
 def test_values_that_python_reads_are_named_with_their_line() -> None:
     found = fired(seen(profile(TorchRuntime(), Reading(), drawn(1, WIDTH))))["values read by Python"]
     assert found.evidence.startswith("Python reads 256 values out of tensors in each call (")

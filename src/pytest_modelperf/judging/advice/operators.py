@@ -46,9 +46,19 @@ _HALVES = {"c10::BFloat16": "bfloat16", "c10::Half": "float16"}
 def casts(seen: Seen) -> Iterator[Advice]:
     """Values that are turned from one dtype into another."""
     share = seen.share(*_CASTS)
-    if share >= WORTH and _on_cpu(seen):
+    if share >= WORTH and _on_cpu(seen) and not _keeps_dtypes(seen):
         evidence = f"casts take {share:.0%} of a call: {_named(seen, _CASTS)}{_places(seen, 'cast')}"
         yield seen.at_most(share, evidence, _one_dtype(seen))
+
+
+def _keeps_dtypes(seen: Seen) -> bool:
+    """Whether the lines of code that move values are known, and none turns them into another dtype.
+
+    Torch copies into another layout by the operator that casts.
+    """
+    places = seen.profile.places if seen.profile is not None else ()
+    of_torch = all(one.name.startswith(_OF_TORCH) for one in seen.named(*_CASTS))
+    return of_torch and bool(places) and all(one.kind != "cast" for one in places)
 
 
 def _one_dtype(seen: Seen) -> str:
