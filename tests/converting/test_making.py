@@ -13,7 +13,7 @@ import pytest
 
 from pytest_modelperf import Tensor
 from pytest_modelperf.converting import making, tuning
-from pytest_modelperf.converting.cache import Cache
+from pytest_modelperf.converting.cache import FROM_CACHE, Cache
 from pytest_modelperf.converting.making import Maker
 from pytest_modelperf.converting.parity import LIMITS, Wrong
 from pytest_modelperf.converting.protocol import CALLABLE, Converted, Subject
@@ -23,7 +23,7 @@ from pytest_modelperf.converting.settings import Knob
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.spec import RuntimeChoice
 from pytest_modelperf.domain.variant import Permitted, QualityCheck, Rival, Variant
-from pytest_modelperf.errors import ConversionError
+from pytest_modelperf.errors import ConversionError, TooSlow
 from pytest_modelperf.measuring.bench import LocalBench
 from pytest_modelperf.runtimes.callable import CallableRuntime
 
@@ -138,6 +138,15 @@ def test_what_is_left_of_making_it_is_done_when_the_smallest_case_is_proven(tmp_
     assert variant.build_seconds >= making.build_seconds + 0.05
     with pytest.raises(ConversionError, match="beaten: a call at batch=1 takes"):
         by.prove(replace(making, made=Converted(double, rest=pytest.fail)), rival=Rival("another", 1e-9))
+
+
+def test_what_was_kept_and_is_beaten_is_not_made_anew(tmp_path: Path) -> None:
+    by = replace(maker(double, double), cache=Cache(tmp_path / "cache"))
+    making = by.convert("other", held(by), CPU, tmp_path / "made")
+    kept = replace(making, made=replace(making.made, notes=(f"other: {FROM_CACHE}",)))
+    with pytest.raises(TooSlow, match="beaten: a call at batch=1 takes"):
+        by.prove(kept, rival=Rival("another", 1e-9))
+    assert not (tmp_path / "made" / "anew").exists()
 
 
 def test_what_a_variant_raises_comes_out(tmp_path: Path) -> None:

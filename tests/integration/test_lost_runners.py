@@ -403,6 +403,20 @@ class TestKilledFromOutside:
         result.stdout.fnmatch_lines(["*no yardstick on *: the yardstick's process ended with exit code 1*"])
 
 
+def assert_interrupted(project: Project, result: pytest.RunResult) -> None:
+    """The first test was measured, the second one was stopped in it, and nothing was accepted."""
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        [
+            "interrupted: only what was measured until then; no baseline was written",
+            "1 new: test_model.py::test_first",
+            "1 not judged: test_model.py::test_slow",
+            "*!!! KeyboardInterrupt !!!*",
+        ]
+    )
+    assert project.baselines() == {}
+
+
 class TestInterrupt:
     OUTPUTS = ("--modelperf-update", "--modelperf-report=json:report.json")
 
@@ -417,16 +431,7 @@ class TestInterrupt:
             os.killpg(process.pid, signal.SIGINT)
             result = project.finish(process)
             assert project.left_behind() == []
-        assert result.ret == pytest.ExitCode.INTERRUPTED
-        result.stdout.fnmatch_lines(
-            [
-                "interrupted: only what was measured until then; no baseline was written",
-                "1 new: test_model.py::test_first",
-                "1 not judged: test_model.py::test_slow",
-                "*!!! KeyboardInterrupt !!!*",
-            ]
-        )
-        assert project.baselines() == {}
+        assert_interrupted(project, result)
         report = json.loads((project.path / "report.json").read_text("utf-8"))
         assert report["interrupted"] is True
         assert [result["nodeid"].rpartition("::")[2] for result in report["results"]] == ["test_first", "test_slow"]
@@ -442,16 +447,7 @@ class TestInterrupt:
             os.killpg(process.pid, signal.SIGTERM)
             result = project.finish(process)
             assert project.left_behind() == []
-        assert result.ret == pytest.ExitCode.INTERRUPTED
-        result.stdout.fnmatch_lines(
-            [
-                "interrupted: only what was measured until then; no baseline was written",
-                "1 new: test_model.py::test_first",
-                "1 not judged: test_model.py::test_slow",
-                "*!!! KeyboardInterrupt !!!*",
-            ]
-        )
-        assert project.baselines() == {}
+        assert_interrupted(project, result)
         assert json.loads((project.path / "report.json").read_text("utf-8"))["interrupted"] is True
         assert list(project.scratch.glob("modelperf-stopped-*")) == []
 

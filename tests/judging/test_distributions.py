@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from scipy.special import betainc  # type: ignore[import-untyped]
 from pytest_modelperf.judging.distributions import (
     binomial_cdf,
     chi_square_quantile,
+    detectable_errors,
     incomplete_beta,
     t_quantile,
     t_tail,
@@ -59,3 +62,12 @@ def test_a_binomial_cdf_is_scipys(n: int, p: float, share: float) -> None:
 @given(st.floats(0.5, 0.9999), st.floats(2.0, 500.0))
 def test_a_chi_square_quantile_is_within_five_percent_of_scipys(p: float, freedom: float) -> None:
     assert chi_square_quantile(p, freedom) == pytest.approx(stats.chi2.ppf(p, freedom), rel=0.05)
+
+
+@pytest.mark.parametrize("level", [0.05, 0.005, 0.0005])
+@pytest.mark.parametrize("freedom", [2.0, 4.0, 9.0, 1e6, math.inf])
+def test_a_change_that_is_detectable_is_found_as_often_as_asked(level: float, freedom: float) -> None:
+    errors = detectable_errors(level, freedom, 0.8)
+    quantile = stats.t.ppf(1.0 - level / 2.0, freedom)
+    power = stats.nct.sf(quantile, freedom, errors) if freedom < 1e5 else stats.norm.sf(quantile - errors)
+    assert power == pytest.approx(0.8, abs=0.01)

@@ -204,3 +204,17 @@ def test_the_choice_of_a_yardstick_leaves_the_interval_within_a_point_and_a_half
         found = compared([panel_record(rng, spreads)], window, window, known).ratio
         held += abs(found.log_ratio) <= found.half_width(0.05)
     assert held / trials == pytest.approx(0.95, abs=0.015)
+
+
+def test_attempts_that_agree_tell_nothing_of_runs_and_those_that_differ_do() -> None:
+    machine = shared()
+    (then,) = window = machine.window(1)
+    alike, apart = ([moved(then, log) for log in logs] for logs in ((0.0, 0.001, 0.002), (0.0, 0.3, 0.6)))
+    once, agreeing, differing = (on_scale("", now, window, window, {}) for now in (alike[:1], alike, apart))
+    assert agreeing.between_runs == pytest.approx(once.between_runs)
+    assert agreeing.freedom <= once.freedom * 1.01
+    assert differing.between_runs > 4 * once.between_runs
+
+
+def moved(record: CaseRecord, log: float) -> CaseRecord:
+    return dataclasses.replace(record, times=dataclasses.replace(record.times, location=record.times.location + log))

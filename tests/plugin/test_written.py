@@ -54,7 +54,11 @@ LEFT = (
     ("inputs=X", "modelperf(*given)"),
     ("inputs=X", "modelperf(**given)"),
     ('sweep={"bach": [2]}', "modelperf(model)"),
+    # The name has another meaning.
+    ('inputs={"x": WIDE}', "modelperf = functools.partial(modelperf, sweep=given); modelperf(model)"),
+    ("inputs=X", "(lambda modelperf: modelperf())(measured)"),
     # The test waits for the error.
+    ("inputs=X", 'with contextlib.suppress(ValueError): modelperf(model, runtime="onx")'),
     ("inputs=X", 'with pytest.raises(ValueError): modelperf(model, runtime="onx")'),
 )
 
@@ -89,3 +93,20 @@ def test_a_function_without_source_is_looked_at_by_its_markers(
     pytester.plugins = ["modelperf"]
     item = pytester.getitem("exec('def test_it(modelperf): modelperf(None, sweeps=1)')", "test_it")
     assert list(written.specs(item)) == [Spec()]
+
+
+def test_a_marker_of_the_same_name_is_no_call(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.plugins = ["modelperf"]
+    marked = "modelperf = pytest.mark.modelperf\n\n@modelperf(inputs=X)\ndef test_it(modelperf):\n    modelperf(None)\n"
+    (item,) = pytester.getitems(HEADER + marked)
+    written.check(item, runtimes.check_asked, converters.check_asked)
+
+
+def test_a_fixture_over_ours_takes_what_it_likes(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.plugins = ["modelperf"]
+    own = "@pytest.fixture\ndef modelperf(modelperf):\n    return modelperf\n\n"
+    marked = "@pytest.mark.modelperf(inputs=X)\ndef test_it(modelperf):\n    modelperf(None, X, tag=1)\n"
+    (item,) = pytester.getitems(HEADER + own + marked)
+    written.check(item, runtimes.check_asked, converters.check_asked)

@@ -190,6 +190,8 @@ def test_what_lies_beside_a_program_is_refused(sound: Path, tmp_path: Path, entr
         "not (L['self'].x.size()[0] == 3 and Eq(Mod(s0, 8), 0))",
         "math.trunc(0.5*torch.sym_float(L['q'].size()[1])) == 2",
         "L['args'][0]['a key'].stride()[0] <= 64",
+        "L['cache']._keys.size()[2] <= 64",
+        "round(L['x'].size()[0]/2) >= 2",
     ],
 )
 def test_sizes_and_guards_are_arithmetic(text: str) -> None:
@@ -200,6 +202,8 @@ def test_sizes_and_guards_are_arithmetic(text: str) -> None:
     "text",
     [
         "x.__class__",
+        "L['x'].__class__",
+        "math._private(1)",
         "().size()",
         "Symbol('a b')",
         "Integer('os.system')",
