@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pytest_modelperf.plugin import remote
+from pytest_modelperf.plugin.twins import remote
 
 _start = remote.Runner.__init__
 

@@ -43,7 +43,7 @@ _OURS = (
 
 # To start yardsticks takes half as long as the rest of a run: only tests of what they are for have any.
 NO_YARDSTICKS = """\
-from pytest_modelperf.plugin.yardsticks import Yardsticks
+from pytest_modelperf.plugin.examining.yardsticks import Yardsticks
 
 Yardsticks.of = lambda yardsticks, device, **_: ()
 """

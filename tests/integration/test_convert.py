@@ -101,7 +101,7 @@ TEST = """
 def test_speed(modelperf):
     modelperf(sleeps)
 """
-SHORT = "pytest_modelperf.plugin.allowance.SHARE, pytest_modelperf.plugin.allowance.LEAST_SECONDS = 0.02, 1.0"
+SHORT = "allowance.SHARE, allowance.LEAST_SECONDS = 0.02, 1.0"
 # All that do not hang; a name for each process that is started.
 QUICK = "faster,a-little,batch-1,one-shape,wrong,raises,exits,refuses,nothing,far"
 
@@ -189,7 +189,7 @@ def test_what_was_not_tried_is_told_apart(run: Run) -> None:
 
 def test_one_that_hangs_is_killed_and_what_is_beside_it_is_measured(folder: Folder) -> None:
     # A hang may take two fifths of the time, and that must not end before: here it is six seconds of 300.
-    folder.write("conftest.py", f"import pytest_modelperf.plugin.allowance\n\n{SHORT}\n{CONFTEST}")
+    folder.write("conftest.py", f"from pytest_modelperf.plugin.searching import allowance\n\n{SHORT}\n{CONFTEST}")
     folder.write("test_a.py", TEST)
     result = folder.run("--modelperf-convert=faster,hangs", ROUNDS)
     result.assert_outcomes(passed=1)

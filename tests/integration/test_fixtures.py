@@ -270,7 +270,7 @@ def test_a_runner_is_gone_before_the_next_files_tests(project: Project) -> None:
 
         def test_b():
             commands = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
-            assert [command for command in commands if "plugin.runner" in command] == []
+            assert [command for command in commands if "plugin.running.runner" in command] == []
         """,
     )
     project.run().assert_outcomes(passed=2)

@@ -382,7 +382,7 @@ def running(project: Project, *arguments: str) -> Iterator[subprocess.Popen[str]
 class TestKilledFromOutside:
     def test_the_test_is_not_measured_and_the_next_is(self, project: Project) -> None:
         with running(project) as process:
-            runner = "plugin.runner"
+            runner = "plugin.running.runner"
             victim = next(found for found in project.processes() if any(runner in part for part in found.cmdline()))
             victim.kill()
             project.write("calls.txt", "")
@@ -394,7 +394,7 @@ class TestKilledFromOutside:
     def test_without_its_yardsticks_a_test_is_measured_and_says_so(self, project: Project) -> None:
         project.write(
             "conftest.py",
-            "from pytest_modelperf.plugin import yardsticks\n\nyardsticks._NUMPY = 'no_such_module'\n",
+            "from pytest_modelperf.plugin.examining import yardsticks\n\nyardsticks._NUMPY = 'no_such_module'\n",
         )
         test = "@perf\ndef test_it(modelperf):\n    modelperf(double, seconds=0.2)\n"
         project.write("test_model.py", test, BESIDE_YARDSTICKS)

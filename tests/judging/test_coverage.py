@@ -31,7 +31,7 @@ POINTS = 0.015
 # The level of a single case, and of each of ten.
 SINGLE, OF_TEN = 0.05, 0.005
 FEW, MANY = 300, 8000
-# How often a suspect is measured again, and the level that makes one (plugin/examination.py).
+# How often a suspect is measured again, and the level that makes one (plugin/examining/examination.py).
 CONFIRMATIONS, SUSPECT = 2, 0.4
 
 # Gives the verdict on one simulated case, without a tolerance, at a `level`.

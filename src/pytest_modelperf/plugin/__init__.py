@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from . import hookspecs
-from .marked import modelperf
 from .marker import LINE, check, is_marked
 from .options import add_options, check_disabled, is_enabled, unheard
+from .running.marked import modelperf
 from .stash import IN_RUNNER, SETTINGS
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     # Of the ranks of torchrun, rank 0 reports for all.
     if os.environ.get("RANK", "0") != "0" and "TORCHELASTIC_RUN_ID" in os.environ and is_enabled(config):
-        from .muted import mute_reports
+        from .ranks.muted import mute_reports
 
         mute_reports(config)
 

@@ -16,14 +16,14 @@ from ..errors import ModelPerfError, NotMeasured, PeerLost, UsageError
 from ..measuring.conduct import CaseLost
 from ..measuring.locks import DeviceLocks
 from ..measuring.peer import Lost
-from .bureau import Bureau
-from .conversation import Conversation
-from .examination import Examination
-from .marked import ModelPerfFailure
+from .examining.bureau import Bureau
+from .examining.examination import Examination
 from .marker import is_marked, own_id, spec_of
-from .remote import RunnerBroken, physical
-from .runners import Runners
+from .running.marked import ModelPerfFailure
 from .stash import RESULT
+from .twins.conversation import Conversation
+from .twins.remote import RunnerBroken, physical
+from .twins.runners import Runners
 
 
 class Coordinator:

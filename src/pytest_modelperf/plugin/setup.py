@@ -17,25 +17,25 @@ from ..reporting.files import check_folder, check_writable
 from ..reporting.progress import NoProgress, ProgressLine, ProgressLog
 from ..reporting.protocol import parse_report_option
 from ..runtimes.cuda_driver import ask_bus_ids
-from . import ranks
-from .against import Against, of_worker
-from .bureau import ISOLATED, Bureau
 from .converters import check_converters
 from .coordinator import Coordinator
+from .examining.bureau import ISOLATED, Bureau
+from .examining.meters import Meters
+from .examining.yardsticks import Yardsticks
 from .in_html import InHtml, is_written
-from .local import LocalDesk
-from .marked import MarkedTests
 from .marker import is_marked
-from .meters import Meters
 from .options import check_settings, runs_nothing
 from .outside import Outside
 from .plan import planned
+from .ranks import ranks
+from .running.local import LocalDesk
+from .running.marked import MarkedTests
 from .settings import Settings
 from .stash import DESK, SETTINGS
 from .stopped import FromWorkers, ToController
 from .summary import Summary
 from .terminated import Terminated
-from .yardsticks import Yardsticks
+from .trees.against import Against, of_worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ..domain.host import Host
     from ..reporting.progress import Progress
     from ..reporting.protocol import Reporter
-    from .ranks import Place
+    from .ranks.ranks import Place
 
 # The chance of one false alarm in a whole run, over all cases that were collected (docs/reference/verdicts.md).
 FAMILY_LEVEL = 0.05
@@ -257,9 +257,9 @@ def _check_ranks(config: pytest.Config, settings: Settings, in_place: str) -> No
 
 def _of_rank(config: pytest.Config, bureau: Bureau, place: Place, say_waiting: Waiting) -> Coordinator:
     """The coordinator of one of several ranks. Raises pytest.UsageError."""
-    from .follower import Follower
-    from .leader import Leader, Leading, RankLocks
-    from .muted import Muted
+    from .ranks.follower import Follower
+    from .ranks.leader import Leader, Leading, RankLocks
+    from .ranks.muted import Muted
 
     if place.rank > 0:
         config.pluginmanager.register(Muted(config, f"rank {place.rank} of {place.size}"), "modelperf-muted")
@@ -273,7 +273,7 @@ def _of_rank(config: pytest.Config, bureau: Bureau, place: Place, say_waiting: W
 
 def _check_sources(config: pytest.Config) -> None:
     """Raises UsageError for a source of profiles that there is not."""
-    from .profiles import sources
+    from .examining.profiles import sources
 
     try:
         sources(config)

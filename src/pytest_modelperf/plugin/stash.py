@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .desk import Desk
-    from .marked import ModelPerfFixture
+    from .running.desk import Desk
+    from .running.marked import ModelPerfFixture
     from .settings import Settings
 
 # The desk that a test's sweep is asked for: set where marked tests run (a runner, or this process without isolation).

@@ -16,7 +16,7 @@ import pytest
 
 from ..domain.codec import from_json, to_json
 from ..domain.report import TestResult
-from .bureau import Bureau
+from .examining.bureau import Bureau
 
 # What a worker is told the folder for its files by.
 _KEY = "modelperf_stopped"

@@ -18,15 +18,15 @@ from ..errors import ModelPerfError, in_words, nearest
 from ..judging.remedy import too_unsteady
 from ..judging.settle import moved, restarted
 from . import aside
-from .git import GitError, git
 from .marker import is_marked
 from .options import runs_nothing
 from .plan import planned
 from .settings import is_meant
+from .trees.git import GitError, git
 
 if TYPE_CHECKING:
     from ..reporting.protocol import Reporter
-    from .bureau import Bureau
+    from .examining.bureau import Bureau
     from .settings import Settings
 
 # How long git may take to tell the commit.

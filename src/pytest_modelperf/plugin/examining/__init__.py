@@ -1,0 +1,1 @@
+"""Examining: one marked test from its terms to its result, and what the examinations of a process share."""

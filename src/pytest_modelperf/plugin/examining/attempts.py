@@ -1,0 +1,112 @@
+"""Attempts: which cases of a test are measured once more, in fresh processes, and the level of their last look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+
+from ...domain.results import Sweep
+from ...domain.verdict import Verdict
+from ...judging.looks import look_level
+from ...judging.settle import is_suspect, reads_worse
+from .bureau import Bureau
+from .pairs import Pairs
+
+# A case is measured again when its slowdown would be found at this level: every fifth unchanged case at the edge of the
+# tolerance is, which costs time and no false alarm. A case fails only at its own level, over all measurements.
+SUSPECT_LEVEL = 0.4
+
+# The level of a case, by its key.
+Level = Callable[[str], float]
+# The verdicts of all cases, over all measurements so far, each at its level.
+Find = Callable[[Level], Mapping[str, Verdict]]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Some cases, measured once more: by name, "pair 2"; `confirms` a suspicion, where it was not settled before."""
+
+    name: str
+    devices: tuple[str, ...]
+    cases: frozenset[str]
+    confirms: bool
+
+
+class Attempts:
+    """What is measured once more of one test: first the pairs that were settled before, then what is suspected."""
+
+    def __init__(self, nodeid: str, bureau: Bureau) -> None:
+        settings = bureau.settings
+        # How often a suspected slowdown may be measured again; never one that nobody would fail for.
+        self._allowed = 0 if settings.update or settings.accepts(nodeid) else settings.confirm
+        self._bureau = bureau
+        self._made: list[Attempt] = []
+        # How many there were before each that was lost.
+        self._lost: set[int] = set()
+
+    @property
+    def number(self) -> int:
+        """How many there are so far."""
+        return len(self._made)
+
+    @property
+    def last(self) -> Attempt:
+        """The one that is under way, or was made last."""
+        return self._made[-1]
+
+    def next(self, sweep: Sweep, find: Find, pairs: Pairs | None) -> Attempt | None:
+        """What is to be measured once more, after what was measured so far; None for nothing."""
+        if pairs is not None and pairs.are_to_come:
+            attempt = _attempt(sweep, pairs.cases, f"pair {pairs.measured + 1}")
+        else:
+            suspects = self._suspects(sweep, find) if self._looks < self._allowed else set()
+            attempt = _attempt(sweep, suspects, f"confirmation {self._looks + 1}", confirms=True)
+        if not attempt.cases:
+            return None
+        self._made.append(attempt)
+        return attempt
+
+    def give_up(self) -> bool:
+        """The last one came to nothing, and there is no look at it; whether it is to be made once more.
+
+        A pair is, which was settled before, but not a third time.
+        """
+        lost = self._made.pop()
+        again = not lost.confirms and self.number not in self._lost
+        self._lost.add(self.number)
+        return again
+
+    def level(self, case: str) -> float:
+        """The level of the last look at a case, of all that there may be; there is one where it was never suspect."""
+        looks = sum(attempt.confirms and case in attempt.cases for attempt in self._made)
+        return look_level(self._bureau.level, looks, self._allowed) if looks else self._bureau.level
+
+    @property
+    def _looks(self) -> int:
+        """How often suspects have been measured again, and looked at."""
+        return sum(attempt.confirms for attempt in self._made)
+
+    def _suspects(self, sweep: Sweep, find: Find) -> set[str]:
+        """The cases that may be worse than what they are compared with, found generously (SUSPECT_LEVEL).
+
+        Without those that are known to be so after they have been measured again.
+        """
+        found = _worse(sweep, find(lambda case: SUSPECT_LEVEL))
+        again = {case for attempt in self._made if attempt.confirms for case in attempt.cases}
+        # The level of a look rises with the looks: who is worse now will be at the last.
+        return found - (again & _worse(sweep, find(self.level))) if again else found
+
+
+def _worse(sweep: Sweep, verdicts: Mapping[str, Verdict]) -> set[str]:
+    """The cases to be measured again by these verdicts."""
+    ran = [point for point in sweep if point.ok]
+    # What a process reads of one case depends on those before it: all of the device are measured again.
+    devices = {point.device for point in ran if reads_worse(verdicts[point.case.key])}
+    suspects = {case for case, verdict in verdicts.items() if is_suspect(verdict)}
+    return suspects | {point.case.key for point in ran if point.device in devices}
+
+
+def _attempt(sweep: Sweep, cases: Set[str], name: str, *, confirms: bool = False) -> Attempt:
+    found = [point for point in sweep if point.case.key in cases]
+    devices = tuple(dict.fromkeys(point.device for point in found))
+    return Attempt(name, devices, frozenset(point.case.key for point in found), confirms)

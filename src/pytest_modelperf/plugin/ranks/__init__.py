@@ -1,0 +1,1 @@
+"""Ranks: the processes that torchrun starts, which call a model together."""

@@ -1,0 +1,1 @@
+"""Running: what happens around a marked test in the process where it runs, its runner."""

@@ -1,0 +1,1 @@
+"""Searching: faster variants of a test's model, made in twins and measured in turn."""

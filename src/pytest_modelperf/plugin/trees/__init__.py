@@ -1,0 +1,1 @@
+"""Another tree: a commit beside the user's, and what is imported from it."""

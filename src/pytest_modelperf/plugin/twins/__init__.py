@@ -1,0 +1,1 @@
+"""Runners and twins, as the coordinator sees them, and all that is said between them."""

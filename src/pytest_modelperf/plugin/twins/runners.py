@@ -1,0 +1,74 @@
+"""The runners that a coordinator has started: one for each file, and twins of it for devices and confirmations."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ..trees.tree import Tree
+from .remote import Runner
+
+
+class Runners:
+    """Starts runners when they are first asked for, and ends them.
+
+    `end` and `kill_one` may be called in threads at once, each for a runner of its own; all else is one thread's.
+    """
+
+    def __init__(self, config: pytest.Config, timeout_s: float, make: Callable[..., Runner] = Runner) -> None:
+        """`make` is called as the class Runner is."""
+        self._config, self._timeout_s, self._make = config, timeout_s, make
+        self._started: dict[tuple[Path, str], Runner] = {}
+        # Held while one is taken out of them, not while it ends.
+        self._taking = threading.Lock()
+
+    def has(self, path: Path) -> bool:
+        """Whether the runner of a file is there."""
+        return (path, "") in self._started
+
+    def of(self, path: Path, label: str = "", tree: Tree | None = None) -> Runner:
+        """The runner of a file; with a label, its twin of that name. Raises RunnerBroken when it cannot start."""
+        runner = self.begin(path, label, tree)
+        try:
+            runner.ready()
+        except BaseException:
+            del self._started[path, label]
+            raise
+        return runner
+
+    def begin(self, path: Path, label: str = "", tree: Tree | None = None) -> Runner:
+        """The same, and do not wait until it is ready."""
+        if (path, label) not in self._started:
+            self._started[path, label] = self._make(self._config, path, self._timeout_s, label, tree)
+        return self._started[path, label]
+
+    def end(self, path: Path, label: str, *, at_once: bool = False) -> None:
+        """Let one runner tear down, and end it; `at_once` without freeing its memory object by object."""
+        with self._taking:
+            runner = self._started.pop((path, label))
+        runner.close(at_once=at_once)
+
+    def kill_one(self, path: Path, label: str) -> None:
+        """End one runner at once, if it is there."""
+        with self._taking:
+            runner = self._started.pop((path, label), None)
+        if runner is not None:
+            runner.kill()
+
+    def close(self) -> None:
+        """Let all runners tear down, and end them."""
+        while self._started:
+            self._started.popitem()[1].close()
+
+    def kill(self) -> None:
+        """End all runners at once, without a teardown."""
+        while self._started:
+            self._started.popitem()[1].kill()
+
+    def last_words(self) -> list[str]:
+        """What those that are gone wrote last."""
+        words = [runner.last_words() for runner in self._started.values() if not runner.peer.alive]
+        return [said for said in words if said]

@@ -1,0 +1,173 @@
+"""An examination on benches that are told how long a call takes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from measuring.fakes import FakeBench
+
+from pytest_modelperf.baselines.store import Store
+from pytest_modelperf.domain.codec import from_json
+from pytest_modelperf.domain.host import Host
+from pytest_modelperf.domain.report import TestResult
+from pytest_modelperf.domain.verdict import TOLERANCES, Verdict
+from pytest_modelperf.judging.looks import look_level
+from pytest_modelperf.measuring.orders import Block, Prepared, Samples
+from pytest_modelperf.plugin.examining.bureau import Bureau
+from pytest_modelperf.plugin.examining.examination import Examination
+from pytest_modelperf.plugin.examining.yardsticks import Yardsticks
+from pytest_modelperf.plugin.settings import Settings
+from pytest_modelperf.plugin.trees.tree import Tree
+from pytest_modelperf.plugin.twins.messages import Terms
+from pytest_modelperf.reporting.progress import NoProgress
+
+NODEID = "test_a.py::test_speed"
+FIRST, SECOND = "cpu batch=1", "cpu batch=2"
+TERMS = Terms(("cpu",), {}, (), tolerance=0.05, allow_failed=False, seconds=0.05)
+TREE = Tree("main (3fa2b1c)", "/here", "/there")
+LEVEL, CONFIRM, PAIRS = 0.05, 2, 4
+# What one run against one tells at the whole level, and not at that of the first of two looks.
+A_LITTLE = 1.22
+
+
+class NoYardsticks(Yardsticks):
+    def of(self, device: str, *, threads: int = 0, torch: bool = False) -> tuple[()]:
+        return ()
+
+
+@pytest.fixture
+def bureau(tmp_path: Path) -> Bureau:
+    settings = Settings(
+        devices=(),
+        seconds=0.05,
+        baselines=tmp_path,
+        machine="",
+        update=False,
+        accept=(),
+        require_baseline=False,
+        tolerance=0.05,
+        tolerances=TOLERANCES,
+        isolate=True,
+        confirm=CONFIRM,
+        pairs=PAIRS,
+        timeout_s=10.0,
+        reports=(),
+        uncertain_fails=False,
+        counters_fail=False,
+        outputs_fail=True,
+    )
+    host = Host("a CPU", 2, 1, (), "Linux", "3.11")
+    return Bureau(settings, Store(tmp_path, "ci"), host, NoYardsticks(1.0), NoProgress(), "runner", level=LEVEL)
+
+
+def bench(*factors: float) -> FakeBench:
+    """A case for each: its calls take so many milliseconds."""
+
+    def answer(order: Block) -> Samples:
+        return Samples((round(1_000_000 * factors[order.case]),) * order.calls)
+
+    return FakeBench(range(1, len(factors) + 1), answer=answer)
+
+
+def failing() -> FakeBench:
+    return FakeBench([1], prepare=lambda batch: Prepared("failed", "RuntimeError: no"))
+
+
+def begun(bureau: Bureau, first: FakeBench, *others: FakeBench) -> Examination:
+    """An examination that has measured once."""
+    examination = Examination(NODEID, bureau)
+    examination.read_baseline()
+    for other in others:
+        examination.same_work(first.opened, other.opened)
+    examination.measure(TERMS, [first], {}, others=others)
+    return examination
+
+
+def judged(examination: Examination) -> TestResult:
+    return from_json(examination.judge(passed=True).result, TestResult)
+
+
+def accept(bureau: Bureau, *factors: float) -> None:
+    run = judged(begun(bureau, bench(*factors))).run
+    assert run is not None
+    bureau.store.accept(NODEID, run)
+
+
+def verdicts(examination: Examination, cases: Sequence[str] = (FIRST,)) -> list[Verdict]:
+    found = judged(examination).verdicts
+    return [found[case] for case in cases]
+
+
+def test_what_is_not_suspect_is_judged_at_its_whole_level(bureau: Bureau) -> None:
+    accept(bureau, 1.0)
+    examination = begun(bureau, bench(1.0))
+    assert examination.next_attempt() is None
+    assert [one.level for one in verdicts(examination)] == [LEVEL]
+
+
+def test_a_suspect_that_cannot_be_measured_again_has_had_one_look(bureau: Bureau) -> None:
+    accept(bureau, 1.0)
+    examination = begun(bureau, bench(A_LITTLE))
+    assert examination.next_attempt() is not None
+    examination.gave_up("the runner was lost")
+    (found,) = verdicts(examination)
+    assert (found.word, found.level) == ("slower", LEVEL)
+    assert "could not be measured again: the runner was lost" in judged(examination).sweep.notes
+
+
+def test_only_who_was_measured_again_pays_for_the_looks(bureau: Bureau) -> None:
+    accept(bureau, 1.0, 1.0)
+    examination = begun(bureau, bench(10.0, 1 / A_LITTLE))
+    attempt = examination.next_attempt()
+    assert attempt is not None
+    assert attempt.cases == {FIRST}
+    examination.measure_again([bench(10.0, 1 / A_LITTLE)])
+    assert examination.next_attempt() is None, "it is beyond doubt"
+    slower, faster = verdicts(examination, (FIRST, SECOND))
+    assert (slower.word, slower.level) == ("slower", look_level(LEVEL, 1, CONFIRM))
+    assert (faster.word, faster.level) == ("faster", LEVEL)
+
+
+def test_a_case_that_fails_when_it_is_measured_again_is_told(bureau: Bureau) -> None:
+    accept(bureau, 1.0)
+    examination = begun(bureau, bench(10.0))
+    assert examination.next_attempt() is not None
+    examination.measure_again([failing()])
+    assert "confirmation 1: cpu batch=1 failed: RuntimeError: no" in judged(examination).sweep.notes
+
+
+@pytest.mark.parametrize(("mine", "where"), [(True, ""), (False, f" at {TREE.name}")])
+def test_a_case_that_fails_in_a_later_pair_is_told_with_its_side(bureau: Bureau, mine: bool, where: str) -> None:
+    bureau = dataclasses.replace(bureau, tree=TREE)
+    examination = begun(bureau, bench(1.0), bench(1.0))
+    for number in range(2, PAIRS + 1):
+        attempt = examination.next_attempt()
+        assert attempt is not None
+        assert attempt.name == f"pair {number}"
+        sides = [bench(1.0), failing()] if number == PAIRS else [bench(1.0), bench(1.0)]
+        now, then = sides[::-1] if mine else sides
+        examination.measure_again([now], [then])
+    (found,) = verdicts(examination)
+    assert (found.word, found.runs) == ("same", PAIRS - 1)
+    assert f"pair {PAIRS}: cpu batch=1 failed{where}: RuntimeError: no" in judged(examination).sweep.notes
+
+
+def test_a_pair_that_is_lost_is_made_once_more(bureau: Bureau) -> None:
+    examination = begun(dataclasses.replace(bureau, tree=TREE), bench(1.0), bench(1.0))
+    names, losses = [], iter([True, False, True, True])
+    while (attempt := examination.next_attempt()) is not None:
+        names.append(attempt.name)
+        if not next(losses):
+            examination.measure_again([bench(1.0)], [bench(1.0)])
+        elif examination.gave_up("the runner was lost"):
+            break
+    assert names == ["pair 2", "pair 2", "pair 3", "pair 3"], "lost twice in a row, it ends them"
+    (found,) = verdicts(examination)
+    assert (found.word, found.runs) == ("same", 2)
+    notes = judged(examination).sweep.notes
+    assert "pair 2 was lost and made once more: the runner was lost" in notes
+    assert "could not be measured again: the runner was lost" in notes
+    assert f"measured in 2 of {PAIRS} pairs of processes" in notes

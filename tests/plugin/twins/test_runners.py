@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_modelperf.plugin.twins.runners import Runners
+
+PATH = Path("test_model.py")
+LABELS = [f"on cpu, {number}" for number in range(8)]
+
+
+class FakeRunner:
+    """Ends only when as many are ending as there are labels."""
+
+    together = threading.Barrier(len(LABELS))
+
+    def __init__(self, *_: object) -> None:
+        self.log: list[str] = []
+
+    def close(self, *, at_once: bool = False) -> None:
+        self.log.append("closed at once" if at_once else "closed")
+        self.together.wait(60)
+
+    def kill(self) -> None:
+        self.log.append("killed")
+
+
+@pytest.fixture
+def made() -> list[FakeRunner]:
+    return []
+
+
+@pytest.fixture
+def runners(made: list[FakeRunner]) -> Iterator[Runners]:
+    def make(*given: object) -> Any:
+        made.append(FakeRunner(*given))
+        return made[-1]
+
+    config: Any = None
+    runners = Runners(config, 1.0, make)
+    for label in LABELS:
+        runners.begin(PATH, label)
+    yield runners
+    runners.kill()
+
+
+def test_runners_end_side_by_side_in_threads_each_once(runners: Runners, made: list[FakeRunner]) -> None:
+    def end(label: str) -> None:
+        runners.end(PATH, label, at_once=True)
+        runners.kill_one(PATH, label)
+
+    with ThreadPoolExecutor(len(LABELS)) as pool:
+        list(pool.map(end, LABELS))
+    runners.kill()
+    assert [one.log for one in made] == [["closed at once"]] * len(LABELS)
+
+
+def test_who_is_killed_is_not_there_any_more(runners: Runners, made: list[FakeRunner]) -> None:
+    runners.kill_one(PATH, LABELS[0])
+    runners.kill_one(PATH, LABELS[0])
+    runners.begin(PATH, LABELS[0])
+    runners.kill()
+    assert [one.log for one in made] == [["killed"]] * (len(LABELS) + 1)
