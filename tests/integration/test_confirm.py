@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -71,13 +72,20 @@ def test_what_is_not_suspect_is_not_measured_again(marked: Folder) -> None:
     assert processes(marked) == 1
 
 
-@pytest.mark.parametrize(
-    "option", ["--modelperf-confirm=0", "--modelperf-update", "--modelperf-accept=test_a.py::test_speed"]
-)
+@pytest.mark.parametrize("option", ["--modelperf-confirm=0", "--modelperf-accept=test_a.py::test_speed"])
 def test_nothing_is_confirmed_that_nobody_would_fail_for(marked: Folder, option: str) -> None:
     result = marked.run(BRIEF, TOLERANT, option, env=SLOWER)
     assert "suspected" not in output(result)
     assert processes(marked) == 1
+
+
+def test_a_level_that_moved_by_luck_starts_no_window(marked: Folder) -> None:
+    result = marked.run(BRIEF, TOLERANT, "--modelperf-update", env={"ONCE": "1"})
+    result.assert_outcomes(passed=1)
+    assert "batch=1: suspected, measured " in summary(result)
+    assert len(json.loads(marked.baseline("test_a/test_speed.json").read_text())["runs"]) == 2, (
+        "the window was begun anew"
+    )
 
 
 def test_the_fixtures_of_a_confirmation_are_torn_down(marked: Folder) -> None:

@@ -131,6 +131,28 @@ def test_only_who_was_measured_again_pays_for_the_looks(bureau: Bureau) -> None:
     assert (faster.word, faster.level) == ("faster", LEVEL)
 
 
+@pytest.mark.parametrize(("factor", "again"), [(1.0, False), (10.0, True), (0.1, True)])
+def test_a_run_to_be_accepted_measures_again_what_would_start_its_window_anew(
+    bureau: Bureau, factor: float, again: bool
+) -> None:
+    accept(bureau, 1.0)
+    updating = dataclasses.replace(bureau, settings=dataclasses.replace(bureau.settings, update=True))
+    attempt = begun(updating, bench(factor)).next_attempt()
+    assert (attempt is not None) == again
+
+
+def test_a_level_that_moved_by_luck_is_no_new_one(bureau: Bureau) -> None:
+    accept(bureau, 1.0)
+    examination = begun(
+        dataclasses.replace(bureau, settings=dataclasses.replace(bureau.settings, update=True)), bench(1 / A_LITTLE)
+    )
+    while examination.next_attempt() is not None:
+        examination.measure_again([bench(1.0)])
+    (found,) = verdicts(examination)
+    assert len(found.attempts) > 1
+    assert found.word != "faster"
+
+
 def test_a_case_that_fails_when_it_is_measured_again_is_told(bureau: Bureau) -> None:
     accept(bureau, 1.0)
     examination = begun(bureau, bench(10.0))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Container, Mapping, Set
 from dataclasses import dataclass
 
 from ...domain.results import Sweep
 from ...domain.verdict import Verdict
 from ...judging.looks import look_level
-from ...judging.settle import is_suspect, reads_worse
+from ...judging.settle import is_suspect, moved, reads_worse, restarted
 from .bureau import Bureau
 from .pairs import Pairs
 
@@ -37,8 +37,10 @@ class Attempts:
 
     def __init__(self, nodeid: str, bureau: Bureau) -> None:
         settings = bureau.settings
-        # How often a suspected slowdown may be measured again; never one that nobody would fail for.
-        self._allowed = 0 if settings.update or settings.accepts(nodeid) else settings.confirm
+        # How often what is suspected may be measured again; never a slowdown that is meant.
+        self._allowed = 0 if settings.accepts(nodeid) else settings.confirm
+        # A run that is accepted fails for no slowdown; what it could do harm by is a level that moved by luck.
+        self._suspicion = (_moved, bureau.level) if settings.update else (_worse, SUSPECT_LEVEL)
         self._bureau = bureau
         self._made: list[Attempt] = []
         # How many there were before each that was lost.
@@ -89,21 +91,35 @@ class Attempts:
     def _suspects(self, sweep: Sweep, find: Find) -> set[str]:
         """The cases that may be worse than what they are compared with, found generously (SUSPECT_LEVEL).
 
-        Without those that are known to be so after they have been measured again.
+        Where the run is to be accepted, those whose level has moved. Without those that are known to be so after they
+        have been measured again.
         """
-        found = _worse(sweep, find(lambda case: SUSPECT_LEVEL))
+        suspicious, level = self._suspicion
+        found = suspicious(sweep, find(lambda case: level))
         again = {case for attempt in self._made if attempt.confirms for case in attempt.cases}
         # The level of a look rises with the looks: who is worse now will be at the last.
-        return found - (again & _worse(sweep, find(self.level))) if again else found
+        return found - (again & suspicious(sweep, find(self.level))) if again else found
 
 
 def _worse(sweep: Sweep, verdicts: Mapping[str, Verdict]) -> set[str]:
-    """The cases to be measured again by these verdicts."""
+    """The cases that a test would fail for, by these verdicts."""
+    timed = {case for case, verdict in verdicts.items() if is_suspect(verdict)}
+    return timed | _beside(sweep, {case for case, verdict in verdicts.items() if reads_worse(verdict)})
+
+
+def _moved(sweep: Sweep, verdicts: Mapping[str, Verdict]) -> set[str]:
+    """The cases whose window would start again, or whose readings would, by these verdicts."""
+    return _beside(sweep, moved(verdicts)) | restarted(verdicts)
+
+
+def _beside(sweep: Sweep, read: Container[str]) -> set[str]:
+    """What is to be measured again for these readings.
+
+    What a process reads of one case depends on those before it: all of the device are measured again.
+    """
     ran = [point for point in sweep if point.ok]
-    # What a process reads of one case depends on those before it: all of the device are measured again.
-    devices = {point.device for point in ran if reads_worse(verdicts[point.case.key])}
-    suspects = {case for case, verdict in verdicts.items() if is_suspect(verdict)}
-    return suspects | {point.case.key for point in ran if point.device in devices}
+    devices = {point.device for point in ran if point.case.key in read}
+    return {point.case.key for point in ran if point.device in devices}
 
 
 def _attempt(sweep: Sweep, cases: Set[str], name: str, *, confirms: bool = False) -> Attempt:
