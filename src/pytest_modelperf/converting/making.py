@@ -108,8 +108,9 @@ class Maker:
     def _candidate(self, route: Route, subject: Subject) -> Candidate:
         steps = tuple(step.name for step in route.steps)
         refused, alone = _refusal(route, subject), any(getattr(step, "alone", False) for step in route.steps)
+        kin = str(getattr(route.steps[-1], "kin", "")) if subject.device.kind == "cpu" else ""
         permitted, kept = LIMITS.get(route.precision, COARSE), self.cache is not None and route.gives not in LIVE
-        return Candidate(route.name, route.what, steps, route.seconds, refused, permitted, alone, kept)
+        return Candidate(route.name, route.what, steps, route.seconds, refused, permitted, alone, kept, kin)
 
     def check(self, original: LocalBench) -> None:
         """Raises ConversionError for a model of which no variant could be proven."""

@@ -61,7 +61,7 @@ def builtin() -> list[Converter]:
         AsItIs("torch-threads", "another number of threads", TORCH, "torch"),
         TorchSetting("channels_last", "tensors of images with their channels last", channels_last=True),
         TorchScript("torchscript-inference", "TorchScript, frozen and optimised for inference", True),
-        TorchScript("torchscript", "TorchScript, frozen"),
+        TorchScript("torchscript", "TorchScript, frozen", kin="torchscript-inference"),
         OnnxSlim(),
         OnnxHalf(),
         TorchSetting("fp16", "float16 weights and activations", "float16"),
@@ -72,16 +72,22 @@ def builtin() -> list[Converter]:
             "torch.compile in bfloat16, weights frozen into what is compiled",
             options=_FREEZING,
             dtype="bfloat16",
+            kin="compile-freezing",
             seconds=70.0,
         ),
         MixedPrecision("mixed-bf16", "Keras, mixed precision with bfloat16", "bfloat16"),
         LiteRt("litert", "LiteRT"),
         LiteRt("litert-int8", "LiteRT, 8-bit weights, activations quantized as they come", True),
         MixedPrecision("mixed-fp16", "Keras, mixed precision with float16", "float16"),
-        TorchCompile("compile", "torch.compile"),
+        TorchCompile("compile", "torch.compile", kin="compile-freezing"),
         TorchCompile("compile-reduce-overhead", "torch.compile with CUDA graphs", "reduce-overhead", needs_cuda=True),
         TorchCompile(
-            "compile-max-autotune", "torch.compile, kernels chosen by trying", "max-autotune", alone=True, seconds=120.0
+            "compile-max-autotune",
+            "torch.compile, kernels chosen by trying",
+            "max-autotune",
+            alone=True,
+            kin="compile-freezing",
+            seconds=120.0,
         ),
     ]
 

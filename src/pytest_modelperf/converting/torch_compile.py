@@ -31,6 +31,7 @@ class TorchCompile:
     needs_cuda: bool = False
     # Whether it chooses kernels by timing them.
     alone: bool = False
+    kin: str = ""
     seconds: float = 60.0
 
     takes = gives = TORCH

@@ -21,6 +21,7 @@ class TorchScript:
     name: str
     what: str
     for_inference: bool = False
+    kin: str = ""
     seconds: float = 1.5
 
     takes, gives = TORCH, TORCHSCRIPT

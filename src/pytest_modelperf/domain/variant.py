@@ -75,7 +75,8 @@ class Candidate:
     """A variant that could be made: by converters of these `steps`, in about `seconds`; or why not, `refused`.
 
     `permitted` is how far off its answers may be, as a part of their scale; `alone`: nothing else may be at work while
-    it is made; `kept`: what comes of it are files, which are kept.
+    it is made; `kept`: what comes of it are files, which are kept; `kin` is the name of another that gains about as
+    much, "" for none.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Candidate:
     permitted: float = 0.0
     alone: bool = False
     kept: bool = False
+    kin: str = ""
 
 
 @dataclass(frozen=True)

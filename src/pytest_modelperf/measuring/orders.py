@@ -85,9 +85,10 @@ class TakeWeights(Message, frozen=True):
 
 
 class Unable(Message, frozen=True):
-    """It could not be done, for this reason; nothing else has changed."""
+    """It could not be done, for this reason; nothing else has changed. `slow`: a variant that nobody would wait for."""
 
     reason: str
+    slow: bool = False
 
 
 # Of making a case ready: all of it, or in turn whether it fits, its first call, and, after warm-up by blocks, the rest.

@@ -10,6 +10,7 @@ from pytest_modelperf.domain.axes import Case
 from pytest_modelperf.domain.variant import Candidate
 from pytest_modelperf.errors import PeerLost
 from pytest_modelperf.measuring.conduct import CaseLost
+from pytest_modelperf.measuring.orders import Unable
 from pytest_modelperf.measuring.peer import Fate, Lost
 from pytest_modelperf.plugin.searching import entrants
 from pytest_modelperf.plugin.searching.entrants import Attempt, Failed, lost, make
@@ -28,7 +29,7 @@ def place(tmp_path: Path) -> Workplace:
 class Played:
     """A bench in another process: what comes of its conversion, and of its proof, by the script."""
 
-    def __init__(self, outcome: Exception | str = "", proof: Exception | str = "") -> None:
+    def __init__(self, outcome: Exception | str = "", proof: Exception | Unable | str = "") -> None:
         self._outcome, self._proof = outcome, proof
         self.runner = SimpleNamespace(last_words=lambda: "its last words")
 
@@ -42,8 +43,8 @@ class Played:
     def resume(self) -> None: ...
     def extend(self, seconds: float) -> None: ...
 
-    def prove(self, order: object, limits: object) -> str:
-        return said(self._proof)
+    def prove(self, order: object, limits: object) -> Unable | str:
+        return self._proof if isinstance(self._proof, Unable) else said(self._proof)
 
 
 def said(outcome: Exception | str) -> str:
@@ -110,12 +111,14 @@ def test_the_case_is_told_that_it_was_lost_at(place: Workplace) -> None:
     assert not lost(PeerLost("gone"), place).crowded
 
 
-def test_what_is_wrong_has_the_reason_of_its_proof(place: Workplace) -> None:
-    one = attempt(Played(proof="output 'y' is wrong"), place)
+@pytest.mark.parametrize("slow", [False, True])
+def test_what_is_wrong_has_the_reason_of_its_proof(place: Workplace, slow: bool) -> None:
+    one = attempt(Played(proof=Unable("output 'y' is wrong", slow=slow)), place)
     one.begin(10.0, 2)
     one.end()
-    with pytest.raises(Failed, match="output 'y' is wrong"):
+    with pytest.raises(Failed, match="output 'y' is wrong") as raised:
         one.prove(10.0, None)
+    assert raised.value.slow == slow
 
 
 def begun(candidates: list[Candidate], at_once: int, folder: Path, failing: str = "") -> tuple[list[str], list[str]]:

@@ -24,7 +24,9 @@ from pytest_modelperf.plugin.searching.workshop import Workplace
 from pytest_modelperf.plugin.twins.messages import Terms
 from pytest_modelperf.plugin.twins.remote import RunnerBroken
 
-TERMS = Terms(("cpu",), {}, (), 0.1, False, 1.0, converters=("auto",))
+
+def asking_for(*converters: str) -> Terms:
+    return Terms(("cpu",), {}, (), 0.1, False, 1.0, converters=converters)
 
 
 class Named(list[Point]):
@@ -98,6 +100,8 @@ class World:
     rivals: dict[str, Rival | None] = field(default_factory=dict)
     # How far off answers may be, by name; 1 of others.
     permitted: dict[str, float] = field(default_factory=dict)
+    # By name that of the one which gains about as much.
+    kin: dict[str, str] = field(default_factory=dict)
     waiting: int = 0
     most_waiting: int = 0
 
@@ -107,7 +111,8 @@ class World:
         self.waiting += len(names)
         self.most_waiting = max(self.most_waiting, self.waiting)
         candidates = tuple(
-            Candidate(name, "", (name,), 1.0, permitted=self.permitted.get(name, 1.0)) for name in self.speedups
+            Candidate(name, "", (name,), 1.0, permitted=self.permitted.get(name, 1.0), kin=self.kin.get(name, ""))
+            for name in self.speedups
         )
         return [
             SimpleNamespace(held=lambda: SimpleNamespace(candidates=lambda: candidates), close=self.end) for _ in names
@@ -144,7 +149,13 @@ class World:
         return Gain(Estimate(times, times * 0.98, times * 1.02), {"cpu batch=1": Estimate(times, times, times)})
 
 
-def searched(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: float = 300.0) -> Suggestions:
+def searched(
+    world: World,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float = 300.0,
+    names: Sequence[str] = ("auto",),
+) -> Suggestions:
     def place(name: str, device: str) -> Workplace:
         (folder / name).mkdir(exist_ok=True)
         return Workplace(folder / name)
@@ -160,7 +171,7 @@ def searched(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, second
     nothing = {"withdraw": lambda place: None, "publish": lambda place, one: "", "command": lambda name: ""}
     workshop: Any = SimpleNamespace(place=place, shown=str, **nothing)
     around = Surroundings(world.opens, workshop, NoObserver, lambda progress: None, "a CPU")
-    found = Search("test_a.py::test_speed", TERMS, seconds, around).run(["cpu"])
+    found = Search("test_a.py::test_speed", asking_for(*names), seconds, around).run(["cpu"])
     assert world.waiting == 0
     return found
 
@@ -193,6 +204,39 @@ def test_the_rival_is_the_fastest_that_is_no_less_exact(tmp_path: Path, monkeypa
     world = World(speedups, permitted={"exact": 0.1, "exact too": 0.1})
     searched(world, tmp_path, monkeypatch)
     assert (world.rivals["exact too"], world.rivals["coarse too"]) == (Rival("exact", 4.0), Rival("coarse", 2.0))
+
+
+KIN = {"compiled again": "compiled", "compiled in half": "compiled"}
+COMPILED = {"compiled": 1.0, "a": 2.0, **dict.fromkeys(KIN, 2.0)}
+
+
+def test_what_gains_as_much_as_one_that_is_too_slow_is_not_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(COMPILED, kin=KIN)
+    found = searched(world, tmp_path, monkeypatch)
+    assert {one.name: one.tried for one in found.rejected} == {"compiled": True, **dict.fromkeys(KIN, False)}
+    assert "compiled, which gains about as much, was too slow" in found.rejected[-1].reason
+    assert not any(name in opened for name in KIN for opened in world.opened)
+
+
+@pytest.mark.parametrize(
+    ("speedups", "failing"), [({"compiled": 1.5}, {}), ({}, {"compiled": "its process ended with exit code 7"})]
+)
+def test_what_has_kin_is_tried_after_it_unless_that_is_too_slow(
+    speedups: dict[str, float], failing: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World({**COMPILED, **speedups}, failing, kin=KIN)
+    found = searched(world, tmp_path, monkeypatch)
+    assert world.opened[1:3] == [("compiled", "a"), tuple(KIN)]
+    assert set(KIN) <= set(suggested(found))
+
+
+def test_what_the_user_names_is_tried_whatever_became_of_its_kin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = searched(World(COMPILED, kin=KIN), tmp_path, monkeypatch, names=tuple(COMPILED))
+    assert set(KIN) <= set(suggested(found))
 
 
 def test_one_that_fails_is_rejected_and_those_beside_it_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

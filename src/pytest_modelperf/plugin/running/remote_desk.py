@@ -14,7 +14,7 @@ import pytest
 
 from ...domain.device import Device
 from ...domain.results import Sweep
-from ...errors import ConversionError, DeviceMissing, NotMeasured, in_words
+from ...errors import ConversionError, DeviceMissing, NotMeasured, TooSlow, in_words
 from ...measuring.bench import LocalBench
 from ...measuring.channel import Channel
 from ...measuring.memory import CONVERTING_SCORE, spare, volunteer
@@ -209,7 +209,7 @@ class RemoteDesk:
             except ConversionError as error:
                 # Into the log, with all frames: a converter of the user's may be at fault, or one of ours.
                 traceback.print_exception(error)
-                self._channel.send(Unable(str(error)))
+                self._channel.send(Unable(str(error), slow=isinstance(error, TooSlow)))
             except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
                 traceback.print_exception(error)
                 self._channel.send(Unable(in_words(error)))

@@ -14,6 +14,7 @@ from ...judging.gain import Gain
 from ...measuring.conduct import CaseLost
 from ...measuring.limits import Limits, Watch, first, resident_bytes
 from ...measuring.memory import available_bytes
+from ...measuring.orders import Unable
 from ...measuring.peer import Fate, Lost, Peer
 from ..twins.messages import Convert, Prove
 from ..twins.remote_bench import LOST, RemoteBench
@@ -31,12 +32,15 @@ _LONGER = "raise --modelperf-convert-seconds if it needs longer"
 class Failed(Exception):
     """A candidate that came to nothing, for this reason; `found` is the gain of one that is right.
 
-    `crowded`: alone it might have come to something; `late`: with more time.
+    `crowded`: alone it might have come to something; `late`: with more time; `slow`: it is right, or may be, and is not
+    fast enough.
     """
 
-    def __init__(self, reason: str, *, found: Gain | None = None, crowded: bool = False, late: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, found: Gain | None = None, crowded: bool = False, late: bool = False, slow: bool = False
+    ) -> None:
         super().__init__(reason)
-        self.found, self.crowded, self.late = found, crowded, late
+        self.found, self.crowded, self.late, self.slow = found, crowded, late, slow or found is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +117,8 @@ class Attempt:
         with self._losing():
             limits = _limits(self._bench, seconds, MEMORY_SHARE)
             variant = self._bench.prove(Prove(str(self.place.log), rival), limits)
-        if isinstance(variant, str):
-            raise Failed(variant)
+        if isinstance(variant, Unable):
+            raise Failed(variant.reason, slow=variant.slow)
         made = min(self._seconds, KEPT_SECONDS) if self.candidate.kept else self._seconds
         seconds = made + time.monotonic() - began
         return Entrant(self.candidate, variant, Ready(self._bench), self.place, seconds, self.beside)

@@ -99,7 +99,7 @@ def _has_pace(entrant: Entrant, original: Ready, fail: Fail) -> bool:
         fail(entrant, lost(error, entrant.place))
         return False
     if times > HOPELESS:
-        fail(entrant, Failed(f"not faster: a single call takes {times:.2g} times as long"))
+        fail(entrant, Failed(f"not faster: a single call takes {times:.2g} times as long", slow=True))
     return times <= HOPELESS
 
 

@@ -80,6 +80,8 @@ class Search:
         # Those to be tried; and those that failed beside others, who may be to blame: they are tried alone.
         self._waiting: deque[Candidate] = deque()
         self._alone: deque[Candidate] = deque()
+        # By name those that were not fast enough.
+        self._slow: set[str] = set()
         # By the cases that they were measured at: what is made for one shape is no rival of what takes all.
         self._best: dict[frozenset[str], Gain] = {}
         # Those that are faster, which are to be looked at once more.
@@ -90,6 +92,7 @@ class Search:
         for number, device in enumerate(devices):
             allowance = Allowance(self._seconds, self._began + self._seconds * (number + 1) / len(devices))
             self._best.clear()
+            self._slow.clear()
             try:
                 self._search(device, allowance)
             except LOST as error:
@@ -130,6 +133,7 @@ class Search:
             bench.warm_up()
             while (self._waiting or self._alone) and not allowance.is_spent:
                 self._try(self._next(bench, allowance), bench, allowance)
+                self._dismiss(bench.opened.device)
                 allowance.set_aside = self._to_confirm(self._best_first()[:CONFIRMED], allowance)
         except LOST as error:
             return f"the original's process was lost: {error}"
@@ -145,8 +149,22 @@ class Search:
             return [self._alone.popleft()]
         fitting = int(available_bytes() * MEMORY_SHARE / (ROOM * max(1, original.held_bytes)))
         self._at_once = max(1, min(AT_ONCE, fitting, fitting_on_device(original.opened, AT_ONCE)))
-        number = min(self._at_once, allowance.starts(), len(self._waiting))
-        return [self._waiting.popleft() for _ in range(number)]
+        # What has kin there waits for it.
+        waiting = {candidate.name for candidate in self._waiting}
+        free = [candidate for candidate in self._waiting if candidate.kin not in waiting] or list(self._waiting)
+        some = free[: min(self._at_once, allowance.starts())]
+        self._waiting = deque(candidate for candidate in self._waiting if candidate not in some)
+        return some
+
+    def _dismiss(self, device: str) -> None:
+        """Reject what gains about as much as another that was too slow, but for what the user names."""
+        if not self._is_a_race:
+            return
+        hopeless = [candidate for candidate in self._waiting if candidate.kin in self._slow]
+        self._waiting = deque(candidate for candidate in self._waiting if candidate not in hopeless)
+        for candidate in hopeless:
+            reason = f"{candidate.kin}, which gains about as much, was too slow; name it to have it tried"
+            self._ledger.reject(candidate, device, reason)
 
     def _try(self, candidates: Sequence[Candidate], original: Ready, allowance: Allowance) -> None:
         """Convert and measure them. Raises what the original's process raises."""
@@ -205,7 +223,7 @@ class Search:
 
     def _rival(self, candidate: Candidate, original: Ready) -> Rival | None:
         """The fastest at the smallest case of those that are no less exact; of what the user names none is beaten."""
-        if self._terms.goal != "latency" or self._terms.converters != (AUTO,):
+        if not self._is_a_race:
             return None
         smallest = min(original.opened.cases, key=lambda axes: math.prod(axes.values()))
         usual, key = original.call_seconds(smallest), Case(original.opened.device, smallest).key
@@ -215,6 +233,11 @@ class Search:
         times = {one.entrant.variant.title: float(one.found.cases[key]) for one in exact}
         best = max(times, key=lambda name: times[name], default="")
         return Rival(best, usual / times[best]) if usual and best else None
+
+    @property
+    def _is_a_race(self) -> bool:
+        """Whether the fastest alone matter, of whatever there is."""
+        return self._terms.goal == "latency" and self._terms.converters == (AUTO,)
 
     def _measure(self, entrants: Sequence[Entrant], original: Ready, allowance: Allowance) -> None:
         """Measure all in turn: a short look first, a longer one at what can still win while there is time."""
@@ -344,4 +367,5 @@ class Search:
             place.clear()
             self._alone.append(candidate)
         else:
+            self._slow |= {candidate.name} if failed.slow else set()
             self._ledger.reject(candidate, device, str(failed), place, failed.found)

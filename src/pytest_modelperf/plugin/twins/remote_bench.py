@@ -139,7 +139,7 @@ class RemoteBench:
         self.pause()
         return answer.reason if isinstance(answer, Unable) else ""
 
-    def prove(self, order: Prove, limits: Limits) -> Variant | str:
+    def prove(self, order: Prove, limits: Limits) -> Variant | Unable:
         """Have it prove the variant that it has made, which is its model from now on; why it is none.
 
         Raises Lost when its process died or took more than its `limits`, which hold from now on, and BodyLeft.
@@ -149,7 +149,7 @@ class RemoteBench:
         answer = self._asked(msgspec.structs.replace(order, seconds=limits.seconds), Made, Unable)
         self.pause()
         if isinstance(answer, Unable):
-            return answer.reason
+            return answer
         assert isinstance(answer, Made)
         self.opened = answer.opened
         return answer.variant
