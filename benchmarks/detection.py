@@ -9,8 +9,9 @@ slower): convolutions, a transformer, a small MLP, and convolutions in ONNX Runt
 beside a process that loads one core on and off.
 
 Every trial is appended to `--out`, so that a series goes on where it was; `--minutes 0` shows what there is. Nothing is
-measured again in a fresh process (`--modelperf-confirm=0`), and every case is judged as if it were alone. Windows are
-drawn from one series of runs, each with the run that follows. Needs the environment `full` and git.
+measured again in a fresh process (`--modelperf-confirm=0`), and every case is judged as if it were alone. Beside the
+other commit eight cases of a kind share their pairs of processes, so that the start of ten counts for an eighth each.
+Windows are drawn from one series of runs, each with the run that follows. Needs the environment `full` and git.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import argparse
 import json
 import math
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -66,51 +68,82 @@ def main(minutes: float, seconds: float, methods: str, out: Path) -> None:
     rng = random.Random(len(_lines(out)))
     while time.monotonic() < end:
         for measure in _pass(seconds, methods.split(","), rng):
+            try:
+                lines = "".join(json.dumps(trial) + "\n" for trial in measure())
+            except RuntimeError as error:
+                print(f"a trial came to nothing: {error}", file=sys.stderr)
+                continue
             with out.open("a") as file:
-                file.writelines(json.dumps(trial) + "\n" for trial in measure())
+                file.write(lines)
             if time.monotonic() > end:
                 break
     show(_lines(out))
 
 
 def _lines(out: Path) -> list[Trial]:
-    return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    """The trials so far, but for a line that the end of the process has cut off."""
+    found = []
+    for line in out.read_text().splitlines() if out.exists() else []:
+        with suppress(json.JSONDecodeError):
+            found.append(json.loads(line))
+    return found
 
 
 def _pass(seconds: float, methods: Sequence[str], rng: random.Random) -> list[Callable[[], list[Trial]]]:
-    """One of everything, in random order: pairs of sides, and a run of either tool over all stored depths."""
+    """One of everything, in random order: each kind against another commit, a run of either tool over all depths."""
     measures: list[Callable[[], list[Trial]]] = []
     for noisy in (False, True):
         if "against" in methods:
-            measures += [_against(kind, *side, noisy, seconds) for kind in KINDS for side in _sides(rng)]
+            measures += [_against(kind, _sides(rng), noisy, seconds) for kind in KINDS]
         measures += [make(noisy, seconds) for method, make in _ALL_DEPTHS.items() if method in methods]
     rng.shuffle(measures)
     return measures
 
 
 def _sides(rng: random.Random) -> list[tuple[int, int]]:
-    """Every change by a layer, and as many times no change."""
-    return [(depth, 1) for depth in DEPTHS] + [(rng.choice(DEPTHS), 0) for _ in DEPTHS]
+    """Depths and what they change by, in random order: each by a layer, and as many times no change."""
+    sides = [(depth, 1) for depth in DEPTHS] + [(rng.choice(DEPTHS), 0) for _ in DEPTHS]
+    return rng.sample(sides, len(sides))
 
 
-def _against(kind: str, depth: int, change: int, noisy: bool, seconds: float) -> Callable[[], list[Trial]]:
+def _against(kind: str, sides: Sequence[tuple[int, int]], noisy: bool, seconds: float) -> Callable[[], list[Trial]]:
+    """All sides of a kind in one run: modules as cases of one test, which share their processes, sessions as tests."""
+
     def measure() -> list[Trial]:
-        with _project({kind: [depth]}) as folder, _noise(noisy):
+        with _project({kind: [depth for depth, _ in sides]}) as folder, _noise(noisy):
             _git(folder, "init", "-q")
             _git(folder, "add", ".")
             _git(folder, "commit", "-qm", "before")
-            _depths(folder, {kind: [depth + change]})
+            _depths(folder, {kind: [depth + change for depth, change in sides]})
             started = time.monotonic()
             options = ["--modelperf-against=HEAD", f"--modelperf-seconds={seconds / 2}"]
-            (result,) = _modelperf(folder, *options, "-k", "test_modelperf")
-            verdict = next(iter(result.verdicts.values()))
-            if verdict.change is None:
-                raise RuntimeError(f"{result.nodeid}: {verdict.word}: {verdict.reason}{result.unmeasured}")
-            found = {"low": verdict.change.low, "value": float(verdict.change), "high": verdict.change.high}
-            about = {"method": "against", "noisy": noisy, "kind": kind, "depth": depth, "change": change}
-            return [{**about, **found, "attempts": verdict.attempts, "seconds": time.monotonic() - started}]
+            tests = "test_modelperf" if kind == "onnxruntime" else "test_together"
+            verdicts = _verdicts(_modelperf(folder, *options, "-k", tests))
+            each = (time.monotonic() - started) / len(sides)
+            about = {"method": "against", "noisy": noisy, "kind": kind, "seconds": each}
+            return [
+                {**about, "depth": depth, "change": change, **_found(verdicts[number])}
+                for number, (depth, change) in enumerate(sides)
+            ]
 
     return measure
+
+
+def _verdicts(results: Any) -> dict[int, Verdict]:
+    """Of each place of a kind: the case that has it as its length of `which`, or the only one of the test of it."""
+    found = {}
+    for result in results:
+        for case, verdict in result.verdicts.items():
+            which = re.search(r"which=(\d+)", case)
+            found[int(which[1]) - 1 if which else _number(result.nodeid)] = verdict
+    return found
+
+
+def _found(verdict: Verdict) -> Trial:
+    if verdict.change is None:
+        raise RuntimeError(f"{verdict.case}: {verdict.word}: {verdict.reason}")
+    change = verdict.change
+    return {"low": change.low, "value": float(change), "high": change.high, "attempts": verdict.attempts}
 
 
 def _run(noisy: bool, seconds: float) -> Callable[[], list[Trial]]:
@@ -142,8 +175,12 @@ _ALL_DEPTHS = {"run": _run, "benchmark": _benchmark}
 
 def _place(nodeid: str) -> str:
     """`"mlp 20"` of `test_models.py::test_modelperf[mlp-0]`."""
-    kind, number = nodeid.rpartition("[")[2].rstrip("]").rsplit("-", 1)
-    return f"{kind} {STORED_DEPTHS[int(number)]}"
+    return f"{nodeid.rpartition('[')[2].rpartition('-')[0]} {STORED_DEPTHS[_number(nodeid)]}"
+
+
+def _number(nodeid: str) -> int:
+    """2 of `test_models.py::test_modelperf[mlp-2]`: the place among the depths of its kind."""
+    return int(nodeid.rpartition("-")[2].rstrip("]"))
 
 
 @contextmanager

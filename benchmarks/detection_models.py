@@ -68,8 +68,26 @@ KINDS: dict[str, Callable[[int], Any]] = {
     "onnxruntime": onnxruntime,
 }
 CASES = [(kind, depth) for kind, depths in DEPTHS.items() for depth in depths]
-# The same test for every depth of a kind, so that another commit with another depth is compared with it.
-IDS = [f"{kind}-{DEPTHS[kind].index(depth)}" for kind, depth in CASES]
+# The same test for every place of a kind, so that another commit with another depth there is compared with it.
+IDS = [f"{kind}-{number}" for kind, depths in DEPTHS.items() for number in range(len(depths))]
+# A module can hold all stacks of a kind; a session is one.
+TOGETHER = [kind for kind in DEPTHS if kind != "onnxruntime"]
+
+
+def together(kind: str) -> Any:
+    """All stacks of a kind in one module: its second input's length says which of them is called."""
+    import torch
+
+    class Stacks(torch.nn.Module):
+        def __init__(self, stacks: list[Any]) -> None:
+            super().__init__()
+            self.stacks = torch.nn.ModuleList(stacks)
+
+        def forward(self, x: Any, which: Any) -> Any:
+            return self.stacks[len(which) - 1](x)
+
+    made = [KINDS[kind](depth) for depth in DEPTHS[kind]]
+    return Stacks([model for model, _ in made]).eval(), made[0][1]
 
 
 def declared(example: Any, kind: str) -> Any:
@@ -82,6 +100,15 @@ def declared(example: Any, kind: str) -> Any:
 def test_modelperf(modelperf: Callable[..., Any], kind: str, depth: int) -> None:
     model, example = KINDS[kind](depth)
     modelperf(model, inputs=declared(example, kind), sweep={"batch": [example.shape[0]]})
+
+
+@pytest.mark.modelperf
+@pytest.mark.parametrize("kind", TOGETHER)
+def test_together(modelperf: Callable[..., Any], kind: str) -> None:
+    model, example = together(kind)
+    places = list(range(1, len(DEPTHS[kind]) + 1))
+    inputs = [Tensor(("batch", *example.shape[1:])), Tensor(("which",))]
+    modelperf(model, inputs=inputs, sweep={"batch": [example.shape[0]], "which": places})
 
 
 @pytest.mark.parametrize(("kind", "depth"), CASES, ids=IDS)
