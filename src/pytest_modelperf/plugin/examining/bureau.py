@@ -35,8 +35,9 @@ class Bureau:
 
     `level` is the chance of a false alarm that one case may have; it is set when all cases are known. `tree` is the
     other side of all comparisons (None: stored baselines). `stopped` collects what was measured of tests that were
-    interrupted. `rules` gives those of advice. `processes` measure with this one, on this machine: the other ranks'
-    coordinators. `seed` settles the order of turns in this run.
+    interrupted, `notes` what the summary is to say of the run as a whole. `rules` gives those of advice. `processes`
+    measure with this one, on this machine: the other ranks' coordinators. `seed` settles the order of turns in this
+    run.
     """
 
     settings: Settings
@@ -49,6 +50,7 @@ class Bureau:
     tree: Tree | None = None
     experiences: Experiences | None = None
     stopped: list[TestResult] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     processes: tuple[int, ...] = ()
     peaks: Peaks = field(default_factory=Peaks)
     rules: Callable[[], Sequence[Rule]] = lambda: ()

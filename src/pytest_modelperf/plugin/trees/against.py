@@ -9,7 +9,7 @@ from ...errors import ModelPerfError
 from ..examining.bureau import Bureau
 from ..marker import is_marked
 from ..twins.twin import outside
-from . import interpreter
+from . import environment, interpreter
 from .tree import Tree, below
 from .worktree import Worktree
 
@@ -33,11 +33,13 @@ class Against:
             worktree = Worktree(
                 settings.against, self._config.rootpath, settings.against_pythonpath, settings.against_link, other
             )
+            # Later than every plugin's end: by then no runner is left in it.
+            self._config.add_cleanup(worktree.remove)
+            note = environment.note(worktree.tree) if other is None else ""
         except ModelPerfError as error:
             raise pytest.UsageError(str(error)) from None
-        # Later than every plugin's end: by then no runner is left in it.
-        self._config.add_cleanup(worktree.remove)
         self._bureau.tree = worktree.tree
+        self._bureau.notes += [note] if note else []
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
