@@ -25,6 +25,13 @@ def sample(array: Any, dtype: str = "") -> OutputSample:
     return kept(told, told)["y"]
 
 
+def drawn(array: Any) -> OutputSample:
+    """What is kept of an output whose second call, with the same inputs, gave another."""
+    first, second = ({"y": one} for one in (array, array[::-1] + array.dtype.type(1)))
+    names = {"y": array.dtype.name}
+    return kept(tell(first, names, "", 1), tell(second, names, "", 1))["y"]
+
+
 def record(weights: str = "w1", inputs: str = "i1", **outputs: OutputSample) -> CaseRecord:
     return CaseRecord("CPU", 40, Location(-4.5, 0.02), weights=weights, inputs=inputs, outputs=outputs)
 
@@ -155,6 +162,34 @@ class TestNotCompared:
             assert found(record(y=now), record(y=then)) == [
                 ("not compared", "output 'y' differs between two equal calls")
             ]
+
+    @pytest.mark.parametrize(
+        ("now", "then"),
+        [
+            (RNG.standard_normal((2, 500)).astype(np.float32), RNG.standard_normal((2, 500)).astype(np.float32)),
+            (RNG.integers(0, 50_000, (1, 20)), RNG.integers(0, 50_000, (1, 20))),
+            (RNG.integers(0, 50_000, (1, 20)), RNG.integers(0, 50_000, (1, 23))),
+        ],
+        ids=["floats", "integers", "text of another length"],
+    )
+    def test_a_model_that_draws_its_answers_is_never_wrong(self, now: Any, then: Any) -> None:
+        """Neither side has values to compare, and what its scale and its shape are was drawn, too."""
+        mine, theirs = drawn(now), drawn(then)
+        assert found(record(y=mine), record(y=theirs)) == [
+            ("not compared", "output 'y' differs between two equal calls")
+        ]
+        assert found(record(), record(y=theirs)) == found(record(y=mine), record(y=theirs))
+
+    def test_a_file_that_keeps_fewer_values(self) -> None:
+        fewer = replace(off(0.0), values=off(0.0).values[:3])
+        assert found(record(y=off(0.0)), record(y=fewer)) == [
+            ("not compared", "output 'y': the baseline keeps 3 of its values, not 16")
+        ]
+
+    def test_what_is_empty_is_not_drawn(self) -> None:
+        empty, one = sample(np.zeros((0, 4))), sample(np.zeros((1, 4)))
+        assert found(record(y=empty), record(y=empty)) == []
+        assert found(record(y=one), record(y=empty)) == [("wrong", "output 'y' has the shape (1, 4), it had (0, 4)")]
 
     def test_a_function_may_have_been_given_other_weights(self) -> None:
         """Whether its weights are the same nobody knows: what differs fails no test."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -48,25 +49,35 @@ def _doubted(finding: Finding) -> Finding:
 
 def _changes(now: CaseRecord, then: CaseRecord) -> Iterator[Finding]:
     for name, before in sorted(then.outputs.items()):
-        if name not in now.outputs:
+        if name in now.outputs:
+            yield from _compared(f"output {name!r}", now.outputs[name], before)
+        elif _repeats(before):
             yield _wrong(f"output {name!r} is missing")
         else:
-            yield from _compared(f"output {name!r}", now.outputs[name], before)
+            yield _drawn(f"output {name!r}")
     for name in sorted(now.outputs.keys() - then.outputs.keys()):
         yield _not_compared(f"output {name!r} is new")
 
 
 def _compared(name: str, now: OutputSample, then: OutputSample) -> Iterator[Finding]:
-    if now.shape != then.shape:
+    # First of all: what is drawn may be of another length, and on another scale, in every call.
+    if not (_repeats(now) and _repeats(then)):
+        yield _drawn(name)
+    elif now.shape != then.shape:
         yield _wrong(f"{name} has the shape {now.shape}, it had {then.shape}")
     elif not same_dtype(now.dtype, then.dtype):
         yield _wrong(f"{name} is {now.dtype}, it was {then.dtype}")
     elif len(now.values) != len(then.values):
-        yield _not_compared(f"{name} differs between two equal calls")
+        yield _not_compared(f"{name}: the baseline keeps {len(then.values)} of its values, not {len(now.values)}")
     elif any(after is None and before is not None for after, before in zip(now.values, then.values, strict=True)):
         yield _wrong(f"{name} has NaN or infinite values where it had numbers")
     else:
         yield from _measured(name, now, then)
+
+
+def _repeats(sample: OutputSample) -> bool:
+    """Whether two equal calls gave the same: only then values are kept. What is empty has none to keep."""
+    return bool(sample.values) or not math.prod(sample.shape)
 
 
 def _measured(name: str, now: OutputSample, then: OutputSample) -> Iterator[Finding]:
@@ -87,6 +98,10 @@ def _measured(name: str, now: OutputSample, then: OutputSample) -> Iterator[Find
 
 def _wrong(evidence: str) -> Finding:
     return Finding("wrong", PATH, evidence=evidence)
+
+
+def _drawn(name: str) -> Finding:
+    return _not_compared(f"{name} differs between two equal calls")
 
 
 def _not_compared(evidence: str) -> Finding:
