@@ -63,7 +63,13 @@ RECORDS = st.builds(
     outputs=st.dictionaries(NAMES, OUTPUTS, max_size=2),
     profile=st.none() | USES,
 )
-RUNS = st.builds(Run, st.dictionaries(NAMES, NAMES, max_size=3), st.dictionaries(NAMES, RECORDS, max_size=3))
+CONDITION_SETS = st.dictionaries(NAMES, NAMES, max_size=3)
+RUNS = st.builds(
+    Run,
+    CONDITION_SETS,
+    st.dictionaries(NAMES, RECORDS, max_size=3),
+    st.dictionaries(NAMES, CONDITION_SETS, max_size=2),
+)
 BASELINES = st.builds(
     Baseline,
     NAMES,

@@ -113,7 +113,7 @@ def test_what_is_written_is_read_but_for_the_last_digits(baseline: Baseline) -> 
     assert encode(found) == text
     assert (found.test, found.machine) == (baseline.test, baseline.machine)
     for before, after in zip((*baseline.anchors, *baseline.runs), (*found.anchors, *found.runs), strict=True):
-        assert after.conditions == before.conditions
+        assert (after.conditions, after.devices) == (before.conditions, before.devices)
         assert list(after.cases) == sorted(before.cases)
         for case, one in before.cases.items():
             read = after.cases[case]
@@ -197,6 +197,10 @@ def test_a_damaged_file_is_named_with_what_to_do(text: str, what: str) -> None:
         (
             lambda data: data["runs"][1]["conditions"].update(torch=2),
             "runs[1].conditions[...] is wrong: Expected `str`, got `int`",
+        ),
+        (
+            lambda data: data["runs"][1].update(devices={"cpu": []}),
+            "runs[1].devices[...] is wrong: Expected `object`, got `array`",
         ),
         (lambda data: data["runs"][1]["cases"].update(x=None), "runs[1].cases['x'] is no JSON object"),
     ],

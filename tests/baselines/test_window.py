@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from baselines.made import CASE, CONDITIONS, CPU, GPU, record, run
 from hypothesis import given
@@ -71,6 +72,37 @@ def test_changed_conditions_start_the_windows_of_the_cases_that_ran() -> None:
     assert history(found, GPU_CASE, GPU) == [0.0, 1.0, 2.0]
     assert anchored(found) == {(CASE, CPU): 9.0, (GPU_CASE, GPU): 0.0}
     assert [anchor.conditions for anchor in found.anchors] == [CONDITIONS, upgraded]
+
+
+DRIVEN = {"cpu": {}, "cuda:0": {"driver": "550"}}
+
+
+def of_both(location: float, devices: Mapping[str, Mapping[str, str]] = DRIVEN, driver: str = "") -> Run:
+    cases = {CASE: record(location), GPU_CASE: record(location, GPU)}
+    return Run({**CONDITIONS, **({"driver": driver} if driver else {})}, cases, devices)
+
+
+def test_conditions_of_one_device_start_its_own_windows_alone() -> None:
+    upgraded = {**DRIVEN, "cuda:0": {"driver": "580"}}
+    found = grown(of_both(1.0), of_both(2.0), of_both(3.0, upgraded))
+    assert history(found) == [1.0, 2.0, 3.0]
+    assert history(found, GPU_CASE, GPU) == [3.0]
+    assert anchored(found) == {(CASE, CPU): 1.0, (GPU_CASE, GPU): 3.0}
+    # Nothing is told of a device that has no case left in a run.
+    assert [dict(one.devices) for one in found.runs] == [{"cpu": {}}, {"cpu": {}}, upgraded]
+
+
+def test_a_run_without_the_gpu_leaves_the_windows_of_the_cpu() -> None:
+    found = grown(of_both(1.0), run(2.0), of_both(3.0))
+    assert (history(found), history(found, GPU_CASE, GPU)) == ([1.0, 2.0, 3.0], [1.0, 3.0])
+
+
+def test_of_a_former_file_which_told_all_conditions_in_one_no_window_starts_again() -> None:
+    former = Baseline("test", "ci", (), (of_both(1.0, {}, "550"), of_both(2.0, {}, "550")))
+    found = grown(of_both(3.0), baseline=former)
+    assert (history(found), history(found, GPU_CASE, GPU)) == ([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
+    upgraded = grown(of_both(3.0, {**DRIVEN, "cuda:0": {"driver": "580"}}), baseline=former)
+    assert (history(upgraded), history(upgraded, GPU_CASE, GPU)) == ([1.0, 2.0, 3.0], [3.0])
 
 
 def test_a_run_narrowed_to_one_device_pushes_no_other_devices_history_out() -> None:

@@ -245,6 +245,25 @@ def test_conditions_that_differ_are_told_and_do_not_stop_the_comparison() -> Non
     assert found.conditions == ("numpy 2.4.6 → none", "onnxruntime none → 1.31.1", "torch 2.13.0 → 2.14.0")
 
 
+def test_conditions_are_those_of_the_cases_own_device() -> None:
+    source, versions = machine(), {**CONDITIONS, "driver": "550"}
+    records = {CASE: source.record(), "cuda:0 batch=8": source.record()}
+    apart = Run(CONDITIONS, records, {"cpu": {}, "cuda:0": {"driver": "550"}})
+    # Former versions told the conditions of all devices in one.
+    for accepted in (apart, Run(versions, records)):
+        before = Baseline("test", "ci", (accepted,), (accepted,))
+        assert verdict(source.record(), before).conditions == ()
+        gone = compare(
+            "cuda:0 batch=8",
+            source.record(),
+            before,
+            tolerance=0.05,
+            level=LEVEL,
+            conditions={**versions, "driver": "580"},
+        )
+        assert gone.conditions == ("driver 550 → 580",)
+
+
 def test_a_counter_that_differs_by_one_in_a_billion_has_changed() -> None:
     before, now = (machine(more={"counts": {"flops": flops}}) for flops in (10.0**9, 10.0**9 + 1))
     assert verdict(now.record(), window(before)).counters == ("flops",)

@@ -41,6 +41,9 @@ _RANGES: dict[type, dict[str, tuple[float, float]]] = {
     Uses: {},
 }
 
+# What files of this format may lack, for it was added since. It is not written where there is nothing to say.
+_ADDED: dict[type, frozenset[str]] = {Run: frozenset({"devices"})}
+
 # Nouns that stand on one line each.
 _LINES = [{field.name for field in dataclasses.fields(noun)} for noun in (Location, Use)]
 # The fields that hold nouns by name, and those that hold whatever was counted or read, by name.
@@ -56,6 +59,8 @@ def encode(baseline: Baseline) -> str:
     figure that is no finite number.
     """
     data = {"format": FORMAT, **dataclasses.asdict(baseline)}
+    for run in (*data["anchors"], *data["runs"]):
+        _drop_empty(run, Run)
     try:
         return _text(_rounded(data)) + "\n"
     except ValueError:
@@ -136,6 +141,7 @@ def _run(data: object, where: str, path: Path) -> Run:
     return Run(
         conditions=_converted(fields["conditions"], dict[str, str], f"{where}.conditions", path),
         cases={case: _record(record, f"{where}.cases[{case!r}]", path) for case, record in cases.items()},
+        devices=_converted(fields.get("devices", {}), dict[str, dict[str, str]], f"{where}.devices", path),
     )
 
 
@@ -181,10 +187,19 @@ def _fields(data: object, noun: type, where: str, path: Path) -> dict[str, Any]:
 
 
 def _check_names(data: Mapping[str, Any], noun: type, where: str, path: Path) -> None:
-    """Every field is written, so one that is missing was lost, and an unknown one is a slip of the pen."""
+    """Every field is written but those that were added, so that one that is missing was lost.
+
+    An unknown one is a slip of the pen.
+    """
     known = {field.name for field in dataclasses.fields(noun)}
-    for name in sorted(known ^ data.keys()):
+    for name in sorted((known ^ data.keys()) - (known & _ADDED.get(noun, frozenset()))):
         raise _damaged(path, f"{where}.{name}".strip("."), "is missing" if name in known else "is not known")
+
+
+def _drop_empty(fields: dict[str, Any], noun: type) -> None:
+    for name in _ADDED[noun]:
+        if not fields[name]:
+            del fields[name]
 
 
 def _converted(value: object, kind: type[Noun], where: str, path: Path) -> Noun:

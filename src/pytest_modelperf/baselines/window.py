@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 
+from ..domain.axes import Case
 from ..domain.baseline import WINDOW, Baseline, CaseRecord, Run
 
 NOTHING: Mapping[str, Set[str]] = {}
@@ -28,17 +29,15 @@ def accepted(
     The run is appended, and of each device on its hardware the WINDOW newest runs stay: a run narrowed to one device
     pushes no other device's history out, and a case that a sweep no longer has leaves with the last run that had it,
     its anchor too. A window starts again, without its older records and its anchor, for the cases in `restart` (an
-    accepted change of level), and for those whose newest record was made under other conditions. For the figures in
-    `moved`, by case, this run alone is what later ones are compared with: the records of before lose them, and the
-    anchors take those of this run.
+    accepted change of level), and for those whose newest record was made under other conditions of their device. For
+    the figures in `moved`, by case, this run alone is what later ones are compared with: the records of before lose
+    them, and the anchors take those of this run.
     """
     before = _moved(baseline.runs if baseline is not None else (), run, moved, taking=False)
     anchors = _moved(baseline.anchors if baseline is not None else (), run, moved, taking=True)
-    newest = {history: old.conditions for old in before for history in _histories(old)}
+    newest = {history: old for old in before for history in _histories(old)}
     started = {
-        history
-        for history in _histories(run)
-        if history[0] in restart or newest.get(history, run.conditions) != run.conditions
+        history for history in _histories(run) if history[0] in restart or _differ(newest.get(history), run, history[0])
     }
     runs = _latest_details(_newest([*_kept(before, lambda history: history not in started), run]))
     standing = {history for old in runs for history in _histories(old)} - started
@@ -64,6 +63,12 @@ def _changed(run: Run, change: Callable[[str, CaseRecord], CaseRecord]) -> Run:
     return replace(run, cases={case: change(case, record) for case, record in run.cases.items()})
 
 
+def _differ(old: Run | None, run: Run, case: str) -> bool:
+    """Whether the case was measured under other conditions before."""
+    now = run.conditions_of(case)
+    return old is not None and old.conditions_of(case, now) != now
+
+
 def _histories(run: Run) -> Iterator[History]:
     return ((case, record.hardware) for case, record in run.cases.items())
 
@@ -73,8 +78,14 @@ def _kept(runs: Iterable[Run], keep: Callable[[History], bool]) -> list[Run]:
     found = []
     for run in runs:
         cases = {case: record for case, record in run.cases.items() if keep((case, record.hardware))}
-        found += [replace(run, cases=cases)] if cases else []
+        found += [replace(run, cases=cases, devices=_devices(run, cases))] if cases else []
     return found
+
+
+def _devices(run: Run, cases: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
+    """What differs from device to device, of those of these cases."""
+    left = {Case.device_of(case) for case in cases}
+    return {device: conditions for device, conditions in run.devices.items() if device in left}
 
 
 def _newest(runs: Iterable[Run]) -> list[Run]:
@@ -100,7 +111,7 @@ def _oldest(runs: Iterable[Run]) -> list[Run]:
 def _place(history: History) -> History:
     """The device that a case ran on, and its hardware."""
     case, hardware = history
-    return case.partition(" ")[0], hardware
+    return Case.device_of(case), hardware
 
 
 def _latest_details(runs: Iterable[Run]) -> list[Run]:

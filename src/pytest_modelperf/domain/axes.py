@@ -34,6 +34,11 @@ class Case:
         """Its name in baselines and files: `"cpu batch=8 seq=128"`."""
         return " ".join([self.device, *(f"{axis}={value}" for axis, value in self.axes.items())])
 
+    @staticmethod
+    def device_of(key: str) -> str:
+        """The device of the case with this key."""
+        return key.partition(" ")[0]
+
     @property
     def label(self) -> str:
         """Its name for people, the device left out: `"batch=8 seq=128"`, or `"the model"` without axes."""

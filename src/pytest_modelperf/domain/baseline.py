@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
+from .axes import Case
 from .blame import Uses
 
 # Accepted runs that a baseline keeps of a case on its hardware: enough to see the spread between runs, few enough to
@@ -61,10 +62,25 @@ class CaseRecord:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of one test: its cases by `Case.key`, and the conditions (versions, isolation) that it was made under."""
+    """One run of one test: its cases by `Case.key`, and the conditions (versions, isolation) that it was made under.
+
+    `devices` hold what differs from device to device, with a mapping for each of several: the version of a GPU's
+    driver is none of the CPU's.
+    """
 
     conditions: Mapping[str, str]
     cases: Mapping[str, CaseRecord]
+    devices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def conditions_of(self, case: str, known: Container[str] | None = None) -> dict[str, str]:
+        """What a case was measured under.
+
+        Runs of former versions told the conditions of all devices in one. Of those of several devices only the names in
+        `known` are given: the others may be another device's (None: all).
+        """
+        found = {**self.conditions, **self.devices.get(Case.device_of(case), {})}
+        mixed = not self.devices and len({Case.device_of(one) for one in self.cases}) > 1
+        return {name: text for name, text in found.items() if not mixed or known is None or name in known}
 
 
 @dataclass(frozen=True)

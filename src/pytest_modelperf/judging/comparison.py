@@ -50,8 +50,8 @@ def compare(
     """The verdict for one case, by its `Case.key`.
 
     `now` is its record in this run, None where it was not measured, for the reason `unmeasured`. `tolerance` is the
-    accepted slowdown as a fraction, `level` the chance of a false alarm that this case may have, `conditions` are
-    this run's. `seconds`, its measuring time for a case, and `elsewhere`, other machines that have a baseline of
+    accepted slowdown as a fraction, `level` the chance of a false alarm that this case may have, `conditions` are its
+    own in this run. `seconds`, its measuring time for a case, and `elsewhere`, other machines that have a baseline of
     this test, make the reason more helpful. `again` are the records of further attempts at this run, each made in a
     process of its own: all attempts are pooled. `experience` is what the machine's other tests tell of its runs,
     `tolerances` are those of what is judged beside the time.
@@ -59,7 +59,7 @@ def compare(
     verdict = Verdict("not measured", case, tolerance=tolerance, level=level)
     if now is None:
         return replace(verdict, reason=unmeasured or "it gave no timed calls in this run")
-    seen = _records(case, baseline.runs if baseline is not None else ())
+    seen = _records(case, baseline.runs if baseline is not None else (), conditions)
     comparable = [one for one in seen if _obstacle(now, conditions, one) is None]
     if not comparable:
         word, reason = (_obstacle(now, conditions, seen[-1]) if seen else None) or _nothing(elsewhere)
@@ -83,9 +83,9 @@ _FEW_ROUNDS = (
 )
 
 
-def _records(case: str, runs: Sequence[Run]) -> list[_Accepted]:
-    """The records of a case in these runs."""
-    return [_Accepted(run.cases[case], run.conditions) for run in runs if case in run.cases]
+def _records(case: str, runs: Sequence[Run], now: Mapping[str, str]) -> list[_Accepted]:
+    """The records of a case in these runs, to be compared with what was made under the conditions `now`."""
+    return [_Accepted(run.cases[case], run.conditions_of(case, now)) for run in runs if case in run.cases]
 
 
 def _obstacle(now: CaseRecord, conditions: Mapping[str, str], then: _Accepted) -> tuple[Word, str] | None:
@@ -152,7 +152,7 @@ def _with_yardsticks(conditions: Mapping[str, str], record: CaseRecord, other: C
 
 def _anchor(case: str, baseline: Baseline | None, now: CaseRecord, conditions: Mapping[str, str]) -> CaseRecord | None:
     """The record that the case's window started with, where this run can be compared with it."""
-    held = _records(case, baseline.anchors if baseline is not None else ())
+    held = _records(case, baseline.anchors if baseline is not None else (), conditions)
     fit = (one.record for one in held if _obstacle(now, conditions, one) is None and one.record.rounds >= LEAST_ROUNDS)
     return next(fit, None)
 

@@ -46,7 +46,8 @@ and of the nouns below it:
                            "causes": [{"what": "`aten::_to_copy` 0 → 12 calls", "seconds": 0.0021 | null,
                                        "where": "net.py:41 `x = x.double()`"}]} | null}},
     "breaches": [{"case": …, "budget": {…}, "figure": [estimate, low, high, unit] | null, "reason": ""}],
-    "run": {"conditions": {…}, "cases": {…}} | null                        what a baseline update would accept
+    "run": {"conditions": {…}, "devices": {"cuda:0": {…}, …},              what a baseline update would accept
+            "cases": {…}} | null,
     "profiles": {"cpu batch=8": {
       "source": "torch 2.13.0", "calls": 20, "seconds": 0.1741,             calls that were looked at; of each of them
       "operators": [{"name": "aten::addmm", "calls": 12, "seconds": 0.1104, "share": 0.634,

@@ -2,9 +2,35 @@ from __future__ import annotations
 
 from pytest_modelperf.domain.baseline import CaseRecord, Location, Run
 from pytest_modelperf.domain.estimate import Estimate
-from pytest_modelperf.domain.results import Point, Sweep
+from pytest_modelperf.domain.host import Host
+from pytest_modelperf.domain.results import Point, Sweep, Timing
 from pytest_modelperf.domain.verdict import Finding, Verdict
-from pytest_modelperf.plugin.examining.points import properties, without_readings
+from pytest_modelperf.measuring.orders import Opened
+from pytest_modelperf.plugin.examining.points import properties, run_of, without_readings
+
+HOST = Host("EPYC", 2, 1, (), "Linux", "3.11")
+
+
+def opened(device: str, **versions: str) -> Opened:
+    return Opened(device, "a model", ({},), (1,), 0.0, versions=versions, inputs="x (8)")
+
+
+def ran(device: str) -> Point:
+    return Point({}, device, timing=Timing(((1_000_000,) * 3,) * 12))
+
+
+def test_a_run_keeps_for_each_of_several_devices_what_is_its_own() -> None:
+    models = [opened("cpu", torch="2.13.0"), opened("cuda:0", torch="2.13.0", driver="550")]
+    run = run_of(Sweep((ran("cpu"), ran("cuda:0"))), models, HOST, "runner")
+    assert run is not None
+    assert run.devices == {"cpu": {}, "cuda:0": {"driver": "550"}}
+    assert run.conditions_of("cuda:0") == {**run.conditions_of("cpu"), "driver": "550"}
+    assert run.conditions["torch"] == "2.13.0"
+    missing = run_of(Sweep((ran("cpu"), Point({}, "cuda:0", "failed", "it is gone"))), models, HOST, "runner")
+    alone = run_of(Sweep((ran("cpu"),)), models[:1], HOST, "runner")
+    assert missing is not None
+    assert missing == alone
+    assert missing.conditions_of("cpu") == run.conditions_of("cpu")
 
 
 def test_readings_of_cases_are_left_out_and_times_stay() -> None:

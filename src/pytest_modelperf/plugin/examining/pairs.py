@@ -42,7 +42,7 @@ class Pairs:
     def same_work(self, now: Opened, then: Opened) -> bool:
         """Whether the two, on one device, are asked for the same; remembers what the other side is."""
         self._then[now.device] = then
-        return not redeclared(self._conditions(then), conditions([now], self._isolation))
+        return not redeclared(self._conditions(then), conditions(now, self._isolation))
 
     def add(self, now: Sequence[Point], then: Sequence[Point]) -> None:
         """What one pair of processes gave."""
@@ -78,7 +78,7 @@ class Pairs:
         if absent is not None:
             reason = absent.reason
             return Verdict(absent.word, key, tolerance=tolerance, level=level, reason=reason, against=self.tree.name)
-        now, then = conditions([opened], self._isolation), self._then.get(point.device)
+        now, then = conditions(opened, self._isolation), self._then.get(point.device)
         return compare_pairs(
             key,
             self._pairs.get(key, []),
@@ -116,7 +116,7 @@ class Pairs:
         return self._absent.get(key)
 
     def _conditions(self, then: Opened) -> dict[str, str]:
-        found = conditions([then], self._isolation)
+        found = conditions(then, self._isolation)
         other = self.tree.interpreter
         return found if other is None else {**found, "python": other.version}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
-from ...domain.baseline import Run
+from ...domain.baseline import CaseRecord, Run
 from ...domain.estimate import Estimate
 from ...domain.host import Host
 from ...domain.metrics import METRICS
@@ -53,14 +53,12 @@ def point(measured: Measured) -> Point:
     )
 
 
-def conditions(benches: Iterable[Opened], isolation: str) -> dict[str, str]:
-    """What a run was made under, beside the hardware: versions, settings, thread variables, what the test declares."""
-    benches = tuple(benches)
-    versions = {name: text for opened in benches for name, text in {**opened.versions, **opened.settings}.items()}
+def conditions(opened: Opened, isolation: str) -> dict[str, str]:
+    """What a model was measured under, beside the hardware: versions, settings, thread variables, what is declared."""
     threads = {name: os.environ[name] for name in THREAD_VARIABLES if os.environ.get(name)}
-    first = next(iter(benches), None)
-    asked = {"inputs": first.inputs if first else ""} | ({"runtime": first.runtime} if first and first.runtime else {})
-    return {"python": platform.python_version(), "isolation": isolation, **asked, **threads, **versions}
+    asked = {"inputs": opened.inputs} | ({"runtime": opened.runtime} if opened.runtime else {})
+    given = {**opened.versions, **opened.settings}
+    return {"python": platform.python_version(), "isolation": isolation, **asked, **threads, **given}
 
 
 def run_of(
@@ -73,7 +71,19 @@ def run_of(
         for point in sweep
         if point.ok and point.timing is not None
     }
-    return Run(conditions(benches, isolation), records) if records else None
+    devices = {point.device for point in sweep if point.case.key in records}
+    held = {opened.device: conditions(opened, isolation) for opened in benches if opened.device in devices}
+    return _run(records, held) if records else None
+
+
+def _run(records: Mapping[str, CaseRecord], held: Mapping[str, dict[str, str]]) -> Run:
+    """The run with what holds on all devices, and apart from it what each of several has of its own."""
+    first, *others = held.values()
+    common = {name: text for name, text in first.items() if all(other.get(name) == text for other in others)}
+    if not others:
+        return Run(common, records)
+    own = {device: {name: one[name] for name in one if name not in common} for device, one in held.items()}
+    return Run(common, records, own)
 
 
 def without_readings(run: Run, cases: Set[str]) -> Run:

@@ -22,7 +22,7 @@ from ..twins.messages import Judged, Terms
 from .advising import advised
 from .bureau import Bureau
 from .pairs import Pairs
-from .points import conditions, properties, run_of, without_readings
+from .points import properties, run_of, without_readings
 from .profiles import Profiles
 
 
@@ -78,7 +78,7 @@ class Verdicts:
                 baseline,
                 tolerance=terms.tolerance,
                 level=level(point.case.key),
-                conditions=conditions(measured.opened, self._bureau.isolation),
+                conditions=run.conditions_of(point.case.key) if run is not None else {},
                 seconds=terms.seconds,
                 elsewhere=elsewhere,
                 unmeasured=point.reason,
