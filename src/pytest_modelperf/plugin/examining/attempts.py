@@ -32,6 +32,14 @@ class Attempt:
     confirms: bool
 
 
+@dataclass(frozen=True)
+class _Found:
+    """The cases that verdicts raise a suspicion of: by their times and answers, and by what a process `read` once."""
+
+    timed: frozenset[str] = frozenset()
+    read: frozenset[str] = frozenset()
+
+
 class Attempts:
     """What is measured once more of one test: first the pairs that were settled before, then what is suspected."""
 
@@ -61,7 +69,7 @@ class Attempts:
         if pairs is not None and pairs.are_to_come:
             attempt = _attempt(sweep, pairs.cases, f"pair {pairs.measured + 1}")
         else:
-            suspects = self._suspects(sweep, find) if self._looks < self._allowed else set()
+            suspects: Set[str] = self._suspects(sweep, find) if self._looks < self._allowed else set()
             attempt = _attempt(sweep, suspects, f"confirmation {self._looks + 1}", confirms=True)
         if not attempt.cases:
             return None
@@ -88,28 +96,31 @@ class Attempts:
         """How often suspects have been measured again, and looked at."""
         return sum(attempt.confirms for attempt in self._made)
 
-    def _suspects(self, sweep: Sweep, find: Find) -> set[str]:
+    def _suspects(self, sweep: Sweep, find: Find) -> Set[str]:
         """The cases that may be worse than what they are compared with, found generously (SUSPECT_LEVEL).
 
         Where the run is to be accepted, those whose level has moved. Without those that are known to be so after they
-        have been measured again.
+        have been measured again: what is known of one case, or of one kind, settles no other.
         """
         suspicious, level = self._suspicion
-        found = suspicious(sweep, find(lambda case: level))
+        found = suspicious(find(lambda case: level))
         again = {case for attempt in self._made if attempt.confirms for case in attempt.cases}
         # The level of a look rises with the looks: who is worse now will be at the last.
-        return found - (again & suspicious(sweep, find(self.level))) if again else found
+        settled = suspicious(find(self.level)) if again else _Found()
+        return (found.timed - (again & settled.timed)) | _beside(sweep, found.read - (again & settled.read))
 
 
-def _worse(sweep: Sweep, verdicts: Mapping[str, Verdict]) -> set[str]:
+def _worse(verdicts: Mapping[str, Verdict]) -> _Found:
     """The cases that a test would fail for, by these verdicts."""
-    timed = {case for case, verdict in verdicts.items() if is_suspect(verdict)}
-    return timed | _beside(sweep, {case for case, verdict in verdicts.items() if reads_worse(verdict)})
+    return _Found(
+        frozenset(case for case, verdict in verdicts.items() if is_suspect(verdict)),
+        frozenset(case for case, verdict in verdicts.items() if reads_worse(verdict)),
+    )
 
 
-def _moved(sweep: Sweep, verdicts: Mapping[str, Verdict]) -> set[str]:
+def _moved(verdicts: Mapping[str, Verdict]) -> _Found:
     """The cases whose window would start again, or whose readings would, by these verdicts."""
-    return _beside(sweep, moved(verdicts)) | restarted(verdicts)
+    return _Found(restarted(verdicts), frozenset(moved(verdicts)))
 
 
 def _beside(sweep: Sweep, read: Container[str]) -> set[str]:
