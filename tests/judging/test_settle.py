@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from pytest_modelperf.domain.budget import Budget
+from pytest_modelperf.domain.estimate import Estimate
 from pytest_modelperf.domain.outcome import Outcome, Reason
 from pytest_modelperf.domain.results import Point, Status, Sweep
 from pytest_modelperf.domain.verdict import Breach, Finding, Other, Verdict, Word
-from pytest_modelperf.judging.settle import Policy, is_suspect, moved, reads_worse, restarted, settle
+from pytest_modelperf.judging.settle import Policy, doubted, is_suspect, moved, reads_worse, restarted, settle
 
 EVERYTHING_RAN: Mapping[int, Status] = {}
 LENIENT = Policy()
@@ -95,6 +96,16 @@ def test_nothing_accepts_a_broken_budget_or_a_failed_case(policy: Policy) -> Non
 
 def test_nothing_is_said_to_be_accepted_where_nothing_would_have_failed() -> None:
     assert settled({1: "same", 2: "uncertain"}, Policy(update=True)) == Outcome((), "")
+
+
+def test_what_may_be_faster_and_not_slower_alarms_nobody() -> None:
+    """A gain of 6% whose interval ends within what is accepted failed as "uncertain whether slower"."""
+    changes = {"gain": Estimate(0.94, 0.88, 1.01), "open": Estimate(0.98, 0.9, 1.06), "untold": None}
+    verdicts = {case: Verdict("uncertain", case, change, tolerance=0.05) for case, change in changes.items()}
+    assert doubted(verdicts) == ("open", "untold")
+    gain = Point({"batch": 1}, "cpu")
+    found = replace(verdicts["gain"], case=gain.case.key)
+    assert not settle(Sweep((gain,)), {gain.case.key: found}, (), STRICT).fails
 
 
 def test_accepting_a_moved_level_starts_its_window_again() -> None:

@@ -125,6 +125,13 @@ def test_evidence_of_the_comparison() -> None:
     assert "uncertain: batch=4: --modelperf-seconds=12 would tell" in text
 
 
+def test_what_may_only_be_faster_is_not_called_slower() -> None:
+    point = samples.point(0.01, batch=1)
+    found = replace(samples.verdict("uncertain", point, 0.0, reason="more would tell"), change=Estimate(0.9, 0.8, 1.01))
+    text = render(samples.report(samples.result("t.py::t", (point,), (found,))), 80, False)
+    assert "uncertain: not slower, whether faster is not told; more would tell" in text
+
+
 @pytest.mark.parametrize(
     ("some", "words"),
     [

@@ -97,6 +97,11 @@ class Verdict:
     beside: tuple[Finding, ...] = ()
     blame: Blame | None = None
 
+    @property
+    def may_be_slower(self) -> bool:
+        """Whether nothing excludes a slowdown beyond what is accepted: all that is open may be a gain."""
+        return self.change is None or self.change.high > 1.0 + self.tolerance
+
 
 @dataclass(frozen=True)
 class Breach:

@@ -69,6 +69,11 @@ def moved(verdicts: Mapping[str, Verdict]) -> dict[str, frozenset[str]]:
     return {case: paths for case, paths in found.items() if paths}
 
 
+def doubted(verdicts: Mapping[str, Verdict]) -> tuple[str, ...]:
+    """The cases that may be slower than is accepted, and nobody can tell. A gain of which that is so alarms nobody."""
+    return tuple(case for case in _with_words(verdicts, ("uncertain",)) if verdicts[case].may_be_slower)
+
+
 def is_suspect(verdict: Verdict) -> bool:
     """Whether a case is to be measured again before its test fails. What is counted repeats exactly."""
     return verdict.word == "slower" or any(one.word == "wrong" and one.path == "outputs" for one in verdict.beside)
@@ -92,7 +97,7 @@ def _reasons(
     yield Reason("hungrier", _beside(ran, "hungrier"))
     yield Reason("larger", _beside(ran, "larger"))
     yield Reason("slower to start", _beside(ran, "slower to start"))
-    yield Reason("uncertain", _with_words(ran, ("uncertain",)) if policy.uncertain_fails else ())
+    yield Reason("uncertain", doubted(ran) if policy.uncertain_fails else ())
     yield Reason("counters", counted if policy.counters_fail else ())
     yield Reason("no baseline", _with_words(ran, _WITHOUT_BASELINE) if policy.require_baseline else ())
 

@@ -34,6 +34,8 @@ Line = tuple[str, str]
 # The columns of a table, as far as it has room for them.
 Shown = Mapping[str, tables.Form]
 
+_WHETHER_FASTER = "not slower, whether faster is not told"
+
 
 def lines(result: TestResult, shown: Shown) -> Iterator[Line]:
     """All lines under the table of a test that shows the columns `shown`, by their metric."""
@@ -89,11 +91,17 @@ def _reasons(result: TestResult, shown: Shown) -> Iterator[Line]:
     names = labels(result)
     ran = {names[point.case.key] for point in result.sweep if point.ok}
     for word in ("not measured", "other machine", "uncertain", "new"):
-        rows = [(name, verdict.reason) for name, verdict in _verdicts(result) if verdict.word == word and name in ran]
+        rows = [(name, _reason(verdict)) for name, verdict in _verdicts(result) if verdict.word == word and name in ran]
         never = [reason for _, reason in rows if reason.startswith(NEVER_ACCEPTED)]
         # What is true of every new test is said once, at the end.
         if len(never) < len(ran) or against(result):
             yield from ((f"{word}: {text}", STYLES[word]) for text in told(rows, ran))
+
+
+def _reason(verdict: Verdict) -> str:
+    if verdict.word == "uncertain" and not verdict.may_be_slower:
+        return "; ".join(filter(None, (_WHETHER_FASTER, verdict.reason)))
+    return verdict.reason
 
 
 def _accepted(result: TestResult, shown: Shown) -> Iterator[Line]:

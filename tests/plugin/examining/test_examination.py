@@ -153,6 +153,14 @@ def test_a_level_that_moved_by_luck_is_no_new_one(bureau: Bureau) -> None:
     assert found.word != "faster"
 
 
+def test_a_warning_is_of_what_may_be_slower(bureau: Bureau) -> None:
+    accept(bureau, 1.0)
+    told = {factor: begun(bureau, bench(factor)) for factor in (1.0, 1 / 1.1)}
+    assert [verdicts(one)[0].word for one in told.values()] == ["uncertain"] * 2
+    warnings = [one.judge(passed=True).warning for one in told.values()]
+    assert warnings == [f"uncertain whether slower than the baseline: {FIRST}", ""]
+
+
 def test_a_case_that_fails_when_it_is_measured_again_is_told(bureau: Bureau) -> None:
     accept(bureau, 1.0)
     examination = begun(bureau, bench(10.0))

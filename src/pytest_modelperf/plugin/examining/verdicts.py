@@ -15,7 +15,7 @@ from ...domain.verdict import Verdict
 from ...errors import MetricUnavailable
 from ...judging.budgets import breaches
 from ...judging.comparison import compare
-from ...judging.settle import Policy, settle
+from ...judging.settle import Policy, doubted, settle
 from ...measuring.orders import Opened
 from ...reporting.failure import failure_text
 from ..twins.messages import Judged, Terms
@@ -167,9 +167,10 @@ def _judged(result: TestResult, failure: str, warning: str = "") -> Judged:
 
 def _doubts(verdicts: Mapping[str, Verdict]) -> str:
     """The text of the warning that uncertain verdicts are; "" without any."""
-    doubted = [verdict for verdict in verdicts.values() if verdict.word == "uncertain"]
-    cases = ", ".join(verdict.case for verdict in doubted)
-    return f"uncertain whether slower than {doubted[0].against or 'the baseline'}: {cases}" if doubted else ""
+    cases = doubted(verdicts)
+    if not cases:
+        return ""
+    return f"uncertain whether slower than {verdicts[cases[0]].against or 'the baseline'}: {', '.join(cases)}"
 
 
 def _highlights(sweep: Sweep) -> tuple[str, str]:
