@@ -6,7 +6,7 @@ The few trials of every run see a promise that is badly broken; the many of the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from itertools import islice
 
@@ -20,12 +20,14 @@ from pytest_modelperf.domain.verdict import Verdict
 from pytest_modelperf.judging.comparison import compare
 from pytest_modelperf.judging.experience import Experiences
 from pytest_modelperf.judging.looks import look_level
-from pytest_modelperf.judging.paired import Pair, compare_pairs
+from pytest_modelperf.judging.paired import Pair, apart, compare_pairs, expected_factor
 from pytest_modelperf.judging.record import FAST_ROUNDS, located
 
 # Accepted runs, or pairs of fresh processes; tests of the same machine with windows of their own; rounds of a run and
 # of a pair.
 RUNS, OTHERS, ROUNDS, PAIR_ROUNDS = 5, 8, 60, 30
+# Cases of a test that are measured in the same pairs.
+CASES = 6
 # How far a coverage may lie from 95%.
 POINTS = 0.015
 # The level of a single case, and of each of ten.
@@ -51,12 +53,32 @@ def _windows(runs: Iterator[CaseRecord], trials: int) -> Iterator[Judged]:
 
 def pairs(noise: Noise, rng: np.random.Generator, trials: int) -> Iterator[Judged]:
     """Unchanged sides, in pairs of fresh processes."""
+    for given in _pairs(noise, rng, trials):
+        yield partial(_compare_pairs, given)
+
+
+def cases_in_pairs(noise: Noise, rng: np.random.Generator, trials: int) -> Iterator[Judged]:
+    """The same, of tests with several cases, each of which is judged by what the others tell, too."""
+    given = _pairs(noise, rng, -(-trials // CASES) * CASES)
+    tests = iter(lambda: list(islice(given, CASES)), [])
+    return islice((one for test in tests for one in _beside_others(test)), trials)
+
+
+def _beside_others(test: Sequence[list[Pair]]) -> Iterator[Judged]:
+    told = [found for given in test if (found := apart(given)) is not None]
+    for number, given in enumerate(test):
+        yield partial(_compare_pairs, given, factor=expected_factor(told[:number] + told[number + 1 :]))
+
+
+def _pairs(noise: Noise, rng: np.random.Generator, trials: int) -> Iterator[list[Pair]]:
     now, then = (noise(rng, trials * RUNS, PAIR_ROUNDS) for _ in range(2))
     record = next(_records(now))
     found = (Pair(record, record, tuple(rounds)) for rounds in now - then)
     for _ in range(trials):
-        given = list(islice(found, RUNS))
-        yield partial(compare_pairs, CASE, given, against="main", tolerance=0.0, conditions={}, conditions_then={})
+        yield list(islice(found, RUNS))
+
+
+_compare_pairs = partial(compare_pairs, CASE, against="main", tolerance=0.0, conditions={}, conditions_then={})
 
 
 def _records(logs: Logs) -> Iterator[CaseRecord]:
@@ -78,7 +100,7 @@ class Shares:
 
 @cache
 def shares(comparison: str, noise: str, trials: int) -> Shares:
-    simulate = {"windows": windows, "pairs": pairs}[comparison]
+    simulate = {"windows": windows, "pairs": pairs, "cases in pairs": cases_in_pairs}[comparison]
     rng = np.random.default_rng(91)
     single, of_ten = zip(
         *((judged(level=SINGLE), judged(level=OF_TEN)) for judged in simulate(NOISES[noise], rng, trials)), strict=True
@@ -96,7 +118,7 @@ def _holds(verdict: Verdict) -> bool:
 
 def cases(known: Mapping[tuple[str, str], str] | None = None) -> pytest.MarkDecorator:
     """Every comparison with every noise; `known` are those that break the promise, each with its figure."""
-    given = [(comparison, noise) for noise in NOISES for comparison in ("windows", "pairs")]
+    given = [(comparison, noise) for noise in NOISES for comparison in ("windows", "pairs", "cases in pairs")]
     marked = {case: (pytest.mark.xfail(reason=figure),) for case, figure in (known or {}).items()}
     return pytest.mark.parametrize(
         ("comparison", "noise"), [pytest.param(*case, marks=marked.get(case, ())) for case in given]

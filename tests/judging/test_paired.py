@@ -10,7 +10,19 @@ from judging.simulated import CASE, HARDWARE, Samples, chance_band, point, timin
 from pytest_modelperf.domain.results import Point, Timing
 from pytest_modelperf.domain.verdict import Verdict
 from pytest_modelperf.errors import NotMeasured
-from pytest_modelperf.judging.paired import PAIR_SPREAD, PAIR_TRIM, Pair, compare_pairs, few, pair
+from pytest_modelperf.judging.paired import (
+    PAIR_FACTOR,
+    PAIR_SPREAD,
+    PAIR_TRIM,
+    Apart,
+    Pair,
+    apart,
+    compare_pairs,
+    expected_factor,
+    few,
+    pair,
+)
+from pytest_modelperf.judging.spread import Factor
 from pytest_modelperf.judging.statistics import trimmed_mean
 
 AGAINST, CONDITIONS = "main (3fa2b1c)", {"torch": "2.13.0"}
@@ -222,3 +234,45 @@ def test_many_rounds_of_one_pair_leave_what_is_stated_of_pairs() -> None:
     (one,) = machine().pairs(restarts=1)
     found = few([[dataclasses.replace(one, logs=(0.1, 0.1, 0.1) * 20)]])
     assert (found.log_ratio, found.error, found.freedom) == pytest.approx((0.1, PAIR_SPREAD, 4.0))
+
+
+# What other cases in the same pairs tell
+
+
+def of_others(number: int, between_pairs: float = 0.003) -> Factor:
+    one = machine(between_pairs=between_pairs)
+    return expected_factor([found for _ in range(number) if (found := apart(one.pairs())) is not None])
+
+
+def width(pairs: list[Pair], factor: Factor) -> float:
+    change = verdict(pairs, factor=factor).change
+    assert change is not None
+    return change.high / change.low
+
+
+def test_two_others_are_too_few_to_tell() -> None:
+    assert of_others(2) == PAIR_FACTOR
+
+
+def test_others_that_lie_close_together_make_an_interval_narrower_and_those_far_apart_wider() -> None:
+    pairs = machine().pairs()
+    close, far = (width(pairs, of_others(8, between_pairs)) for between_pairs in (0.0, 0.03))
+    assert close < width(pairs, PAIR_FACTOR) < far
+
+
+def test_others_count_for_a_few_degrees_of_freedom_at_most() -> None:
+    assert of_others(40).freedom == 3.0
+
+
+def test_a_pair_that_was_lost_for_one_case_misleads_no_other() -> None:
+    rng = np.random.default_rng(5)
+    hours = rng.normal(0.0, 1.0, RESTARTS)
+    together = [Apart(tuple(hours[: RESTARTS - (case == 0)]), Factor(4.0, 4.0)) for case in range(6)]
+    unrelated = [Apart(tuple(rng.normal(0.0, 1.0, RESTARTS)), Factor(4.0, 4.0)) for _ in range(6)]
+    # All slowed by the same hours, they are worth one.
+    assert expected_factor(together).value < expected_factor(unrelated).value
+
+
+def test_a_single_pair_tells_nothing_of_how_far_pairs_lie_apart() -> None:
+    assert apart(machine().pairs(restarts=1)) is None
+    assert apart([]) is None

@@ -17,7 +17,7 @@ from .ratio import LEAST_ROUNDS, Ratio, Side, own_factor
 from .record import log_median, log_medians, record
 from .remedy import unsure
 from .rounds import kept_turns
-from .spread import Factor, drawn
+from .spread import Factor, design_effect, drawn, learned
 from .statistics import Cut, freedom_of_sum, stretched_error, trimmed_mean, trimmed_mean_error
 from .wording import redeclared, told, worded
 
@@ -31,6 +31,10 @@ PAIR_SPREAD = 0.005
 # of two states miss the truth too often; with none, four degrees make intervals wider than they need be (simulated,
 # tests/judging/test_coverage.py).
 PAIR_FACTOR = Factor(1.0, 0.5)
+# In its place, what the other cases show that were measured in the same pairs, from so many on: pairs of a machine that
+# lie close together are known to, and those of one that lie far apart. However alike the others are, the next one may
+# be another kind of work: they count for so many degrees of freedom at most (tests/judging/test_coverage.py).
+_FEWEST_OTHERS, _MOST_FREEDOM = 3, 3.0
 # A single pair says nothing of how far pairs differ.
 _FEWEST_PAIRS = 2
 
@@ -49,6 +53,14 @@ class Pair:
         return trimmed_mean(self.logs, PAIR_TRIM)
 
 
+@dataclass(frozen=True)
+class Apart:
+    """Where the pairs of a case lie, the first first, and by what factor they vary more than is expected of them."""
+
+    locations: tuple[float, ...]
+    factor: Factor
+
+
 def pair(now: Point, then: Point, hardware: str) -> Pair:
     """The two points, which were measured in turn on `hardware`, as a pair.
 
@@ -63,10 +75,33 @@ def pair(now: Point, then: Point, hardware: str) -> Pair:
     return Pair(*records, tuple(logs))
 
 
+def apart(pairs: Sequence[Pair]) -> Apart | None:
+    """How far the pairs of a case lie apart; None where they do not tell."""
+    kept = _kept(pairs)
+    if len(kept) < _FEWEST_PAIRS:
+        return None
+    sides = pooled([one.logs for one in kept])
+    return Apart(tuple(side.location for side in sides), own_factor([sides], PAIR_SPREAD))
+
+
+def expected_factor(others: Sequence[Apart]) -> Factor:
+    """By what factor the pairs of a case are expected to vary, where those of `others` vary so in the same processes.
+
+    Empirical Bayes for variances (Smyth 2004, sec. 6); what slows a pair of processes slows all that is measured in it,
+    so that others which go up and down together count for fewer.
+    """
+    if len(others) < _FEWEST_OTHERS:
+        return PAIR_FACTOR
+    fewest = min(len(one.locations) for one in others)
+    found = learned([one.factor for one in others], design_effect([one.locations[:fewest] for one in others]))
+    return replace(found, freedom=min(found.freedom, _MOST_FREEDOM))
+
+
 def compare_pairs(
     case: str,
     pairs: Sequence[Pair],
     *,
+    factor: Factor = PAIR_FACTOR,
     against: str,
     tolerance: float,
     level: float,
@@ -79,9 +114,9 @@ def compare_pairs(
     """The verdict for one case, by its `Case.key`, from pairs of fresh processes that measured both sides in turn.
 
     `against` names the other side, `unmeasured` why there are no pairs; `tolerances` are those of what is judged beside
-    the time. The pairs differ by what rounds cannot show (memory is laid out anew in every process), so that the
-    interval holds their spread, drawn a little toward what is stated (duet benchmarking, Bulej et al. 2020; levels of
-    variance, Kalibera & Jones 2013).
+    the time, `factor` is by how much more than stated pairs are expected to vary. The pairs differ by what rounds
+    cannot show (memory is laid out anew in every process), so that the interval holds their spread, drawn a little
+    toward what is expected (duet benchmarking, Bulej et al. 2020; levels of variance, Kalibera & Jones 2013).
     """
     verdict = Verdict("not measured", case, tolerance=tolerance, level=level, against=against)
     other_work = redeclared(conditions_then, conditions)
@@ -94,21 +129,26 @@ def compare_pairs(
     sides = ([one.now for one in pairs], [one.then for one in pairs])
     verdict = told(verdict, first.then, first.now, conditions_then, conditions)
     verdict = replace(verdict, beside=beside(*sides, tolerances, level=level))
-    kept = [one for one in pairs if len(one.logs) >= LEAST_ROUNDS]
+    kept = _kept(pairs)
     if not kept:
         return replace(verdict, word="uncertain", reason="a single call says nothing of its own error; measure longer")
     verdict = replace(verdict, runs=len(kept), attempts=tuple(math.exp(one.location) for one in kept))
     if len(kept) < _FEWEST_PAIRS:
         reason = "a single pair of processes does not tell how far pairs differ; run it again"
         return replace(verdict, word="uncertain", reason=reason)
-    found = _mean(kept)
+    found = _mean(kept, factor)
     verdict = worded(verdict, found)
     return replace(verdict, reason=unsure(found, verdict, seconds=seconds)) if verdict.word == "uncertain" else verdict
 
 
-def _mean(pairs: Sequence[Pair]) -> Ratio:
+def _kept(pairs: Sequence[Pair]) -> list[Pair]:
+    """Those that tell their own error."""
+    return [one for one in pairs if len(one.logs) >= LEAST_ROUNDS]
+
+
+def _mean(pairs: Sequence[Pair], expected: Factor) -> Ratio:
     sides = pooled([one.logs for one in pairs])
-    factor = drawn(own_factor([sides], PAIR_SPREAD), PAIR_FACTOR)
+    factor = drawn(own_factor([sides], PAIR_SPREAD), expected)
     number = len(sides)
     return Ratio(
         log_ratio=math.fsum(side.location for side in sides) / number,

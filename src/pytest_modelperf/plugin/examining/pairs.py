@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...domain.axes import Case
 from ...domain.host import Host
 from ...domain.results import Point
 from ...domain.verdict import TOLERANCES, Tolerances, Verdict, Word
 from ...errors import NotMeasured
-from ...judging.paired import Pair, compare_pairs, pair
+from ...judging.paired import Apart, Pair, apart, compare_pairs, expected_factor, pair
+from ...judging.spread import Factor
 from ...judging.wording import redeclared
 from ...measuring.orders import Opened
 from ..trees.tree import Tree
 from .points import conditions
+
+# Of the cases of a large sweep so many tell how far pairs lie apart as well as all would.
+_ENOUGH = 32
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Pairs:
         self.tree, self._host, self._isolation, self.number = tree, host, isolation, number
         self.measured = 0
         self._pairs: dict[str, list[Pair]] = {}
+        # Of the pairs so far, by case.
+        self._apart: dict[str, Apart | None] = {}
         # By device, and by case.
         self._absent: dict[str, Absent] = {}
         self._then: dict[str, Opened] = {}
@@ -82,6 +89,7 @@ class Pairs:
         return compare_pairs(
             key,
             self._pairs.get(key, []),
+            factor=self._expected(point),
             against=self.tree.name,
             tolerance=tolerance,
             level=level,
@@ -103,6 +111,15 @@ class Pairs:
             self._absent.setdefault(key, Absent("not measured", str(error)))
         else:
             self._pairs.setdefault(key, []).append(found)
+            self._apart.pop(key, None)
+
+    def _expected(self, point: Point) -> Factor:
+        """How far the pairs of this case are expected to lie apart, by the others on its device."""
+        alike = [key for key in self._pairs if key != point.case.key and Case.device_of(key) == point.device]
+        for key in alike[:_ENOUGH]:
+            if key not in self._apart:
+                self._apart[key] = apart(self._pairs[key])
+        return expected_factor([one for key in alike[:_ENOUGH] if (one := self._apart[key]) is not None])
 
     def _absence(self, point: Point) -> Absent | None:
         """Why this case, which ran here, has nothing to be compared with."""
