@@ -95,8 +95,11 @@ def _needs(converter: Converter) -> str:
 
 
 def toml() -> str:
-    """Every setting with its default, as the native TOML of pytest 9 must have it: of the right type."""
-    return "\n".join(["```toml", "[tool.pytest]", *(f"{option.ini} = {_toml(option)}" for option in OPTIONS), "```"])
+    """Every setting with its default, as the native TOML of pytest 9 must have it: of the right type.
+
+    Those for which the default is not what holds while nobody sets them are comments: to copy them is a choice.
+    """
+    return "\n".join(["```toml", "[tool.pytest]", *map(_toml, OPTIONS), "```"])
 
 
 def advice() -> str:
@@ -116,7 +119,9 @@ TABLES = {
 
 
 def _toml(option: Option) -> str:
-    return {"switch": "false", "repeatable": "[]"}.get(option.kind, f'"{option.default}"')
+    default = {"switch": "false", "repeatable": "[]"}.get(option.kind, f'"{option.default}"')
+    line = f"{option.ini} = {default}"
+    return f"# {line}  # not set: {option.unset}" if option.unset else line
 
 
 def _flag(option: Option) -> str:
@@ -125,6 +130,8 @@ def _flag(option: Option) -> str:
 
 
 def _default(option: Option) -> str:
+    if option.unset:
+        return f"not set: {option.unset}"
     return f"`{option.default}`" if option.default and option.kind != "switch" else ""
 
 

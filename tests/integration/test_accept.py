@@ -42,13 +42,15 @@ def test_by_its_id_and_by_a_pattern(slow: Folder) -> None:
     assert "1 slower (accepted): test_a.py::test_speed" in told
     assert "accepted: --modelperf-accept" in told
     assert "totals: 1 slower, 2 slower (accepted)" in told
-    assert "--modelperf-accept=test_a.py::test_sped: no test that was measured has this id; did you mean " in told
+    assert "--modelperf-accept: no test that was measured has the id 'test_a.py::test_sped'; did you mean " in told
     assert slow.baselines() == before, "accepting for one run moves no baseline"
 
 
 def test_the_ini_file_takes_a_line_each(slow: Folder) -> None:
-    slow.ini("modelperf_accept =", "    test_a.py::test_size*", "    test_a.py::test_speed")
-    slow.run(BRIEF, env=SLOWER).assert_outcomes(passed=3)
+    slow.ini("modelperf_accept =", "    test_a.py::test_size*", "    test_a.py::test_speed", f"    {MISSPELT}")
+    result = slow.run(BRIEF, env=SLOWER)
+    result.assert_outcomes(passed=3)
+    assert f"ini modelperf_accept: no test that was measured has the id '{MISSPELT}'; did you mean " in summary(result)
 
 
 def test_it_forgives_no_budget(accepted: Folder) -> None:

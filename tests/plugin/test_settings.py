@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pytest_modelperf.domain.device import Device
-from pytest_modelperf.plugin.options import check_disabled
+from pytest_modelperf.plugin.options import OPTIONS, check_disabled
 from pytest_modelperf.plugin.settings import AGAINST_TOLERANCE, Settings, read_settings
 
 Configured = Callable[..., pytest.Config]
@@ -71,6 +71,14 @@ def test_what_a_test_without_its_device_is(
     monkeypatch.setenv("CI", ci)
     found = read(ini=ini)
     assert (found.missing_device, found.in_ci) == (missing, fails)
+
+
+def test_a_default_can_be_written_down_but_where_its_row_says_what_is_lost(read: Callable[..., Settings]) -> None:
+    against = "--modelperf-against=main"
+    plain = read(against)
+    written = {option.ini: read(against, ini=[f"{option.ini} = {option.default}"]) for option in OPTIONS}
+    changed = {name for name, settings in written.items() if settings != plain}
+    assert changed == {option.ini for option in OPTIONS if option.unset}
 
 
 def test_of_several_increases_each_has_its_own(read: Callable[..., Settings]) -> None:

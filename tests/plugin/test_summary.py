@@ -11,7 +11,7 @@ from reporting import samples
 from pytest_modelperf.domain.report import TestResult
 from pytest_modelperf.domain.results import Sweep
 from pytest_modelperf.domain.telemetry import Telemetry
-from pytest_modelperf.plugin.summary import unexported, unmetered
+from pytest_modelperf.plugin.summary import unexported, unmet, unmetered
 
 
 def result(**reasons: str) -> TestResult:
@@ -45,3 +45,13 @@ def test_who_asked_for_converters_is_not_told_to_ask(convert: tuple[str, ...], r
     settings: Any = SimpleNamespace(export=Path("variants"), convert=convert)
     (note,) = unexported(settings, [result(cpu="why")])
     assert note.endswith(remedy)
+
+
+def test_a_slowdown_that_is_meant_of_no_test_is_told_wherever_that_was_written() -> None:
+    settings: Any = SimpleNamespace(accept=("test_a.py::test_it", "test_a.py::test_*", "test_a.py::tset_it", "b/*"))
+    assert unmet(settings, "ini modelperf_accept", ["test_a.py::test_it"]) == [
+        "ini modelperf_accept: no test that was measured has the id 'test_a.py::tset_it'; "
+        "did you mean 'test_a.py::test_it'?",
+        "ini modelperf_accept: no test that was measured has the id 'b/*'; known are: test_a.py::test_it",
+    ]
+    assert unmet(settings, "--modelperf-accept", []) == [], "a run that measured nothing says so itself"

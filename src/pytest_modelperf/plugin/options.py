@@ -16,7 +16,10 @@ _RUNS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_
 
 @dataclass(frozen=True)
 class Option:
-    """One option. `flag` is None for what can only be set in the ini file; `kind` says how it is read."""
+    """One option. `flag` is None for what can only be set in the ini file; `kind` says how it is read.
+
+    `unset` says what holds while nobody sets it, where that is more than `default`: setting it then changes something.
+    """
 
     ini: str
     help: str
@@ -25,6 +28,7 @@ class Option:
     metavar: str = ""
     kind: Literal["switch", "text", "repeatable"] = "text"
     choices: tuple[str, ...] = ()
+    unset: str = ""
 
 
 OPTIONS = (
@@ -77,10 +81,11 @@ OPTIONS = (
     ),
     Option(
         "modelperf_tolerance",
-        "slowdown that is accepted; with --modelperf-against 2% unless it is set",
+        "slowdown that is accepted",
         "5%",
         "--modelperf-tolerance",
         "FRACTION",
+        unset="5%, with --modelperf-against 2%",
     ),
     Option(
         "modelperf_memory_tolerance",
@@ -217,10 +222,10 @@ OPTIONS = (
     ),
     Option(
         "modelperf_missing_device",
-        "what a test is whose device is not there: skip it, or fail it; unless it is set, an accelerator that the "
-        "marker or the command line names, and no CPU beside it, fails it where the environment has CI",
+        "what a test is whose device is not there: skip it, or fail it",
         "skip",
         choices=("skip", "fail"),
+        unset="skip; fail where the variable CI is set, and the marker or the command line names accelerators alone",
     ),
     Option(
         "modelperf_outputs",
@@ -236,14 +241,16 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup(GROUP, "performance of machine-learning models")
     for option in OPTIONS:
         if option.flag is not None:
-            said = option.kind != "switch" and option.default
+            default = option.unset or option.default
+            said = option.kind != "switch" and default
             # argparse takes a sign of percent for a place to fill in.
-            text = (f"{option.help} (default: {option.default})" if said else option.help).replace("%", "%%")
+            text = (f"{option.help} (default: {default})" if said else option.help).replace("%", "%%")
             group.addoption(option.flag, dest=option.ini, help=text, **_argument(option))
         kind: Any = {"switch": "bool", "repeatable": "linelist"}.get(option.kind, "string")
         # Not the option's own default: what is set to it is set all the same.
-        default: Any = {"switch": False, "repeatable": []}.get(option.kind, "")
-        parser.addini(option.ini, f"{option.help} (default: {option.default or 'none'})", type=kind, default=default)
+        empty: Any = {"switch": False, "repeatable": []}.get(option.kind, "")
+        text = f"{option.help} (default: {option.unset or option.default or 'none'})"
+        parser.addini(option.ini, text, type=kind, default=empty)
 
 
 def is_enabled(config: pytest.Config) -> bool:
@@ -312,7 +319,7 @@ def checked(config: pytest.Config, ini: str, parse: Callable[[str], Value], valu
     try:
         return parse(value)
     except UsageError as error:
-        raise pytest.UsageError(f"{_written(config, ini)}: {error}") from None
+        raise pytest.UsageError(f"{written_as(config, ini)}: {error}") from None
 
 
 def choice(config: pytest.Config, ini: str) -> str:
@@ -320,20 +327,20 @@ def choice(config: pytest.Config, ini: str) -> str:
     value = str(value_of(config, ini)).lower()
     if value not in _row(ini).choices:
         choices = " nor ".join(map(repr, _row(ini).choices))
-        raise pytest.UsageError(f"{_written(config, ini)}: {value!r} is neither {choices}")
+        raise pytest.UsageError(f"{written_as(config, ini)}: {value!r} is neither {choices}")
     return value
 
 
-def _row(ini: str) -> Option:
-    return next(option for option in OPTIONS if option.ini == ini)
-
-
-def _written(config: pytest.Config, ini: str) -> str:
+def written_as(config: pytest.Config, ini: str) -> str:
     """What the user wrote: the option, or the setting of the ini file."""
     option = _row(ini)
     if option.flag is not None and getattr(config.option, ini, None) is not None:
         return option.flag
     return f"ini {ini}"
+
+
+def _row(ini: str) -> Option:
+    return next(option for option in OPTIONS if option.ini == ini)
 
 
 def _argument(option: Option) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,7 +19,7 @@ from ..judging.remedy import too_unsteady
 from ..judging.settle import moved, restarted
 from . import aside
 from .marker import is_marked
-from .options import runs_nothing
+from .options import runs_nothing, written_as
 from .plan import planned
 from .settings import is_meant
 from .trees.git import GitError, git
@@ -194,19 +194,12 @@ class Summary:
 
     def _in_vain(self, config: pytest.Config) -> list[str]:
         """What was asked for by options and came to nothing."""
-        notes = [*self._unmet(config), *unexported(self._bureau.settings, self._results.values())]
-        if config.getoption("modelperf_soak", None) and self._bureau.settings.soak:
+        settings = self._bureau.settings
+        notes = [*self._bureau.notes, *unmet(settings, written_as(config, "modelperf_accept"), self._results)]
+        notes += unexported(settings, self._results.values())
+        if config.getoption("modelperf_soak", None) and settings.soak:
             notes += unmetered(self._results.values())
         return notes
-
-    def _unmet(self, config: pytest.Config) -> list[str]:
-        """Slowdowns that are said to be meant of tests that there are not. The ini file's may be of others."""
-        given = config.getoption("modelperf_accept", None) or []
-        strangers = [pattern for pattern in given if not any(is_meant(nodeid, pattern) for nodeid in self._results)]
-        return [
-            f"--modelperf-accept={pattern}: no test that was measured has this id; {nearest(pattern, self._results)}"
-            for pattern in (strangers if self._results else ())
-        ]
 
     def _made(self, config: pytest.Config, interrupted: bool, stopped: Sequence[TestResult]) -> Report:
         results = [
@@ -232,6 +225,18 @@ def _unsteady(result: TestResult) -> list[str]:
     return [
         f"{result.nodeid}: accepted, though the machine was too unsteady to tell a factor of two ({', '.join(cases)}); "
         "restore the file and accept a run of a quieter moment"
+    ]
+
+
+def unmet(settings: Settings, accept: str, measured: Collection[str]) -> list[str]:
+    """Slowdowns that are said to be meant of tests that there are not; `accept` is where that is said.
+
+    Of a run that measured nothing there is more to say than that.
+    """
+    strangers = [pattern for pattern in settings.accept if not any(is_meant(nodeid, pattern) for nodeid in measured)]
+    return [
+        f"{accept}: no test that was measured has the id {pattern!r}; {nearest(pattern, measured)}"
+        for pattern in (strangers if measured else ())
     ]
 
 
