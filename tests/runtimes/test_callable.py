@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,22 @@ class Doubler:
 
 async def later(x: Any) -> Any:
     return x
+
+
+class Client:
+    async def __call__(self, x: Any) -> Any:
+        return x
+
+
+class ApplyResult:
+    """What pools of multiprocessing give."""
+
+    def successful(self) -> bool:
+        return True
+
+
+async def streamed(x: Any) -> AsyncIterator[Any]:
+    yield x
 
 
 def value(dtype: str) -> Value:
@@ -135,3 +153,25 @@ def test_what_returns_before_its_work_is_done_is_refused() -> None:
     jitted = type("PjitFunction", (Doubler,), {"__qualname__": "predict"})()
     with pytest.raises(ModelError, match=r"jitted by JAX.*add the runtime of docs/how-to/own-runtime\.md"):
         RUNTIME.open(jitted, CPU)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        (Client(), "coroutine"),
+        (lambda x: later(x), "coroutine"),
+        (lambda x: streamed(x), "async_generator"),
+        (lambda x: (row for row in x), "generator"),
+        (lambda x: map(double, x), "map"),
+        (lambda x: Future[Any](), "Future"),
+        (lambda x: {"scores": x, "more": [x, Future[Any]()]}, "Future"),
+        (lambda x: ApplyResult(), "ApplyResult"),
+    ],
+)
+def test_what_is_no_answer_yet_is_refused(model: Any, kind: str) -> None:
+    session = RUNTIME.open(model, CPU)
+    call = session.bind([value("float32")])
+    for told in (session.dtypes, session.arrays):
+        with pytest.raises(ModelError, match=rf"returns before its work is done .* of the type {kind}\); pass a plain"):
+            told(call())

@@ -117,7 +117,9 @@ class Cases:
         session = self._session
         with session.running():
             call = self.bound(order.case, session)
-            _, seconds = called(session, call)
+            outputs, seconds = called(session, call)
+            # Before it is called ten thousand times: what is no answer yet, a coroutine, is refused here.
+            session.dtypes(outputs)
         self.was_called(order.case, seconds)
         self._calls[order.case] = call
         return Prepared("ok", call_seconds=seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from ..domain.device import Device
@@ -12,11 +13,16 @@ from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
 from ..errors import DeviceMissing, ModelError, UsageError
 from .formats import PAGE
+from .outputs import named
 from .protocol import ModelFacts, Weight
 from .synchronous import SynchronousSession
 
 # The class of what `jax.jit` gives; its module has had several names.
 _JITTED = "PjitFunction"
+# What is given before anything is computed, beside all that can be awaited.
+_LAZY = (GeneratorType, AsyncGeneratorType, map, filter, zip)
+# What futures have: those of concurrent.futures, torch and dask; results of multiprocessing's pools.
+_OF_A_FUTURE = ("add_done_callback", "successful")
 
 
 class CallableRuntime:
@@ -81,6 +87,14 @@ class CallableSession(SynchronousSession):
         arrays = map_leaves(inputs, Value, _array)
         return partial(self._function, **arrays) if isinstance(arrays, Mapping) else partial(self._function, *arrays)
 
+    def arrays(self, outputs: Any) -> dict[str, Any]:
+        self._check(outputs)
+        return super().arrays(outputs)
+
+    def dtypes(self, outputs: Any) -> dict[str, str]:
+        self._check(outputs)
+        return super().dtypes(outputs)
+
     def weights(self) -> Mapping[str, Weight] | None:
         """Whatever a function computes with is its own."""
         return None
@@ -94,6 +108,21 @@ class CallableSession(SynchronousSession):
     def close(self) -> None:
         self._function = None
 
+    def _check(self, outputs: Any) -> None:
+        """Raises ModelError for what is no answer yet: of an object that is called, or a lambda, only that tells."""
+        named(outputs, self._check_leaf)
+
+    def _check_leaf(self, leaf: Any) -> None:
+        if not _is_unfinished(leaf):
+            return
+        if isinstance(leaf, CoroutineType):
+            # Else Python warns that nobody has awaited it.
+            leaf.close()
+        raise ModelError(
+            f"{self._name} returns before its work is done (its answer is of the type {type(leaf).__name__}); "
+            "pass a plain function that runs it to its end"
+        )
+
 
 def qualified_name(function: object) -> str:
     """`"test_text.predict"`; of a partial its function's, of an object that can be called its class's."""
@@ -101,6 +130,10 @@ def qualified_name(function: object) -> str:
         function = function.func
     named_by = function if hasattr(function, "__qualname__") else type(function)
     return f"{named_by.__module__}.{getattr(named_by, '__qualname__', '?')}"
+
+
+def _is_unfinished(leaf: Any) -> bool:
+    return inspect.isawaitable(leaf) or isinstance(leaf, _LAZY) or any(hasattr(leaf, one) for one in _OF_A_FUTURE)
 
 
 def _array(path: str, value: Value) -> Any:
