@@ -61,3 +61,24 @@ def test_whether_it_can_be_written_is_seen_beforehand_and_nothing_is_made(tmp_pa
         check_folder(tmp_path / "file")
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
     assert (tmp_path / "file").read_text(encoding="utf-8") == "old"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes have names there")
+def test_what_is_no_file_is_written_into_where_it_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    check_writable(Path(os.devnull))
+    check_writable(pipe)
+    write_whole(Path(os.devnull), "a report")
+    assert Path(os.devnull).is_char_device()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(ModelPerfError, match="pipe cannot be written: Permission denied; name a file in a folder that"):
+        check_writable(pipe)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+def test_of_a_link_the_folder_that_it_points_to_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "report").symlink_to(tmp_path / "file" / "report")
+    with pytest.raises(ModelPerfError, match="report cannot be written: Not a directory"):
+        check_writable(tmp_path / "report")

@@ -16,7 +16,11 @@ def check_writable(path: Path) -> None:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        check_folder(path.parent)
+        place = whole_file.replaced(path)
+        if place is not None:
+            check_folder(place.parent)
+        elif not whole_file.takes_more(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _unwritable(path, error) from error
 
