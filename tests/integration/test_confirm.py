@@ -96,6 +96,19 @@ def test_the_fixtures_of_a_confirmation_are_torn_down(marked: Folder) -> None:
     assert (marked.path / "ended").read_text() == "x" * processes(marked)
 
 
+def test_what_a_process_measured_that_dies_in_its_teardown_counts(marked: Folder) -> None:
+    text = TEST.replace("    return lambda", "    yield lambda")
+    text = text.replace("\n\n\n@pytest.mark", "\n    if not first:\n        os._exit(3)\n\n\n@pytest.mark")
+    marked.write("test_a.py", text)
+    result = marked.run(BRIEF, TOLERANT, env={"SLOWDOWN": "40"})
+    result.assert_outcomes(failed=1)
+    told = summary(result)
+    lost = "confirmation 1: its process was lost at its end: the runner of test_a.py on cpu, confirmation 1 ended with"
+    assert f"{lost} exit code 3" in told
+    assert "could not be measured again" not in told
+    assert f"measured {processes(marked)} times" in said(result, "test_speed")
+
+
 def test_a_second_process_that_is_lost_leaves_the_first_one_s_verdict(marked: Folder) -> None:
     text = TEST.replace("    first = not any", "    if any(MARKS.iterdir()):\n        os._exit(3)\n    first = not any")
     marked.write("test_a.py", text + "\n\ndef test_after():\n    pass\n")

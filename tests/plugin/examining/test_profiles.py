@@ -46,9 +46,6 @@ class FakeBench:
         self.orders.append(order)
         return self.said
 
-    def release(self) -> None:
-        """Nothing is held."""
-
 
 def wanted(profiles: Profiles, points: Sequence[Point], *slower: str, passed: bool = True) -> tuple[str, ...]:
     return profiles.want(points, set(slower), {}, passed=passed)

@@ -111,6 +111,7 @@ class Examination:
         self._terms, self._benches, self._skipped = terms, benches, {**terms.narrowed, **skipped}
         self._refused = refused or {}
         models = [bench.opened for bench in benches]
+        self._attempts.settle(self._bureau.level_of(self._nodeid, sum(len(model.cases) for model in models)))
         self._conducting = Conducting(
             self._nodeid, self._bureau, terms, self._pairs, models, unfit=self._unfit, last=self.last
         )
@@ -146,8 +147,6 @@ class Examination:
             self._pairs.add(now, then)
         else:
             self._verdicts.add([bench.opened for bench in benches], now, self._cut_short(attempt))
-        for bench in (*benches, *others):
-            bench.release()
 
     def note(self, text: str) -> None:
         """Say something of the sweep as a whole, once, under its table."""
@@ -194,7 +193,6 @@ class Examination:
             if bench not in others:
                 self._late.take(bench)
             self.profiles.take(bench, side if bench in others else "")
-            bench.release()
 
     def gave_up_looking(self, why: str) -> None:
         """The fresh processes in which profiles are made, and some counters taken, were lost."""

@@ -169,14 +169,18 @@ class Twins:
     def use(self, devices: Sequence[str], name: str, use: Use, tree: Tree | None) -> str:
         """Do something with fresh processes for these devices, and in the other tree where there is one.
 
-        Gives why it could not be done, "" where it was.
+        Gives why it could not be done, "" where it was. What was done stands, whatever becomes of a process afterwards.
         """
         mine = [self._twin(device, name) for device in devices]
         theirs = [self._twin(device, name, tree) for device in devices] if tree is not None else []
         try:
-            self._use(mine, theirs, use)
+            benches = self._opened(mine, theirs)
+            use(benches[: len(mine)], benches[len(mine) :])
         except LOST as error:
             return str(error)
+        else:
+            for twin, bench in zip((*mine, *theirs), benches, strict=True):
+                self._tear_down(twin, bench, name)
         finally:
             for twin in (*mine, *theirs):
                 twin.kill()
@@ -187,28 +191,29 @@ class Twins:
         if self.original is not None:
             self.original.close()
 
-    def _use(self, mine: Sequence[Twin], theirs: Sequence[Twin], use: Use) -> None:
-        """Open these twins, do it with them, and let them tear down."""
+    def _opened(self, mine: Sequence[Twin], theirs: Sequence[Twin]) -> list[RemoteBench]:
+        """The benches of these twins, in this order. Raises what is LOST, also where one has no bench."""
         opened = side_by_side(
             [
                 *(here(twin) for twin in mine),
                 *(there(twin, self._tree) for twin in theirs if self._tree is not None),
             ]
         )
-        for one in opened:
-            if isinstance(one, Absent):
-                raise RunnerBroken(one.reason)
-        benches = [bench for bench in opened if isinstance(bench, RemoteBench)]
-        now = [bench for bench in benches if bench.runner.tree is None]
-        then = [bench for bench in benches if bench not in now]
-        for bench in now:
+        benches = [_there_is(one) for one in opened]
+        for bench in benches[: len(mine)]:
             self._check_model(bench)
-        for bench in then:
+        for bench in benches[len(mine) :]:
             self.share_weights(bench)
-        use(now, then)
-        for twin in (*mine, *theirs):
+        return benches
+
+    def _tear_down(self, twin: Twin, bench: RemoteBench, name: str) -> None:
+        """Have it close its model, leave its test and end. Libraries crash there: a note, for what was done stands."""
+        try:
+            bench.release()
             twin.dismiss()
             twin.end()
+        except LOST as error:
+            self._note(f"{name}: its process was lost at its end: {error}")
 
     def _check_model(self, bench: RemoteBench) -> None:
         """Raises RunnerBroken where a process of this tree does not hold the model of the test's own."""
@@ -224,6 +229,12 @@ class Twins:
         where = f"at {tree.name} on {device}" if tree is not None else f"on {device}"
         label = ", ".join(filter(None, [where, attempt]))
         return Twin(self._runners, self._path, self._test, self._then, device, label, tree)
+
+
+def _there_is(opened: RemoteBench | Missing | Refused | Absent) -> RemoteBench:
+    if not isinstance(opened, RemoteBench):
+        raise RunnerBroken(opened.reason)
+    return opened
 
 
 def _at_best(steps: Steps[RemoteBench | Missing | Refused]) -> Steps[RemoteBench | Missing | Refused | Exception]:
