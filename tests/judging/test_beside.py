@@ -224,9 +224,38 @@ def test_what_began_otherwise_is_not_compared_and_says_so_where_it_would_be_a_fi
     assert found(peaks(520, start=450), peaks(512, start=60)) == []
 
 
-def test_attempts_that_began_otherwise_tell_nothing_of_memory() -> None:
+def test_a_single_reading_of_several_that_were_made_fails_no_test() -> None:
+    """A test that is not the first of its file is read again in processes that began with less."""
     window = peaks(512, 512, start=450)
-    assert words([*peaks(700, start=450), *peaks(300, 300, start=60)], window) == ["hungrier"]
+    assert words(peaks(700, start=450), window) == ["hungrier"]
+    (finding,) = found([*peaks(700, start=450), *peaks(300, 300, start=60)], window)
+    assert finding.word == "uncertain"
+    assert finding.evidence.endswith(
+        "before 512.0 MiB, 512.0 MiB; could not be read again in a process that began alike"
+    )
+    assert words([*peaks(300, start=450), *peaks(700, 700, start=500)], window) == ["uncertain"]
+
+
+def test_what_is_hungrier_in_processes_that_began_with_less_is_hungrier() -> None:
+    window = peaks(512, 512, start=450)
+    (finding,) = found([*peaks(900, start=450), *peaks(880, 890, start=400)], window)
+    assert finding.word == "hungrier"
+    assert finding.evidence.startswith("read 900.0 MiB, 880.0 MiB, 890.0 MiB; before ")
+    assert finding.evidence.endswith("; where it was read again, the process began with less")
+    assert words([*peaks(900, start=450), *peaks(880, 890, start=500)], window) == ["uncertain"], "or with more"
+
+
+def test_the_processes_that_began_alike_are_those_of_the_further_attempts_where_they_are_more() -> None:
+    """Side by side, the first pair ran where other tests had run, and all others in processes of their own."""
+    now = [*peaks(900, start=450), *peaks(512, 513, start=60)]
+    then = [*peaks(700, start=450), *peaks(511, 512, start=60)]
+    assert found(now, then) == []
+    assert words([now[0], *peaks(712, 713, start=60)], then) == ["hungrier"]
+
+
+def test_what_was_not_to_be_read_again_is_judged_by_its_one_reading() -> None:
+    """A case that was measured again for its time alone, after others of its device were not, has no readings."""
+    assert words([*peaks(300, start=450), record(), record()], peaks(512, 512, start=450)) == ["leaner"]
 
 
 def test_a_start_that_could_not_be_read_again_alarms_nobody() -> None:

@@ -34,7 +34,7 @@ class _Kind:
 
     `tolerance` names the one of Tolerances, `more` and `less` the words; `spread` is what is stated of its spread
     between runs, as a standard deviation of logs, `floor` a change that is nobody's concern, whatever its share. What
-    is `fleeting`, the machine's state may spoil once: where it was to be read again, one reading alone tells nothing.
+    is `fleeting`, the machine's state may spoil.
     """
 
     tolerance: Literal["memory", "cold_start"]
@@ -141,45 +141,59 @@ class _Question:
     def answer(
         self, now: Sequence[CaseRecord], then: Sequence[CaseRecord], anchor: CaseRecord | None
     ) -> Finding | None:
-        """The finding among processes that began alike: as this run's first did, or as the newest of before."""
-        for begun in (now[0].figures.get(START), then[-1].figures.get(START)):
-            mine, window = self._values(now, begun), self._values(then, begun)
-            if mine and window:
-                since = self._values([anchor], begun) if anchor is not None and len(window) > 1 else []
-                return self._found(mine, window, since, attempts=len(now))
-        return self._begun_otherwise(now[0], then[-1])
+        """The finding among processes that began alike: as most of this run did that have any to be compared with."""
+        begun = max(
+            _starts(now, then), key=lambda start: len(self._values(now, start)) * bool(self._values(then, start))
+        )
+        mine, window = self._values(now, begun), self._values(then, begun)
+        if not mine or not window:
+            return self._begun_otherwise(now[0], then[-1])
+        since = self._values([anchor], begun) if anchor is not None and len(window) > 1 else []
+        found = self._found(mine, window, since)
+        if found is None or found.word == "uncertain" or len(mine) > 1 or len(self._values(now, None)) == 1:
+            return found
+        return self._read_once(found, self._values(now, begun, or_less=True), window, since)
 
-    def _found(
-        self, mine: Sequence[float], window: Sequence[float], since: Sequence[float], *, attempts: int
-    ) -> Finding | None:
+    def _read_once(
+        self, found: Finding, eased: Sequence[float], window: Sequence[float], since: Sequence[float]
+    ) -> Finding:
+        """What to make of one reading, where it was read again in processes that began otherwise: it fails no test.
+
+        `eased` are the readings with those of processes that began with less: what is hungrier among them, too, is so.
+        """
+        more = self._found(eased, window, since) if len(eased) > 1 and not self.kind.fleeting else None
+        if more is not None and more.word == found.word == self.kind.more:
+            return replace(more, evidence=f"{more.evidence}; where it was read again, the process began with less")
+        told = f"{found.evidence}; could not be read again in a process that began alike"
+        return replace(found, word="uncertain", evidence=told)
+
+    def _found(self, mine: Sequence[float], window: Sequence[float], since: Sequence[float]) -> Finding | None:
         """The finding against the window, and where that is none, against the anchor."""
         own = own_factor([_sides(window), _sides(mine)], self.kind.spread)
         factor = drawn(own, Factor(1.0, PRIOR_FREEDOM))
-        finding = self._compared(mine, window, factor, attempts=attempts)
+        finding = self._compared(mine, window, factor)
         if finding is not None or not since:
             return finding
-        drifted = self._compared(mine, since, factor, attempts=attempts)
+        drifted = self._compared(mine, since, factor)
         if drifted is None or drifted.word != self.kind.more:
             return None
         steps = f"it came in small steps since the first accepted run of its window: {drifted.evidence}"
         return replace(drifted, evidence=steps)
 
-    def _values(self, records: Sequence[CaseRecord], begun: float | None) -> list[float]:
+    def _values(self, records: Sequence[CaseRecord], begun: float | None, *, or_less: bool = False) -> list[float]:
         """The readings of processes that had as much memory before the test as `begun` (None: nobody knows)."""
-        alike = [one for one in records if begun is None or abs(one.figures.get(START, begun) - begun) <= _MEMORY.floor]
+        least = -math.inf if begun is None or or_less else begun - _MEMORY.floor
+        most = math.inf if begun is None else begun + _MEMORY.floor
+        alike = [one for one in records if least <= one.figures.get(START, begun or 0.0) <= most]
         return [value for one in alike if (value := one.figures.get(self.path, 0.0)) > 0.0]
 
-    def _compared(
-        self, mine: Sequence[float], window: Sequence[float], factor: Factor, *, attempts: int
-    ) -> Finding | None:
+    def _compared(self, mine: Sequence[float], window: Sequence[float], factor: Factor) -> Finding | None:
         found = ratio(_sides(mine), _sides(window), self.kind.spread, factor, now_runs=len(mine))
         now, before = (math.exp(math.fsum(map(math.log, side)) / len(side)) for side in (mine, window))
         word = self._word(found) if abs(now - before) >= self.kind.floor else None
         if word is None:
             return None
         evidence = f"read {self._listed(mine)}; before {self._listed(window)}"
-        if self.kind.fleeting and len(mine) == 1 < attempts and word != "uncertain":
-            word, evidence = "uncertain", f"{evidence}; could not be read again in a process that began alike"
         return Finding(word, self.path, before, now, found.estimate(SHOWN_LEVEL), self.tolerance, evidence)
 
     def _word(self, found: Ratio) -> Other | None:
@@ -211,6 +225,11 @@ class _Question:
             return ", ".join(format_quantity(value, unit, 4) for value in values)
         ends = (format_quantity(end, unit, 4) for end in (min(values), max(values)))
         return f"{' to '.join(ends)} in {len(values)} runs"
+
+
+def _starts(now: Sequence[CaseRecord], then: Sequence[CaseRecord]) -> list[float | None]:
+    """How processes may have begun, the likeliest first: the test's own, those of further attempts, the newest."""
+    return [one.figures.get(START) for one in (now[0], now[-1], then[-1])]
 
 
 def _sides(values: Sequence[float]) -> list[Side]:
