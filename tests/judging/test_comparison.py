@@ -10,7 +10,7 @@ from judging.simulated import CASE, HARDWARE, YARDSTICK, Machine, baseline, chan
 
 from pytest_modelperf.domain.baseline import WINDOW, Baseline, CaseRecord, Run
 from pytest_modelperf.domain.verdict import Verdict
-from pytest_modelperf.judging.comparison import compare
+from pytest_modelperf.judging.comparison import compare, compared_with
 from pytest_modelperf.judging.ratio import SCALED_SPREAD, UNSCALED_SPREAD
 from pytest_modelperf.judging.spread import Factor
 
@@ -110,6 +110,17 @@ def test_only_runs_on_the_same_hardware_are_compared() -> None:
     assert found.runs == 2
     assert found.change is not None
     assert float(found.change) == pytest.approx(1.0, abs=0.05)
+
+
+def test_what_a_case_is_compared_with_is_of_its_hardware_and_of_what_it_declares() -> None:
+    """The newest record of a case may be another machine's: its operators and counters tell nothing of this one."""
+    first, second, now = (machine(seed).record() for seed in (1, 2, 3))
+    there = dataclasses.replace(first, hardware="Intel Xeon x4")
+    before = baseline(first, second, there, conditions=CONDITIONS)
+    assert compared_with(Run(CONDITIONS, {CASE: now}), before) == {CASE: second}
+    assert compared_with(Run({**CONDITIONS, "inputs": "x: float32[batch, 5]"}, {CASE: now}), before) == {}
+    assert compared_with(Run(CONDITIONS, {"cpu batch=9": now}), before) == {}
+    assert compared_with(Run(CONDITIONS, {CASE: now}), None) == compared_with(None, before) == {}
 
 
 def test_a_case_that_was_not_measured_has_the_reason() -> None:

@@ -60,7 +60,7 @@ def compare(
     if now is None:
         return replace(verdict, reason=unmeasured or "it gave no timed calls in this run")
     seen = _records(case, baseline.runs if baseline is not None else (), conditions)
-    comparable = [one for one in seen if _obstacle(now, conditions, one) is None]
+    comparable = _comparable(seen, now, conditions)
     if not comparable:
         word, reason = (_obstacle(now, conditions, seen[-1]) if seen else None) or _nothing(elsewhere)
         return replace(verdict, word=word, reason=reason)
@@ -78,6 +78,16 @@ def compare(
     return _judged(verdict, attempts, window, anchor, experience or {}, seconds)
 
 
+def compared_with(run: Run | None, baseline: Baseline | None) -> dict[str, CaseRecord]:
+    """By case, the newest accepted record that a case of this run is compared with; none where there is none."""
+    found: dict[str, CaseRecord] = {}
+    for case, now in (run.cases if run is not None else {}).items():
+        conditions = run.conditions_of(case) if run is not None else {}
+        seen = _records(case, baseline.runs if baseline is not None else (), conditions)
+        found |= {case: one.record for one in _comparable(seen, now, conditions)[-1:]}
+    return found
+
+
 _FEW_ROUNDS = (
     "a single call says nothing of its own error; measure longer (--modelperf-seconds), here and in the accepted runs"
 )
@@ -86,6 +96,10 @@ _FEW_ROUNDS = (
 def _records(case: str, runs: Sequence[Run], now: Mapping[str, str]) -> list[_Accepted]:
     """The records of a case in these runs, to be compared with what was made under the conditions `now`."""
     return [_Accepted(run.cases[case], run.conditions_of(case, now)) for run in runs if case in run.cases]
+
+
+def _comparable(seen: Sequence[_Accepted], now: CaseRecord, conditions: Mapping[str, str]) -> list[_Accepted]:
+    return [one for one in seen if _obstacle(now, conditions, one) is None]
 
 
 def _obstacle(now: CaseRecord, conditions: Mapping[str, str], then: _Accepted) -> tuple[Word, str] | None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from baselines import made
 
-from pytest_modelperf.domain.baseline import Baseline
+from pytest_modelperf.domain.baseline import CaseRecord
 from pytest_modelperf.domain.budget import Budget
 from pytest_modelperf.domain.counting import Counted
 from pytest_modelperf.domain.estimate import Estimate
@@ -48,29 +49,28 @@ class FakeBench:
         return Tallied((self.counted,))
 
 
-def baseline(**counts: float) -> Baseline:
-    record = made.record(counts=counts)
-    return Baseline("a.py::test", "here", (), (made.run(cases={"cuda:0 batch=8": record}),))
+def accepted(**counts: float) -> dict[str, CaseRecord]:
+    return {"cuda:0 batch=8": made.record(counts=counts)}
 
 
 def test_who_asks_for_them() -> None:
     points = [point(1), point(8), point(1, "cuda:1")]
 
-    def wanted(*budget: Budget, than: Baseline | None = None, update: bool = False) -> tuple[str, ...]:
-        return LateCounts().want(points, budget, than, update=update)
+    def wanted(*budget: Budget, then: Mapping[str, CaseRecord] = {}, update: bool = False) -> tuple[str, ...]:
+        return LateCounts().want(points, budget, then, update=update)
 
     assert wanted() == wanted(Budget("counters.flops", 3.0)) == ()
     assert wanted(KERNELS) == wanted(update=True) == ("cuda:0", "cuda:1")
-    assert wanted(than=baseline(kernels=140.0, parameters=7.0)) == ("cuda:0",)
-    assert wanted(than=baseline(parameters=7.0)) == ()
+    assert wanted(then=accepted(kernels=140.0, parameters=7.0)) == ("cuda:0",)
+    assert wanted(then=accepted(parameters=7.0)) == ()
     counted = [replace(one, unavailable={}) for one in points]
-    assert LateCounts().want(counted, [KERNELS], None, update=True) == ()
+    assert LateCounts().want(counted, [KERNELS], {}, update=True) == ()
 
 
 def test_those_that_are_asked_for_are_counted_and_added() -> None:
     late, bench = LateCounts(), FakeBench(Counted({"kernels": 140.0, "flops": 9.0}, counted_by={"kernels": "torch"}))
     points = [point(1), point(8)]
-    assert late.want(points, (), baseline(kernels=140.0), update=False) == ("cuda:0",)
+    assert late.want(points, (), accepted(kernels=140.0), update=False) == ("cuda:0",)
     late.take(bench)
     assert bench.log == ["resume", "prepare 1", "count (1,) (0.02,) True", "pause"]
     same, found = late.added(points)
@@ -82,7 +82,7 @@ def test_those_that_are_asked_for_are_counted_and_added() -> None:
 
 def test_a_case_that_fails_there_is_not_counted() -> None:
     late, bench = LateCounts(), FakeBench(Counted({"kernels": 140.0}), Prepared("out of memory", "no room"))
-    late.want([point(1)], [KERNELS], None, update=False)
+    late.want([point(1)], [KERNELS], {}, update=False)
     late.take(bench)
     assert bench.log == ["resume", "prepare 0", "pause"]
     (found,) = late.added([point(1)])
@@ -91,7 +91,7 @@ def test_a_case_that_fails_there_is_not_counted() -> None:
 
 def test_a_process_that_is_lost_is_the_reason() -> None:
     late = LateCounts()
-    late.want([point(1)], [KERNELS], None, update=False)
+    late.want([point(1)], [KERNELS], {}, update=False)
     late.give_up("the runner was killed")
     (found,) = late.added([point(1)])
     assert found.unavailable["counters.kernels"] == "a fresh process could not count it: the runner was killed"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_modelperf.domain.baseline import Baseline, CaseRecord, Location, Run
+from pytest_modelperf.domain.baseline import CaseRecord, Location
 from pytest_modelperf.domain.blame import Use, Uses
 from pytest_modelperf.domain.estimate import Estimate
 from pytest_modelperf.domain.profile import Operator, Profile
@@ -117,9 +117,8 @@ def test_what_was_asked_for_and_could_not_be_is_said(tmp_path: Path) -> None:
     assert profiles.notes() == ["not profiled: the runner died"]
 
 
-def baseline(profile: Uses | None) -> Baseline:
-    record = CaseRecord("EPYC x2", 40, Location(-4.5, 0.02), profile=profile)
-    return Baseline(NODEID, "ci", (), (Run({}, {"cpu": record}),))
+def accepted(profile: Uses | None) -> dict[str, CaseRecord]:
+    return {"cpu": CaseRecord("EPYC x2", 40, Location(-4.5, 0.02), profile=profile)}
 
 
 def test_a_slower_case_is_blamed_on_what_differs_from_its_newest_record(tmp_path: Path) -> None:
@@ -134,15 +133,15 @@ def test_a_slower_case_is_blamed_on_what_differs_from_its_newest_record(tmp_path
         changed={"allocations": (100.0, 101.0), "parameters": (1.0, 2.0)},
     )
     then = Uses("torch 2", {"aten::mm": Use(2, 0.99)})
-    found = profiles.blamed({"cpu": slower}, [point()], baseline(then))["cpu"].blame
+    found = profiles.blamed({"cpu": slower}, [point()], accepted(then))["cpu"].blame
     assert found is not None
     assert found.seconds == pytest.approx(0.01)
     assert [cause.what for cause in found.causes] == ["parameters 1 → 2 (+100.0%)", "`aten::sort` 0 → 1 call"]
-    found = profiles.blamed({"cpu": slower}, [point()], baseline(None))["cpu"].blame
+    found = profiles.blamed({"cpu": slower}, [point()], accepted(None))["cpu"].blame
     assert found is not None
     assert found.rest == "it was not profiled before: the next --modelperf-update does"
     same = Verdict("same", "cpu", Estimate(1.0))
-    assert profiles.blamed({"cpu": same}, [point()], baseline(then)) == {"cpu": same}
+    assert profiles.blamed({"cpu": same}, [point()], accepted(then)) == {"cpu": same}
 
 
 def test_a_slower_case_is_blamed_on_what_differs_from_the_other_side(tmp_path: Path) -> None:
@@ -152,7 +151,7 @@ def test_a_slower_case_is_blamed_on_what_differs_from_the_other_side(tmp_path: P
     before = Profile("torch 2", 3, 0.01, PROFILE.operators[:1])
     profiles.take(FakeBench(({},), Profiled(before)), "main (3fa2b1c)")
     slower = Verdict("slower", "cpu", Estimate(2.0, 1.9, 2.1), against="main (3fa2b1c)")
-    found = profiles.blamed({"cpu": slower}, [point()], None)["cpu"].blame
+    found = profiles.blamed({"cpu": slower}, [point()], {})["cpu"].blame
     assert found is not None
     assert [cause.what for cause in found.causes][:1] == ["`aten::sort` 0 → 1 call"]
 
@@ -160,6 +159,6 @@ def test_a_slower_case_is_blamed_on_what_differs_from_the_other_side(tmp_path: P
 def test_a_slower_case_that_nobody_could_look_into_says_why(tmp_path: Path) -> None:
     profiles = Profiles(NODEID, settings(tmp_path))
     profiles.want([point()], {"cpu"}, {"cpu": "torch: it is not imported"}, passed=True)
-    found = profiles.blamed({"cpu": Verdict("slower", "cpu", Estimate(2.0))}, [point()], None)["cpu"].blame
+    found = profiles.blamed({"cpu": Verdict("slower", "cpu", Estimate(2.0))}, [point()], {})["cpu"].blame
     assert found is not None
     assert (found.causes, found.rest) == ((), "not profiled: torch: it is not imported")

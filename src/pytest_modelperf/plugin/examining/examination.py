@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from ...domain.baseline import CaseRecord
 from ...domain.codec import to_json
 from ...domain.host import MachineState
 from ...domain.peak import Peak
@@ -176,9 +177,9 @@ class Examination:
     def to_profile(self, passed: bool) -> tuple[str, ...]:
         """The devices whose cases are to be looked into, in fresh processes, when all is measured."""
         verdicts = self._found(self._attempts.level) if passed else {}
-        baseline, update = self._verdicts.baseline, self._bureau.settings.update
+        then, update = self._compared_with(), self._bureau.settings.update
         budget = self._terms.budget if self._terms is not None else ()
-        late = self._late.want(self._sweep or (), budget, baseline, update=update) if passed else ()
+        late = self._late.want(self._sweep or (), budget, then, update=update) if passed else ()
         slower = {case for case, verdict in verdicts.items() if verdict.word == "slower"}
         unable = {bench.opened.device: bench.opened.unprofiled for bench in self._benches if bench.opened.unprofiled}
         profiled = self.profiles.want(self._sweep or (), slower, unable, passed=passed)
@@ -235,7 +236,7 @@ class Examination:
         if self._sweep is None or self._terms is None:
             return self.nothing()
         self._sweep = dataclasses.replace(self._sweep, points=self._late.added(self._sweep.points))
-        verdicts = self.profiles.blamed(self._found(self._attempts.level), self._sweep, self._verdicts.baseline)
+        verdicts = self.profiles.blamed(self._found(self._attempts.level), self._sweep, self._compared_with())
         if self._pairs is not None and self._pairs.are_to_come:
             why = "" if passed else ", for the body of the test failed"
             self._notes.append(f"measured in {self._pairs.measured} of {self._pairs.number} pairs of processes{why}")
@@ -299,6 +300,10 @@ class Examination:
     def _found(self, level: Level) -> dict[str, Verdict]:
         """The verdict of every case at its level, over all measurements so far."""
         return self._verdicts.found(self._measurement(), level) if self._sweep is not None else {}
+
+    def _compared_with(self) -> Mapping[str, CaseRecord]:
+        """By case, the newest accepted record that it is compared with."""
+        return self._verdicts.compared_with(self._measurement()) if self._sweep is not None else {}
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._started, 3)

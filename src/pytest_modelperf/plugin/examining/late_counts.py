@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Protocol, TypeVar
 
 from ...domain.axes import Case
-from ...domain.baseline import Baseline
+from ...domain.baseline import CaseRecord
 from ...domain.budget import Budget
 from ...domain.counting import Counted
 from ...domain.metrics import COUNTERS
@@ -40,14 +40,15 @@ class LateCounts:
         self._problem = ""
 
     def want(
-        self, points: Iterable[Point], budget: Sequence[Budget], baseline: Baseline | None, *, update: bool
+        self, points: Iterable[Point], budget: Sequence[Budget], then: Mapping[str, CaseRecord], *, update: bool
     ) -> tuple[str, ...]:
         """Settle which cases are counted, of those that ran; gives their devices.
 
-        A budget asks for a counter, a baseline that has it, and one that is to be written (`update`) for all.
+        A budget asks for a counter, the record that a case is compared with (`then`) where it has it, and a baseline
+        that is to be written (`update`) for all.
         """
         budgeted = {limit.path for limit in budget}
-        asking = [point for point in points if point.ok and _asked(point, budgeted | _kept(point, baseline), update)]
+        asking = [point for point in points if point.ok and _asked(point, budgeted | _kept(point, then), update)]
         timed = [point for point in asking if "latency.p50" in point.figures]
         self._seconds = {point.case.key: float(point.figures["latency.p50"]) for point in timed}
         return tuple(dict.fromkeys(point.device for point in timed))
@@ -102,9 +103,7 @@ def _asked(point: Point, paths: set[str], update: bool) -> bool:
     return bool(late) and (update or not paths.isdisjoint(COUNTERS + name for name in late))
 
 
-def _kept(point: Point, baseline: Baseline | None) -> set[str]:
-    """The counters that the newest record of a case has, by metric path."""
-    for run in reversed(baseline.runs if baseline is not None else ()):
-        if point.case.key in run.cases:
-            return {COUNTERS + name for name in run.cases[point.case.key].counts}
-    return set()
+def _kept(point: Point, then: Mapping[str, CaseRecord]) -> set[str]:
+    """The counters that the record of a case has, by metric path."""
+    record = then.get(point.case.key)
+    return {COUNTERS + name for name in record.counts} if record is not None else set()

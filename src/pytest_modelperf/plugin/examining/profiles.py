@@ -11,7 +11,7 @@ import pytest
 
 from ...baselines.paths import baseline_path
 from ...domain.axes import Case
-from ...domain.baseline import Baseline
+from ...domain.baseline import CaseRecord
 from ...domain.blame import Blame, Uses
 from ...domain.profile import Profile
 from ...domain.results import Point
@@ -86,11 +86,10 @@ class Profiles:
         self.untaken |= {key: reason for key in self._seconds if key not in self.now}
 
     def blamed(
-        self, verdicts: Mapping[str, Verdict], points: Iterable[Point], baseline: Baseline | None
+        self, verdicts: Mapping[str, Verdict], points: Iterable[Point], accepted: Mapping[str, CaseRecord]
     ) -> dict[str, Verdict]:
-        """The verdicts, those of slower cases with what explains them; a case is compared with its newest record."""
-        stored = [case for run in (baseline.runs if baseline is not None else ()) for case in run.cases.items()]
-        then = {case: record.profile for case, record in stored}
+        """The verdicts, those of slower cases with what explains them; `accepted` are the records of before."""
+        then = {case: record.profile for case, record in accepted.items()}
         then |= {case: uses(profile) for case, profile in self.then.items()}
         medians = {point.case.key: point.figures.get("latency.p50", 0.0) for point in points}
         return {

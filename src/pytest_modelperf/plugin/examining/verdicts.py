@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...domain.baseline import Baseline, Run
+from ...domain.baseline import Baseline, CaseRecord, Run
 from ...domain.codec import to_json
 from ...domain.report import TestResult
 from ...domain.results import Point, Sweep
@@ -14,7 +14,7 @@ from ...domain.variant import Suggestions
 from ...domain.verdict import Verdict
 from ...errors import MetricUnavailable
 from ...judging.budgets import breaches
-from ...judging.comparison import compare
+from ...judging.comparison import compare, compared_with
 from ...judging.settle import Policy, doubted, settle
 from ...measuring.orders import Opened
 from ...reporting.failure import failure_text
@@ -88,6 +88,10 @@ class Verdicts:
             )
             for point in measured.sweep
         }
+
+    def compared_with(self, measured: Measurement) -> dict[str, CaseRecord]:
+        """By case, the newest accepted record that it is compared with; none where another commit is."""
+        return compared_with(self._run(measured), self.baseline)
 
     def judged(self, measured: Measurement, verdicts: Mapping[str, Verdict], *, passed: bool, seconds: float) -> Judged:
         """The result with these verdicts; says what fails the test if its body has `passed`."""
