@@ -80,11 +80,14 @@ def compare(
 
 def compared_with(run: Run | None, baseline: Baseline | None) -> dict[str, CaseRecord]:
     """By case, the newest accepted record that a case of this run is compared with; none where there is none."""
+    if run is None or baseline is None:
+        return {}
     found: dict[str, CaseRecord] = {}
-    for case, now in (run.cases if run is not None else {}).items():
-        conditions = run.conditions_of(case) if run is not None else {}
-        seen = _records(case, baseline.runs if baseline is not None else (), conditions)
-        found |= {case: one.record for one in _comparable(seen, now, conditions)[-1:]}
+    for case, now in run.cases.items():
+        conditions = run.conditions_of(case)
+        fit = _comparable(_records(case, baseline.runs, conditions), now, conditions)
+        if fit:
+            found[case] = fit[-1].record
     return found
 
 
