@@ -8,8 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_modelperf import s
-
 
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -35,8 +33,8 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.modelperf(sweep={"batch": [1, 4, 16]}, budget={"latency.p50": "5 s", "throughput": "1/s"})
+# Measured with two busy virtual CPUs: 2 to 53 ms, 280/s. The limits are far from that, because this example runs on any
+# machine. On one of your own, take what it measured and 30% more.
+@pytest.mark.modelperf(sweep={"batch": [1, 4, 16]}, budget={"latency.p50": "1 s", "throughput": "10/s"})
 def test_detector(modelperf, detector) -> None:
-    sweep = modelperf(detector)
-    assert sweep.at(batch=1).latency.p50 < 1 * s
-    assert sweep.best.throughput >= sweep.at(batch=1).throughput
+    modelperf(detector)

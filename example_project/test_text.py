@@ -6,11 +6,13 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from pytest_modelperf import Tensor, s
+from pytest_modelperf import Tensor
 
 VOCABULARY = 30522
 
-pytestmark = pytest.mark.modelperf(budget={"latency.p90": "10 s", "memory.peak": "8 GiB"})
+# For every test of this file. Measured with two busy virtual CPUs: a median of 8 to 120 ms, 468 MiB. The limits are far
+# from that, because this example runs on any machine. On one of your own, take what it measured and 30% more.
+pytestmark = pytest.mark.modelperf(budget={"latency.p90": "5 s", "memory.peak": "2 GiB"})
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,6 @@ def bert() -> torch.nn.Module:
 def test_bert(modelperf, bert) -> None:
     sweep = modelperf(bert)
     short, long = sweep.at(batch=1, seq=32), sweep.at(batch=1, seq=128)
-    assert short.latency.p50 < 1 * s
-    # Four times the text may take longer, but not out of proportion.
+    # Limits stand in the marker; an assert is for how cases relate. Four times the text may take longer, but not out of
+    # proportion.
     assert long.latency.p50 < 20 * short.latency.p50

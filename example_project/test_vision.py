@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import ResNetConfig, ResNetForImageClassification
 
-from pytest_modelperf import GiB, Sweep, Tensor, s
+from pytest_modelperf import Tensor
 
 
 @pytest.fixture(scope="module")
@@ -18,10 +18,9 @@ def resnet50() -> torch.nn.Module:
 @pytest.mark.modelperf(
     inputs={"pixel_values": Tensor(("batch", 3, 224, 224))},
     sweep={"batch": "1..8"},
-    budget={"latency.p50": "10 s"},
+    # Measured with two busy virtual CPUs: up to 0.9 s and 817 MiB. The limits are far from that, because this example
+    # runs on any machine. On one of your own, take what it measured and 30% more.
+    budget={"latency.p50": "10 s", "memory.peak": "3 GiB"},
 )
 def test_resnet50(modelperf, resnet50) -> None:
-    sweep: Sweep = modelperf(resnet50)
-    assert sweep.at(batch=1).latency.p50 < 2 * s
-    assert sweep.at(batch=8).memory.peak < 8 * GiB
-    assert sweep.best.throughput > 1
+    modelperf(resnet50)

@@ -29,16 +29,18 @@ def test_speed(modelperf):
 
 @pytest.fixture(scope="module")
 def folder(new_folder: Callable[[], Folder]) -> Folder:
-    """A repository with a test that the branch main skips, and the tag `measured` does not."""
+    """A repository with a test that the branch main skips, and the tag `measured` does not; it asks for more."""
     made = new_folder()
     repository = Repository.make(made.path)
     made.write(".gitignore", "__pycache__\n.pytest_cache\n*.json\npython*\n")
+    made.write("requirements.txt", "numpy<2\n")
     made.write("test_a.py", NOW)
     repository.commit()
     repository.git("tag", "measured")
     made.write("test_a.py", THEN)
     repository.commit()
     made.write("test_a.py", NOW)
+    made.write("requirements.txt", "numpy\n")
     return made
 
 
@@ -63,6 +65,7 @@ def test_another_interpreter_measures_the_commit(folder: Folder) -> None:
     options = (BRIEF, "--modelperf-report=json:report.json")
     told = summary(folder.run(AGAINST, "--modelperf-against-python=./python-other", *options))
     assert "the test was skipped: in another" in told
+    assert "requirements.txt" not in told
     # Where nobody says another, the tolerance is that of sides that are measured in turn.
     report = json.loads((folder.path / "report.json").read_text("utf-8"))
     assert [one["tolerance"] for one in report["results"]] == [0.02]
@@ -107,6 +110,7 @@ def test_from_a_folder_above_the_repository_a_required_comparison_that_cannot_be
     result.assert_outcomes(failed=1)
     assert "not compared with main (" in output(result)
     assert "the test was skipped: in the same" in summary(result)
+    assert "requirements.txt; both sides ran with what is installed now" in " ".join(summary(result).split())
 
 
 def test_the_forecast_counts_both_sides(folder: Folder) -> None:
