@@ -10,7 +10,7 @@ import pytest
 
 from ..errors import UsageError
 from .converters import asked_converters
-from .marker import is_marked, spec_of
+from .marker import is_marked, own_id, spec_of
 
 if TYPE_CHECKING:
     from ..domain.spec import Spec
@@ -39,18 +39,18 @@ def _planned(item: pytest.Item, settings: Settings, metered: Callable[[str], boo
         spec = spec_of(item)
     except UsageError:
         # Of no function, so that it was not checked when it was collected: what is wrong is said when the test runs.
-        return PlannedTest(item.nodeid, None)
+        return PlannedTest(own_id(item), None)
     devices = _devices(spec, settings)
     cases = _cases(spec)
     asked = asked_converters(settings.convert, spec.converters) if settings.isolate else ()
     converting = settings.convert_seconds if asked else 0.0
     if cases is None:
-        return PlannedTest(item.nodeid, None, devices, convert_seconds=converting)
+        return PlannedTest(own_id(item), None, devices, convert_seconds=converting)
     soaked = cases * sum(map(metered, devices or _ANY)) if settings.soak else 0
     cases *= max(1, len(devices))
     seconds = settings.seconds if spec.seconds is None else spec.seconds
     sides = 2 if settings.against else 1
-    return PlannedTest(item.nodeid, cases, devices, cases * seconds * sides, soaked * settings.soak, converting)
+    return PlannedTest(own_id(item), cases, devices, cases * seconds * sides, soaked * settings.soak, converting)
 
 
 def _devices(spec: Spec, settings: Settings) -> tuple[str, ...]:

@@ -181,8 +181,8 @@ class Run:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._marked = frozenset(item.nodeid for item in session.items if is_marked(item))
         # Settled before anything is timed: the more cases, the less chance of a false alarm each may have.
-        cases = sum(row.cases or 1 for row in planned(session.items, self._bureau.settings))
-        self._bureau.level = FAMILY_LEVEL / max(1, cases)
+        cases = {row.nodeid: row.cases or 1 for row in planned(session.items, self._bureau.settings)}
+        self._bureau.level, self._bureau.planned = FAMILY_LEVEL / max(1, sum(cases.values())), cases
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

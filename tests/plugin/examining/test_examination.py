@@ -108,6 +108,20 @@ def test_what_is_not_suspect_is_judged_at_its_whole_level(bureau: Bureau) -> Non
     assert [one.level for one in verdicts(examination)] == [LEVEL]
 
 
+@pytest.mark.parametrize(("planned", "level"), [(1, LEVEL / 2), (2, LEVEL), (8, LEVEL)])
+def test_cases_that_nobody_planned_share_what_the_test_had(bureau: Bureau, planned: int, level: float) -> None:
+    """A call may bring a sweep of its own, of which collection knows nothing; one that is narrowed gets no more."""
+    accept(bureau, 1.0, 1.0)
+    sharing = dataclasses.replace(bureau, planned={NODEID: planned})
+    found = verdicts(begun(sharing, bench(1.0, 1.0)), (FIRST, SECOND))
+    assert [one.level for one in found] == [level, level]
+    confirmed = begun(sharing, bench(10.0, 1.0))
+    assert confirmed.next_attempt() is not None
+    confirmed.measure_again([bench(10.0, 1.0)])
+    levels = [one.level for one in verdicts(confirmed, (FIRST, SECOND))]
+    assert levels == [look_level(level, 1, CONFIRM), level]
+
+
 def test_a_suspect_that_cannot_be_measured_again_has_had_one_look(bureau: Bureau) -> None:
     accept(bureau, 1.0)
     examination = begun(bureau, bench(A_LITTLE))

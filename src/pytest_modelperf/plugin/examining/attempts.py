@@ -48,11 +48,15 @@ class Attempts:
         # How often what is suspected may be measured again; never a slowdown that is meant.
         self._allowed = 0 if settings.accepts(nodeid) else settings.confirm
         # A run that is accepted fails for no slowdown; what it could do harm by is a level that moved by luck.
-        self._suspicion = (_moved, bureau.level) if settings.update else (_worse, SUSPECT_LEVEL)
-        self._bureau = bureau
+        self._suspicious = _moved if settings.update else _worse
+        self._bureau, self._level = bureau, bureau.level
         self._made: list[Attempt] = []
         # How many there were before each that was lost.
         self._lost: set[int] = set()
+
+    def settle(self, level: float) -> None:
+        """Settle the level of each of the test's cases, before the first is timed."""
+        self._level = level
 
     @property
     def number(self) -> int:
@@ -89,7 +93,7 @@ class Attempts:
     def level(self, case: str) -> float:
         """The level of the last look at a case, of all that there may be; there is one where it was never suspect."""
         looks = sum(attempt.confirms and case in attempt.cases for attempt in self._made)
-        return look_level(self._bureau.level, looks, self._allowed) if looks else self._bureau.level
+        return look_level(self._level, looks, self._allowed) if looks else self._level
 
     @property
     def _looks(self) -> int:
@@ -102,7 +106,7 @@ class Attempts:
         Where the run is to be accepted, those whose level has moved. Without those that are known to be so after they
         have been measured again: what is known of one case, or of one kind, settles no other.
         """
-        suspicious, level = self._suspicion
+        suspicious, level = self._suspicious, self._level if self._bureau.settings.update else SUSPECT_LEVEL
         found = suspicious(find(lambda case: level))
         again = {case for attempt in self._made if attempt.confirms for case in attempt.cases}
         # The level of a look rises with the looks: who is worse now will be at the last.

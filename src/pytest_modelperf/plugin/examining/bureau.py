@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -33,11 +33,11 @@ ISOLATED = "runner"
 class Bureau:
     """What the examinations of a process share.
 
-    `level` is the chance of a false alarm that one case may have; it is set when all cases are known. `tree` is the
-    other side of all comparisons (None: stored baselines). `stopped` collects what was measured of tests that were
-    interrupted, `notes` what the summary is to say of the run as a whole. `rules` gives those of advice. `processes`
-    measure with this one, on this machine: the other ranks' coordinators. `seed` settles the order of turns in this
-    run.
+    `level` is the chance of a false alarm that one case may have, `planned` how many cases each test has by its marks;
+    they are set when all tests are collected. `tree` is the other side of all comparisons (None: stored baselines).
+    `stopped` collects what was measured of tests that were interrupted, `notes` what the summary is to say of the run
+    as a whole. `rules` gives those of advice. `processes` measure with this one, on this machine: the other ranks'
+    coordinators. `seed` settles the order of turns in this run.
     """
 
     settings: Settings
@@ -47,6 +47,7 @@ class Bureau:
     progress: Progress
     isolation: str
     level: float = 0.05
+    planned: Mapping[str, int] = field(default_factory=dict)
     tree: Tree | None = None
     experiences: Experiences | None = None
     stopped: list[TestResult] = field(default_factory=list)
@@ -61,6 +62,10 @@ class Bureau:
     def soaker(self) -> Soaker | None:
         """What reads meters while cases are called in a loop; None where the user wants no soak."""
         return Soaker(self.settings.soak, self.meters.of) if self.settings.soak else None
+
+    def level_of(self, nodeid: str, cases: int) -> float:
+        """The chance that each of the `cases` of a test may have: they share what those had that were collected."""
+        return self.level * min(1.0, self.planned.get(nodeid, cases) / max(1, cases))
 
     def experience(self, nodeid: str) -> Experience:
         """What the baselines of the machine's other tests tell of how far its runs spread."""
