@@ -60,6 +60,13 @@ def test_a_test_does_not_tell_for_itself_twice() -> None:
     assert experience(known)[""].freedom < experience(known[:-1])[""].freedom
 
 
+def test_what_a_test_is_told_is_learned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Experiences(windows(machine()))
+    first = told.of("test_it.py::test_0")
+    monkeypatch.delattr(told, "_seen")
+    assert told.of("test_it.py::test_0") is first
+
+
 def test_cases_that_a_run_slows_together_tell_less() -> None:
     """Eight cases that vary by a tenth of what is stated, each by itself or all alike."""
     rng = np.random.default_rng(62)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -124,6 +126,30 @@ def test_windows_are_told_alike_by_their_newest_runs() -> None:
     window = [0.0, 3.0, 1.0, 2.0, 5.0]
     assert design_effect([window, [2.0 * one for one in window]]) == pytest.approx(2.0)
     assert design_effect([window, window[2:]]) > 1.0
+
+
+def by_pairs(windows: list[list[float]]) -> float:
+    """The effect as it is defined, over all pairs of windows."""
+    steady = [np.array(one) for one in windows if len(set(one)) > 1]
+    told = [(one - one.mean()) / one.std(ddof=1) for one in steady]
+    pairs = [(a[-(n := min(len(a), len(b))) :] @ b[-n:], n - 1) for a, b in permutations(told, 2)]
+    return max(1.0, 1.0 + (len(told) - 1) * sum(p for p, _ in pairs) / sum(s for _, s in pairs)) if pairs else 1.0
+
+
+@given(st.lists(st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=8), max_size=12))
+def test_the_effect_is_that_of_all_pairs(windows: list[list[float]]) -> None:
+    assert design_effect(windows) == pytest.approx(by_pairs(windows), rel=1e-9, abs=1e-9)
+
+
+def test_thousands_of_windows_take_no_room_for_their_pairs() -> None:
+    windows = np.random.default_rng(44).normal(size=(4000, 8)).tolist()
+    tracemalloc.start()
+    try:
+        design_effect(windows)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4000**2, "not a byte for each pair"
 
 
 @pytest.mark.parametrize("windows", [[], [[1.0, 2.0]], [[1.0, 2.0], [3.0]], [[1.0, 2.0], [4.0, 4.0]], [[1.0], [2.0]]])

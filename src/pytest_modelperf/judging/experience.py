@@ -17,13 +17,19 @@ class Experiences:
 
     def __init__(self, baselines: Iterable[Baseline]) -> None:
         self._seen = {baseline.test: _seen(baseline) for baseline in baselines}
+        self._told: dict[str, Experience] = {}
 
     def of(self, test: str) -> Experience:
         """By scale, what the windows of the other tests tell: a test's own tell for itself.
 
         Cases on all hardware of the machine's folder are pooled: what is pooled are multiples of what was expected, not
-        times.
+        times. It is asked several times for a test, and learns once.
         """
+        if test not in self._told:
+            self._told[test] = self._learned(test)
+        return self._told[test]
+
+    def _learned(self, test: str) -> Experience:
         others: dict[str, list[_Window]] = defaultdict(list)
         for name, seen in self._seen.items():
             for scale, windows in seen.items() if name != test else ():

@@ -84,14 +84,13 @@ def design_effect(windows: Sequence[Sequence[float]]) -> float:
     deviations = [found for window in windows if (found := _standardised(window)).any()]
     if len(deviations) < 2:
         return 1.0
-    longest = max(map(len, deviations))
+    number, lengths = len(deviations), sorted(map(len, deviations))
     # Runs that a window has no more are zeros, and are not counted.
-    aligned = np.array([np.pad(one, (longest - len(one), 0)) for one in deviations])
-    lengths = np.array([len(one) for one in deviations])
-    shared = np.minimum.outer(lengths, lengths) - 1.0
-    products = aligned @ aligned.T
-    pairs = ~np.eye(len(deviations), dtype=bool)
-    return max(1.0, 1.0 + (len(deviations) - 1) * float(products[pairs].sum() / shared[pairs].sum()))
+    aligned = np.array([np.pad(one, (lengths[-1] - len(one), 0)) for one in deviations])
+    # A machine has thousands of windows, and their pairs are millions: what all pairs come to is told without them.
+    products = float((aligned.sum(axis=0) ** 2).sum() - (aligned**2).sum())
+    shared = 2 * sum(length * (number - 1 - longer) for longer, length in enumerate(lengths)) - number * (number - 1)
+    return max(1.0, 1.0 + (number - 1) * products / shared)
 
 
 def _standardised(window: Sequence[float]) -> Floats:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from measuring.fakes import FakeBench
 
 from pytest_modelperf.baselines.store import Store
+from pytest_modelperf.domain.baseline import Run
 from pytest_modelperf.domain.codec import from_json
 from pytest_modelperf.domain.host import Host
 from pytest_modelperf.domain.report import TestResult
@@ -18,6 +20,7 @@ from pytest_modelperf.judging.looks import look_level
 from pytest_modelperf.measuring.orders import Block, Prepared, Samples
 from pytest_modelperf.plugin.examining.bureau import Bureau
 from pytest_modelperf.plugin.examining.examination import Examination
+from pytest_modelperf.plugin.examining.points import run_of
 from pytest_modelperf.plugin.examining.yardsticks import Yardsticks
 from pytest_modelperf.plugin.settings import Settings
 from pytest_modelperf.plugin.trees.tree import Tree
@@ -106,6 +109,23 @@ def test_what_is_not_suspect_is_judged_at_its_whole_level(bureau: Bureau) -> Non
     examination = begun(bureau, bench(1.0))
     assert examination.next_attempt() is None
     assert [one.level for one in verdicts(examination)] == [LEVEL]
+
+
+def test_a_run_is_made_once_of_the_same_points(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept(bureau, 1.0)
+    examination, made = begun(bureau, bench(1.0)), []
+
+    def counted(*given: Any) -> Run | None:
+        made.append(given)
+        return run_of(*given)
+
+    monkeypatch.setattr("pytest_modelperf.plugin.examining.verdicts.run_of", counted)
+    examination.next_attempt()
+    examination.to_profile(passed=True)
+    assert len(made) == 1
+    assert judged(examination).run is not None
+    # Counters may have been added to the points.
+    assert len(made) == 2
 
 
 @pytest.mark.parametrize(("planned", "level"), [(1, LEVEL / 2), (2, LEVEL), (8, LEVEL)])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ...domain.baseline import Baseline, CaseRecord, Run
 from ...domain.codec import to_json
+from ...domain.profile import Profile
 from ...domain.report import TestResult
 from ...domain.results import Point, Sweep
 from ...domain.variant import Suggestions
@@ -45,6 +46,8 @@ class Verdicts:
         # What the test is compared with, None where there is none, or another commit is.
         self.baseline: Baseline | None = None
         self._again: list[Run] = []
+        # The run that was made of points and profiles: it is asked for at every look.
+        self._made: tuple[Sequence[Point], Mapping[str, Profile], Run | None] | None = None
         # What converters came to, None where none was tried.
         self.suggestions: Suggestions | None = None
 
@@ -104,8 +107,11 @@ class Verdicts:
 
     def _run(self, measured: Measurement) -> Run | None:
         """What would be accepted into the baseline, with the profiles that were made; None when no case ran."""
-        host, isolation = self._bureau.host, self._bureau.isolation
-        return run_of(measured.sweep, measured.opened, host, isolation, self._profiles.now)
+        points, profiles = measured.sweep.points, dict(self._profiles.now)
+        if self._made is None or self._made[0] is not points or self._made[1] != profiles:
+            host, isolation = self._bureau.host, self._bureau.isolation
+            self._made = points, profiles, run_of(measured.sweep, measured.opened, host, isolation, profiles)
+        return self._made[2]
 
     def _paired(self, pairs: Pairs, measured: Measurement, level: Callable[[str], float]) -> dict[str, Verdict]:
         opened = {one.device: one for one in measured.opened}
