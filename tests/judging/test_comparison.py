@@ -302,6 +302,25 @@ def test_slow_drift_is_slower_than_the_anchor_though_not_than_the_window() -> No
     )
 
 
+def test_all_that_is_told_of_a_drift_is_of_the_same_two_runs() -> None:
+    """The change was of the anchor, and what changed beside it, and the attempts, of the newest accepted run."""
+    now, before = drifted(0.01)
+    first, *rest = before.runs
+    anchor = dataclasses.replace(before.anchors[0].cases[CASE], counts={"operators": 20.0})
+    newest = dataclasses.replace(rest[-1].cases[CASE], counts={"operators": 27.0})
+    before = dataclasses.replace(
+        before,
+        anchors=(Run(CONDITIONS, {CASE: anchor}),),
+        runs=(first, *rest[:-1], Run(CONDITIONS, {CASE: newest})),
+    )
+    now = dataclasses.replace(now, counts={"operators": 28.0})
+    found = verdict(now, before, again=[now, now])
+    assert (found.word, found.drifted) == ("slower", True)
+    assert found.changed == {"operators": (20.0, 28.0)}
+    assert found.change is not None
+    assert found.attempts == pytest.approx([float(found.change)] * 3, rel=1e-3)
+
+
 def test_a_step_beside_a_window_that_tells_nothing_is_not_called_a_drift() -> None:
     source = machine(8, between_runs=0.002, between_rounds=0.005)
     wide = [source.record(), *(source.record(level) for level in (0.4, -0.5, 0.3, -0.4))]

@@ -76,7 +76,8 @@ class Verdict:
     counter that changed was and has become, `counters` the names of those among them that are judged;
     `reason` why there is no ratio, that a slowdown came by drift, or what would help an uncertain
     one; `attempts`, where there are several measurements, the ratio of each alone, the first included: `change` is of
-    all together. `beside` is what changed beside the time; `blame` what explains a slowdown.
+    all together. `beside` is what changed beside the time; `blame` what explains a slowdown. `drifted`: it came in
+    small steps, and all but `beside` is told since the first accepted run of the window.
     """
 
     word: Word
@@ -96,6 +97,7 @@ class Verdict:
     against: str = ""
     beside: tuple[Finding, ...] = ()
     blame: Blame | None = None
+    drifted: bool = False
 
     @property
     def may_be_slower(self) -> bool:

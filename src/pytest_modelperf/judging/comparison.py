@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..domain.baseline import Baseline, CaseRecord, Run
-from ..domain.estimate import Estimate, change_text
+from ..domain.estimate import change_text
 from ..domain.verdict import NEVER_ACCEPTED, TOLERANCES, Tolerances, Verdict, Word
 from .beside import beside
-from .ratio import LEAST_ROUNDS
+from .ratio import LEAST_ROUNDS, Ratio
 from .remedy import sure, unsure
 from .scale import Experience, compared, on_scale
 from .wording import SHOWN_LEVEL, YARDSTICKS, redeclared, told, worded
@@ -64,18 +64,24 @@ def compare(
     if not comparable:
         word, reason = (_obstacle(now, conditions, seen[-1]) if seen else None) or _nothing(elsewhere)
         return replace(verdict, word=word, reason=reason)
-    newest = comparable[-1]
-    sides = (
-        _with_yardsticks(newest.conditions, newest.record, now),
-        _with_yardsticks(conditions, now, newest.record),
-    )
     window, anchor = [one.record for one in comparable], _anchor(case, baseline, now, conditions)
-    found = beside([now, *again], window, tolerances, level=level, anchor=anchor)
-    verdict = replace(told(verdict, newest.record, now, *sides), beside=found)
+    found = beside(
+        [now, *again], window, tolerances, level=level, anchor=anchor.record if anchor is not None else None
+    )
+    verdict = _told(replace(verdict, beside=found), now, conditions, comparable[-1])
     if min(now.rounds, max(one.record.rounds for one in comparable)) < LEAST_ROUNDS:
         return replace(verdict, word="uncertain", reason="; ".join(filter(None, (_FEW_ROUNDS, sure(verdict)))))
-    attempts = [now, *(one for one in again if one.rounds >= LEAST_ROUNDS)]
-    return _judged(verdict, attempts, window, anchor, experience or {}, seconds)
+    attempts, known = [now, *(one for one in again if one.rounds >= LEAST_ROUNDS)], experience or {}
+    lately, ratio = _judged(verdict, attempts, window, window, known)
+    # An interval at `level` has half of it on the slow side, so that the two looks together give a false alarm with the
+    # chance `level` at most. A window of one run is its own anchor.
+    further = anchor is not None and [one.times for one in window] != [anchor.record.times]
+    if anchor is not None and further and lately.word in ("same", "uncertain"):
+        told_since = _told(verdict, now, conditions, anchor)
+        since, _ = _judged(told_since, attempts, [anchor.record], window, known, drifting=True)
+        if since.word == "slower":
+            return replace(since, drifted=True, reason=_drift(since, lately))
+    return replace(lately, reason=unsure(ratio, lately, seconds=seconds)) if lately.word == "uncertain" else lately
 
 
 def compared_with(run: Run | None, baseline: Baseline | None) -> dict[str, CaseRecord]:
@@ -137,29 +143,23 @@ def _nothing(elsewhere: Sequence[str]) -> tuple[Word, str]:
 def _judged(
     verdict: Verdict,
     now: Sequence[CaseRecord],
+    then: Sequence[CaseRecord],
     window: Sequence[CaseRecord],
-    anchor: CaseRecord | None,
     experience: Experience,
-    seconds: float | None,
-) -> Verdict:
-    """The word for the time: against the window, and where that finds no slowdown, against the anchor.
+    *,
+    drifting: bool = False,
+) -> tuple[Verdict, Ratio]:
+    """The word for the time against `then`, with what each attempt alone gives, and its ratio."""
+    found = compared(now, then, window, experience, drifting=drifting)
+    each = [on_scale(found.scale, [one], then, window, experience, drifting=drifting) for one in now if len(now) > 1]
+    attempts = tuple(float(one.estimate(SHOWN_LEVEL)) for one in each)
+    return replace(worded(verdict, found.ratio), scale=found.scale, gain=found.gain, attempts=attempts), found.ratio
 
-    An interval at `level` has half of it on the slow side, so that the two looks together give a false alarm with the
-    chance `level` at most.
-    """
-    against = compared(now, window, window, experience)
-    verdict = replace(worded(verdict, against.ratio), scale=against.scale, gain=against.gain)
-    if len(now) > 1:
-        each = (on_scale(against.scale, [attempt], window, window, experience) for attempt in now)
-        verdict = replace(verdict, attempts=tuple(float(one.estimate(SHOWN_LEVEL)) for one in each))
-    if anchor is not None and [one.times for one in window] != [anchor.times] and verdict.word in ("same", "uncertain"):
-        since = compared(now, [anchor], window, experience, drifting=True)
-        drifted = replace(worded(verdict, since.ratio), scale=since.scale, gain=since.gain)
-        if drifted.word == "slower" and verdict.change is not None and drifted.change is not None:
-            return replace(drifted, reason=_drift(drifted.change, verdict.change, verdict))
-    if verdict.word == "uncertain":
-        return replace(verdict, reason=unsure(against.ratio, verdict, seconds=seconds))
-    return verdict
+
+def _told(verdict: Verdict, now: CaseRecord, conditions: Mapping[str, str], then: _Accepted) -> Verdict:
+    """The verdict with what differs from an accepted record beside the time."""
+    before = _with_yardsticks(then.conditions, then.record, now)
+    return told(verdict, then.record, now, before, _with_yardsticks(conditions, now, then.record))
 
 
 def _with_yardsticks(conditions: Mapping[str, str], record: CaseRecord, other: CaseRecord) -> dict[str, str]:
@@ -167,17 +167,18 @@ def _with_yardsticks(conditions: Mapping[str, str], record: CaseRecord, other: C
     return {**conditions, YARDSTICKS: ", ".join(sorted(record.scaled.keys() - other.scaled.keys()))}
 
 
-def _anchor(case: str, baseline: Baseline | None, now: CaseRecord, conditions: Mapping[str, str]) -> CaseRecord | None:
+def _anchor(case: str, baseline: Baseline | None, now: CaseRecord, conditions: Mapping[str, str]) -> _Accepted | None:
     """The record that the case's window started with, where this run can be compared with it."""
     held = _records(case, baseline.anchors if baseline is not None else (), conditions)
-    fit = (one.record for one in held if _obstacle(now, conditions, one) is None and one.record.rounds >= LEAST_ROUNDS)
-    return next(fit, None)
+    return next((one for one in _comparable(held, now, conditions) if one.record.rounds >= LEAST_ROUNDS), None)
 
 
-def _drift(since: Estimate, lately: Estimate, verdict: Verdict) -> str:
-    last = "the last accepted run" if verdict.runs == 1 else f"the last {verdict.runs} accepted runs"
-    found = f"{change_text(since)} since the first accepted run of its window"
-    if lately.high >= since.low:
+def _drift(since: Verdict, lately: Verdict) -> str:
+    assert since.change is not None
+    assert lately.change is not None
+    last = "the last accepted run" if lately.runs == 1 else f"the last {lately.runs} accepted runs"
+    found = f"{change_text(since.change)} since the first accepted run of its window"
+    if lately.change.high >= since.change.low:
         # Whether it came in steps or at once, runs that spread so far do not tell.
-        return f"{found}; against {last} it cannot be told, {change_text(lately)}"
-    return f"drifted {found}, in small steps: against {last} it is {verdict.word}, {change_text(lately)}"
+        return f"{found}; against {last} it cannot be told, {change_text(lately.change)}"
+    return f"drifted {found}, in small steps: against {last} it is {lately.word}, {change_text(lately.change)}"

@@ -144,6 +144,20 @@ def test_a_slower_case_is_blamed_on_what_differs_from_its_newest_record(tmp_path
     assert profiles.blamed({"cpu": same}, [point()], accepted(then)) == {"cpu": same}
 
 
+def test_a_drift_is_not_blamed_on_what_differs_from_the_last_run(tmp_path: Path) -> None:
+    """Its seven calls more came with seven merges, and the last profile tells of one."""
+    profiles = Profiles(NODEID, settings(tmp_path))
+    wanted(profiles, [point()], "cpu")
+    profiles.take(FakeBench(({},), Profiled(PROFILE)))
+    changed = {"operators": (20.0, 28.0)}
+    drifted = Verdict("slower", "cpu", Estimate(1.08), counters=("operators",), changed=changed, drifted=True)
+    found = profiles.blamed({"cpu": drifted}, [point()], accepted(Uses("torch 2", {"aten::mm": Use(2, 0.99)})))
+    blame = found["cpu"].blame
+    assert blame is not None
+    assert [cause.what for cause in blame.causes] == ["operators 20 → 28 (+40.0%)"]
+    assert blame.rest.startswith("it came since the first accepted run of its window")
+
+
 def test_a_slower_case_is_blamed_on_what_differs_from_the_other_side(tmp_path: Path) -> None:
     profiles = Profiles(NODEID, settings(tmp_path))
     wanted(profiles, [point()], "cpu")

@@ -180,7 +180,8 @@ class Examination:
         then, update = self._compared_with(), self._bureau.settings.update
         budget = self._terms.budget if self._terms is not None else ()
         late = self._late.want(self._sweep or (), budget, then, update=update) if passed else ()
-        slower = {case for case, verdict in verdicts.items() if verdict.word == "slower"}
+        # Of the first run of a window no profile is kept to compare with.
+        slower = {case for case, one in verdicts.items() if one.word == "slower" and not one.drifted}
         unable = {bench.opened.device: bench.opened.unprofiled for bench in self._benches if bench.opened.unprofiled}
         profiled = self.profiles.want(self._sweep or (), slower, unable, passed=passed)
         return tuple(dict.fromkeys((*profiled, *late)))

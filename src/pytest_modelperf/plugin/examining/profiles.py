@@ -29,6 +29,10 @@ PROFILE_SECONDS = 0.5
 FEWEST_CALLS, MOST_CALLS = 3, 20
 # Calls before those that count: lazy set-up, caches and thread pools of a fresh process.
 MOST_WARM = 10
+_IN_STEPS = (
+    "it came since the first accepted run of its window, and only of the last one a profile is kept: "
+    "--modelperf-against=REF, a commit of that time, tells the operators"
+)
 _IN_PLACE = "what is timed in the pytest process after it would be slower; leave out --modelperf-isolate=no"
 
 
@@ -104,6 +108,8 @@ class Profiles:
         judged = {name: sides for name, sides in verdict.changed.items() if name in verdict.counters}
         counters = {name: judged[name] for name in explaining(judged, verdict.change or 1.0)}
         now = self.now.get(verdict.case)
+        if verdict.drifted:
+            return Blame(after_s - before_s, of_counters(counters), _IN_STEPS)
         if now is not None and then is not None:
             return blame(then, uses(now), before_s, after_s, counters, now.places)
         if now is not None:
