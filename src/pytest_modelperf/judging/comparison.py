@@ -65,9 +65,7 @@ def compare(
         word, reason = (_obstacle(now, conditions, seen[-1]) if seen else None) or _nothing(elsewhere)
         return replace(verdict, word=word, reason=reason)
     window, anchor = [one.record for one in comparable], _anchor(case, baseline, now, conditions)
-    found = beside(
-        [now, *again], window, tolerances, level=level, anchor=anchor.record if anchor is not None else None
-    )
+    found = beside([now, *again], window, tolerances, level=level, anchor=anchor.record if anchor is not None else None)
     verdict = _told(replace(verdict, beside=found), now, conditions, comparable[-1])
     if min(now.rounds, max(one.record.rounds for one in comparable)) < LEAST_ROUNDS:
         return replace(verdict, word="uncertain", reason="; ".join(filter(None, (_FEW_ROUNDS, sure(verdict)))))
