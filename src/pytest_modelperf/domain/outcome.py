@@ -13,6 +13,7 @@ Kind = Literal[
     "hungrier",
     "larger",
     "slower to start",
+    "slower at times",
     "uncertain",
     "counters",
     "no baseline",
@@ -25,9 +26,9 @@ class Reason:
     """One kind of reason to fail, and the `Case.key`s it holds for; none where it holds for the test as a whole.
 
     `"failed"`: the case raised or did not fit; `"budget"`: it breaks a budget; `"slower"`: than the baseline, and
-    nobody accepted it; `"wrong"`, `"hungrier"`, `"larger"`, `"slower to start"`: in the same way; `"uncertain"`: with
-    `modelperf_uncertain = fail`; `"counters"`: a counter changed, with `modelperf_counters = fail`; `"no baseline"`:
-    with `--modelperf-require-baseline`; `"not measured"`: no figures.
+    nobody accepted it; `"wrong"`, `"hungrier"`, `"larger"`, `"slower to start"`, `"slower at times"`: in the same way;
+    `"uncertain"`: with `modelperf_uncertain = fail`; `"counters"`: a counter changed, with `modelperf_counters = fail`;
+    `"no baseline"`: with `--modelperf-require-baseline`; `"not measured"`: no figures.
     """
 
     kind: Kind

@@ -23,9 +23,11 @@ Other = Literal[
     "hungrier",
     "larger",
     "slower to start",
+    "slower at times",
     "leaner",
     "smaller",
     "faster to start",
+    "steadier",
     "uncertain",
     "not compared",
 ]
@@ -38,6 +40,8 @@ class Tolerances:
     memory: float | None = 0.05
     size: float | None = 0.01
     cold_start: float | None = 0.5
+    # Of the mean call, where two commits are compared and the middle of the calls is not slower.
+    mean: float | None = 0.1
 
 
 TOLERANCES = Tolerances()

@@ -12,6 +12,7 @@ from ..domain.baseline import CaseRecord
 from ..domain.results import Point, Timing
 from ..domain.verdict import TOLERANCES, Tolerances, Verdict
 from ..errors import NotMeasured
+from .at_times import Means, at_times, means
 from .beside import beside
 from .ratio import LEAST_ROUNDS, Ratio, Side, own_factor
 from .record import log_median, log_medians, record
@@ -46,6 +47,8 @@ class Pair:
     now: CaseRecord
     then: CaseRecord
     logs: tuple[float, ...]
+    # Of the mean call, None for too few calls.
+    means: Means | None = None
 
     @property
     def location(self) -> float:
@@ -72,7 +75,7 @@ def pair(now: Point, then: Point, hardware: str) -> Pair:
     logs = _log_ratios(now.timing, then.timing)
     if not logs:
         raise NotMeasured(f"{now.case.key} was measured on both sides and never in the same turn; measure longer")
-    return Pair(*records, tuple(logs))
+    return Pair(*records, tuple(logs), means(now.timing, then.timing))
 
 
 def apart(pairs: Sequence[Pair]) -> Apart | None:
@@ -137,8 +140,17 @@ def compare_pairs(
         reason = "a single pair of processes does not tell how far pairs differ; run it again"
         return replace(verdict, word="uncertain", reason=reason)
     found = _mean(kept, factor)
-    verdict = worded(verdict, found)
+    verdict = _with_means(worded(verdict, found), kept, tolerances.mean)
     return replace(verdict, reason=unsure(found, verdict, seconds=seconds)) if verdict.word == "uncertain" else verdict
+
+
+def _with_means(verdict: Verdict, pairs: Sequence[Pair], tolerance: float | None) -> Verdict:
+    """The verdict, with what it does not say of the mean call."""
+    if tolerance is None:
+        return verdict
+    found = at_times([one.means for one in pairs if one.means is not None], tolerance, verdict.level)
+    said = {"slower": "slower at times", "faster": "steadier"}.get(verdict.word)
+    return verdict if found is None or found.word == said else replace(verdict, beside=(*verdict.beside, found))
 
 
 def _kept(pairs: Sequence[Pair]) -> list[Pair]:

@@ -14,7 +14,7 @@ _WITHOUT_BASELINE: tuple[Word, ...] = ("new", "other machine", "not measured")
 # What each option forgives. An update takes this run for the new level, whatever the old one was; a slowdown that is
 # meant is still to be compared with something. Neither forgives a broken budget or a case that failed.
 _MEANT: frozenset[Kind] = frozenset(
-    {"slower", "wrong", "hungrier", "larger", "slower to start", "uncertain", "counters"}
+    {"slower", "wrong", "hungrier", "larger", "slower to start", "slower at times", "uncertain", "counters"}
 )
 _FORGIVEN: dict[str, frozenset[Kind]] = {
     "--modelperf-update": _MEANT | {"no baseline"},
@@ -97,6 +97,7 @@ def _reasons(
     yield Reason("hungrier", _beside(ran, "hungrier"))
     yield Reason("larger", _beside(ran, "larger"))
     yield Reason("slower to start", _beside(ran, "slower to start"))
+    yield Reason("slower at times", _beside(ran, "slower at times"))
     yield Reason("uncertain", doubted(ran) if policy.uncertain_fails else ())
     yield Reason("counters", counted if policy.counters_fail else ())
     yield Reason("no baseline", _with_words(ran, _WITHOUT_BASELINE) if policy.require_baseline else ())

@@ -109,6 +109,14 @@ OPTIONS = (
         "FRACTION",
     ),
     Option(
+        "modelperf_mean_tolerance",
+        "with --modelperf-against: how much longer the mean call may take where the middle of the calls does not; "
+        "none: it is not judged",
+        "10%",
+        "--modelperf-mean-tolerance",
+        "FRACTION",
+    ),
+    Option(
         "modelperf_against",
         "measure this git commit side by side, instead of reading stored baselines",
         "",

@@ -99,6 +99,7 @@ def read_settings(config: pytest.Config) -> Settings:
             memory=read(config, "modelperf_memory_tolerance", _more),
             size=read(config, "modelperf_size_tolerance", _more),
             cold_start=read(config, "modelperf_cold_start_tolerance", _more),
+            mean=read(config, "modelperf_mean_tolerance", _more),
         ),
         isolate=choice(config, "modelperf_isolate") == "yes",
         confirm=read(config, "modelperf_confirm", _times),

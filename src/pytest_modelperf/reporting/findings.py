@@ -12,8 +12,8 @@ from ..domain.verdict import Finding, Other, Verdict
 from .words import labels, percent, plain, told
 
 # What a case can have become beside its time, the gravest first.
-WORSE: tuple[Other, ...] = ("wrong", "hungrier", "larger", "slower to start")
-BETTER: tuple[Other, ...] = ("leaner", "smaller", "faster to start")
+WORSE: tuple[Other, ...] = ("wrong", "slower at times", "hungrier", "larger", "slower to start")
+BETTER: tuple[Other, ...] = ("steadier", "leaner", "smaller", "faster to start")
 _UNTOLD: tuple[Other, ...] = ("uncertain", "not compared")
 
 

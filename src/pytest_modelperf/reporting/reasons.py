@@ -260,6 +260,16 @@ _KINDS: dict[Kind, KindOfReason] = {
     "slower to start": KindOfReason(
         "slower to start than before", _become("slower to start"), _found("slower to start"), _IF_MEANT
     ),
+    "slower at times": KindOfReason(
+        "slower at times than before",
+        _become("slower at times"),
+        _found("slower at times"),
+        (
+            "The mean call takes longer and the middle one does not, so that some calls do. Look for what is done now "
+            "and then: allocation, garbage, compiling anew, waiting for others. If it is meant, accept it in this run:",
+            *_IF_MEANT[1:],
+        ),
+    ),
     "uncertain": KindOfReason(
         "uncertain whether slower",
         _changed,
@@ -299,7 +309,10 @@ _IF_MEANT_AGAINST = (
 _KINDS_AGAINST: dict[Kind, KindOfReason] = {
     **_KINDS,
     **{kind: replace(told, remedy=_IF_MEANT_AGAINST) for kind, told in _KINDS.items() if told.remedy is _IF_MEANT},
-    "wrong": replace(_KINDS["wrong"], remedy=(_KINDS["wrong"].remedy[0], *_IF_MEANT_AGAINST[1:])),
+    **{
+        kind: replace(_KINDS[kind], remedy=(_KINDS[kind].remedy[0], *_IF_MEANT_AGAINST[1:]))
+        for kind in ("wrong", "slower at times")
+    },
     "slower": replace(_KINDS["slower"], title="slower than {against}", remedy=_IF_MEANT_AGAINST),
     "counters": replace(
         _KINDS["counters"],
