@@ -55,7 +55,7 @@ def test_a_slowdown_is_measured_again_before_it_fails(marked: Folder) -> None:
     result.assert_outcomes(failed=1)
     # Once may be enough: what is beyond doubt at the first look is not measured a third time.
     assert processes(marked) in (2, 3)
-    assert f"measured {processes(marked)} times, each in a fresh runner: +" in said(result, "test_speed")
+    assert f"measured {processes(marked)} times: first +" in said(result, "test_speed")
 
 
 def test_a_slowdown_that_does_not_come_again_fails_no_test(marked: Folder) -> None:
@@ -82,7 +82,7 @@ def test_nothing_is_confirmed_that_nobody_would_fail_for(marked: Folder, option:
 def test_a_level_that_moved_by_luck_starts_no_window(marked: Folder) -> None:
     result = marked.run(BRIEF, TOLERANT, "--modelperf-update", env={"ONCE": "1"})
     result.assert_outcomes(passed=1)
-    assert "batch=1: suspected, measured " in summary(result)
+    assert "batch=1: its level may have moved, measured " in summary(result)
     assert len(json.loads(marked.baseline("test_a/test_speed.json").read_text())["runs"]) == 2, (
         "the window was begun anew"
     )

@@ -57,7 +57,7 @@ def slower(folder: Folder) -> pytest.RunResult:
 
 def test_each_fails_by_what_its_body_or_its_verdict_says(slower: pytest.RunResult) -> None:
     slower.assert_outcomes(failed=3, skipped=1)
-    assert "measured 2 times, each in a fresh runner" in said(slower, "TestOld.test_passes")
+    assert "measured 2 times: first +" in said(slower, "TestOld.test_passes")
     assert "AssertionError: 'SLOWDOWN' unexpectedly found" in said(slower, "TestOld.test_fails")
     assert "ValueError: before it is measured" in said(slower, "TestOld.test_raises")
 

@@ -9,6 +9,7 @@ from reporting import samples
 
 from pytest_modelperf.domain.estimate import Estimate
 from pytest_modelperf.domain.report import Report
+from pytest_modelperf.domain.verdict import Again
 from pytest_modelperf.reporting.terminal import render
 
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
@@ -123,6 +124,26 @@ def test_evidence_of_the_comparison() -> None:
     assert "changed since the baseline: torch 2.12.0 → 2.13.0" in text
     assert "batch=8: operators 175 → 181 (+3.4%)" in text
     assert "uncertain: batch=4: --modelperf-seconds=12 would tell" in text
+
+
+@pytest.mark.parametrize(
+    ("again", "told"),
+    [
+        ("", ""),
+        ("suspected", "suspected, "),
+        ("moved", "its level may have moved, "),
+        ("read", "memory and start-up were to be read again, "),
+    ],
+)
+def test_why_a_case_was_measured_again_is_told(again: Again, told: str) -> None:
+    point = samples.point(0.01, batch=1)
+    found = samples.verdict("same", point, 0.01, attempts=(1.09, 1.011, 1.008), again=again)
+    text, twice = (
+        render(samples.report(samples.result("t.py::t", (point,), (one,))), 160, False)
+        for one in (found, replace(found, attempts=(1.0, 1.1)))
+    )
+    assert f"batch=1: {told}measured 3 times: first +9.0%, then in fresh runners +1.1%, +0.8%" in text
+    assert "measured 2 times: first +0.0%, then in a fresh runner +10.0%" in twice
 
 
 def test_what_may_only_be_faster_is_not_called_slower() -> None:

@@ -12,6 +12,8 @@ from .estimate import Estimate
 
 Word = Literal["same", "faster", "slower", "uncertain", "new", "other machine", "not measured"]
 
+Again = Literal["", "suspected", "moved", "read"]
+
 # The reason of a case that is new because it was never accepted; others are new because they changed.
 NEVER_ACCEPTED = "there is no baseline of it yet"
 
@@ -81,7 +83,9 @@ class Verdict:
     `reason` why there is no ratio, that a slowdown came by drift, or what would help an uncertain
     one; `attempts`, where there are several measurements, the ratio of each alone, the first included: `change` is of
     all together. `beside` is what changed beside the time; `blame` what explains a slowdown. `drifted`: it came in
-    small steps, and all but `beside` is told since the first accepted run of the window.
+    small steps, and all but `beside` is told since the first accepted run of the window. `again` is why it was measured
+    once more in fresh runners ("" it was not): it was "suspected" itself, its level may have "moved" (an update), or
+    memory and start-up of its device were to be "read" again.
     """
 
     word: Word
@@ -102,6 +106,7 @@ class Verdict:
     beside: tuple[Finding, ...] = ()
     blame: Blame | None = None
     drifted: bool = False
+    again: Again = ""
 
     @property
     def may_be_slower(self) -> bool:

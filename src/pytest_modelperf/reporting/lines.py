@@ -8,7 +8,7 @@ from ..domain.metrics import CALLS_NEEDED, COUNTERS
 from ..domain.report import TestResult
 from ..domain.results import KNEE
 from ..domain.units import count_change
-from ..domain.verdict import NEVER_ACCEPTED, Verdict
+from ..domain.verdict import NEVER_ACCEPTED, Again, Verdict
 from . import blame, findings, tables
 from .machine import machine_text
 from .totals import OVER_STYLE, STYLES
@@ -34,6 +34,13 @@ Line = tuple[str, str]
 # The columns of a table, as far as it has room for them.
 Shown = Mapping[str, tables.Form]
 
+# Why a case was measured again; "" in reports that do not tell.
+_AGAIN: Mapping[Again, str] = {
+    "": "",
+    "suspected": "suspected, ",
+    "moved": "its level may have moved, ",
+    "read": "memory and start-up were to be read again, ",
+}
 _WHETHER_FASTER = "not slower, whether faster is not told"
 
 
@@ -143,7 +150,8 @@ def _attempts(result: TestResult, shown: Shown) -> Iterator[Line]:
         if verdict.against and verdict.attempts and verdict.word != "same":
             yield f"{name}: each pair alone: {attempts_text(verdict)}", "dim"
         elif verdict.attempts and not verdict.against:
-            yield f"{name}: suspected, {attempts_text(verdict)}", STYLES.get(verdict.word, "")
+            style = "dim" if verdict.again == "read" else STYLES.get(verdict.word, "")
+            yield f"{name}: {_AGAIN[verdict.again]}{attempts_text(verdict)}", style
 
 
 def _notes(result: TestResult, shown: Shown) -> Iterator[Line]:

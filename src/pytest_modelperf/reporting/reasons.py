@@ -88,7 +88,8 @@ def _compared(result: TestResult, case: str) -> Iterator[Fact]:
         yield "change", change_text(verdict.change)
         yield "latency.p50", _now_and_before(result, case, verdict.change)
         yield from _blamed(verdict)
-        yield "each pair" if verdict.against else "suspected", attempts_text(verdict) if verdict.attempts else ""
+        again = "suspected" if verdict.again == "suspected" else "measured again"
+        yield "each pair" if verdict.against else again, attempts_text(verdict) if verdict.attempts else ""
         yield "accepted slowdown", percent(verdict.tolerance)
         yield "compared with", compared_text(verdict)
         yield "level", f"{percent(verdict.level)}, the chance of a false alarm" if verdict.level else ""

@@ -104,11 +104,16 @@ def compared_text(verdict: Verdict) -> str:
 
 
 def attempts_text(verdict: Verdict) -> str:
-    """What each attempt gave: `"measured 3 times, each in a fresh runner: +9.0%, +1.1%, +0.8%"`."""
-    each = ", ".join(f"{signed_percent(attempt)}%" for attempt in verdict.attempts)
+    """What each attempt gave: `"measured 3 times: first +9.0%, then in fresh runners +1.1%, +0.8%"`.
+
+    Of several pairs the changes alone: each is of two fresh processes, but for the first.
+    """
+    each = [f"{signed_percent(attempt)}%" for attempt in verdict.attempts]
     if verdict.against:
-        return each
-    return f"measured {len(verdict.attempts)} times, each in a fresh runner: {each}"
+        return ", ".join(each)
+    first, *others = each
+    fresh = f"a fresh runner {others[0]}" if len(others) == 1 else f"fresh runners {', '.join(others)}"
+    return f"measured {len(each)} times: first {first}, then in {fresh}"
 
 
 def seen_text(verdicts: Sequence[Verdict]) -> str:

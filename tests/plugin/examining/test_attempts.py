@@ -70,6 +70,18 @@ def test_what_is_settled_is_not_measured_again() -> None:
     assert again(made, Found(both, both)) == frozenset()
 
 
+def test_why_a_case_was_measured_again() -> None:
+    made = attempts()
+    assert made.why(SMALL) == ""
+    found = {**verdict("slower", LARGE), **verdict("same", SMALL, HUNGRIER)}
+    assert again(made, Found(found, {})) == {SMALL, LARGE}
+    assert [made.why(case) for case in (SMALL, LARGE, ELSEWHERE)] == ["read", "suspected", ""]
+    updating = attempts(update=True)
+    moved = verdict("faster", SMALL)
+    assert again(updating, Found(moved, moved)) == {SMALL}
+    assert updating.why(SMALL) == "moved"
+
+
 def test_a_level_that_may_have_moved_is_settled_case_by_case() -> None:
     made = attempts(update=True)
 

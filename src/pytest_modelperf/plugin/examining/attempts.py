@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...domain.results import Sweep
-from ...domain.verdict import Verdict
+from ...domain.verdict import Again, Verdict
 from ...judging.looks import look_level
 from ...judging.settle import is_suspect, moved, reads_worse, restarted
 from .bureau import Bureau
@@ -24,12 +24,16 @@ Find = Callable[[Level], Mapping[str, Verdict]]
 
 @dataclass(frozen=True)
 class Attempt:
-    """Some cases, measured once more: by name, "pair 2"; `confirms` a suspicion, where it was not settled before."""
+    """Some cases, measured once more: by name, "pair 2"; `confirms` a suspicion, where it was not settled before.
+
+    `suspects` are those that are measured for their own sake, and not for what their process reads once.
+    """
 
     name: str
     devices: tuple[str, ...]
     cases: frozenset[str]
     confirms: bool
+    suspects: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,9 @@ class Attempts:
         if pairs is not None and pairs.are_to_come:
             attempt = _attempt(sweep, pairs.cases, f"pair {pairs.measured + 1}")
         else:
-            suspects: Set[str] = self._suspects(sweep, find) if self._looks < self._allowed else set()
-            attempt = _attempt(sweep, suspects, f"confirmation {self._looks + 1}", confirms=True)
+            found = self._suspects(find) if self._looks < self._allowed else _Found()
+            cases, name = found.timed | _beside(sweep, found.read), f"confirmation {self._looks + 1}"
+            attempt = replace(_attempt(sweep, cases, name, confirms=True), suspects=found.timed)
         if not attempt.cases:
             return None
         self._made.append(attempt)
@@ -100,7 +105,14 @@ class Attempts:
         """How often suspects have been measured again, and looked at."""
         return sum(attempt.confirms for attempt in self._made)
 
-    def _suspects(self, sweep: Sweep, find: Find) -> Set[str]:
+    def why(self, case: str) -> Again:
+        """Why a case was measured again, where that was not settled before; "" where it was not."""
+        confirming = [attempt for attempt in self._made if attempt.confirms and case in attempt.cases]
+        if any(case in attempt.suspects for attempt in confirming):
+            return "moved" if self._bureau.settings.update else "suspected"
+        return "read" if confirming else ""
+
+    def _suspects(self, find: Find) -> _Found:
         """The cases that may be worse than what they are compared with, found generously (SUSPECT_LEVEL).
 
         Where the run is to be accepted, those whose level has moved. Without those that are known to be so after they
@@ -111,7 +123,7 @@ class Attempts:
         again = {case for attempt in self._made if attempt.confirms for case in attempt.cases}
         # The level of a look rises with the looks: who is worse now will be at the last.
         settled = suspicious(find(self.level)) if again else _Found()
-        return (found.timed - (again & settled.timed)) | _beside(sweep, found.read - (again & settled.read))
+        return _Found(found.timed - (again & settled.timed), found.read - (again & settled.read))
 
 
 def _worse(verdicts: Mapping[str, Verdict]) -> _Found:

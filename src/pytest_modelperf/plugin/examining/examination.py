@@ -238,6 +238,7 @@ class Examination:
             return self.nothing()
         self._sweep = dataclasses.replace(self._sweep, points=self._late.added(self._sweep.points))
         verdicts = self.profiles.blamed(self._found(self._attempts.level), self._sweep, self._compared_with())
+        verdicts = {case: dataclasses.replace(one, again=self._attempts.why(case)) for case, one in verdicts.items()}
         if self._pairs is not None and self._pairs.are_to_come:
             why = "" if passed else ", for the body of the test failed"
             self._notes.append(f"measured in {self._pairs.measured} of {self._pairs.number} pairs of processes{why}")
