@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -13,6 +15,7 @@ from converting import checks
 
 from pytest_modelperf import Tensor
 from pytest_modelperf.converting.onnx_from_torch import TorchToOnnx
+from pytest_modelperf.converting.protocol import Converted
 from pytest_modelperf.converting.registry import builtin as converters
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.spec import RuntimeChoice
@@ -55,6 +58,18 @@ def test_a_transformer_that_is_traced_answers_the_same(name: str, tmp_path: Path
     made = checks.variant(name, small.bert(), small.TOKENS, tmp_path)
     if name == "onnxruntime-bert":
         assert made.counts["Attention fused"] == 2
+
+
+def test_a_mask_hides_what_it_hides_in_the_original_wherever_that_is(tmp_path: Path) -> None:
+    made = checks.variant("onnxruntime-bert", small.bert(), small.TOKENS, tmp_path)
+    for mask in ([1, 0, 1, 1, 0, 1], [0, 0, 0, 1, 1, 1], [1, 1, 1, 1, 0, 0]):
+        rows = partial(np.tile, np.array(mask))
+        inputs = {
+            **small.TOKENS,
+            "attention_mask": Tensor(("batch", 6), "int64", values=lambda shape, rng, rows=rows: rows((shape[0], 1))),
+        }
+        expected = checks.answers(small.bert(), Converted(None), inputs, checks.CASES)
+        checks.same(checks.answers(made.model, made, inputs, checks.CASES), expected, 1e-4)
 
 
 @pytest.mark.parametrize("inputs", [{"input_ids": small.TOKENS["input_ids"]}, [small.TOKENS["input_ids"]]])

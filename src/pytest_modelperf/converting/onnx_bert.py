@@ -22,7 +22,7 @@ from .onnxruntime import in_float32
 from .protocol import ONNX, TORCH, Converted, Subject
 from .torch_flat import flattened
 
-_EAGER = "eager"
+_EAGER, _BERT = "eager", "bert"
 _MASK = "attention_mask"
 # Its optimiser reads head and hidden sizes from the graph where they are 0.
 _FROM_GRAPH = 0
@@ -64,10 +64,17 @@ class OnnxBert:
 def optimise(path: Path, config: Any) -> tuple[Any, dict[str, float]]:
     """The optimised model, and how many operators of each kind were fused. Raises ConversionError where none was."""
     from onnxruntime.transformers import optimizer  # type: ignore[import-untyped]
+    from onnxruntime.transformers.fusion_options import FusionOptions  # type: ignore[import-untyped]
 
     heads = int(getattr(config, "num_attention_heads", _FROM_GRAPH) or _FROM_GRAPH)
     hidden = int(getattr(config, "hidden_size", _FROM_GRAPH) or _FROM_GRAPH)
-    model = optimizer.optimize_model(str(path), model_type="bert", num_heads=heads, hidden_size=hidden, opt_level=0)
+    options = FusionOptions(_BERT)
+    # Its default makes a length of each row of the mask: wrong where padding is on the left, or between
+    # (https://github.com/microsoft/onnxruntime/issues/18945).
+    options.use_raw_attention_mask(True)
+    model = optimizer.optimize_model(
+        str(path), model_type=_BERT, num_heads=heads, hidden_size=hidden, optimization_options=options, opt_level=0
+    )
     fused = {kind: float(number) for kind, number in model.get_fused_operator_statistics().items() if number}
     if not any(fused.get(kind) for kind in _ATTENTION):
         others = ", ".join(f"{kind} {number:.0f}" for kind, number in fused.items()) or "nothing"
