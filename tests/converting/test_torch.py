@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,47 @@ def test_a_module_in_training_is_put_into_eval() -> None:
 
     given = replace(checks.subject(Trained().train(), [Tensor(("batch", 2))]))
     assert not torch_models.ready(given).training
+
+
+def exported(module: Any) -> Any:
+    shapes = ({0: torch.export.Dim("batch")},)
+    return torch.export.export(module, (torch.ones(2, 64),), dynamic_shapes=shapes).module()
+
+
+@pytest.mark.parametrize("name", ["bf16", "torchscript", "onnxruntime-traced"])
+def test_what_was_exported_has_no_modes_and_is_converted_as_it_is(name: str, tmp_path: Path) -> None:
+    checks.variant(name, exported(small.mlp()), small.FEATURES, tmp_path, copied=False)
+
+
+def compiled_in_place(module: Any) -> Any:
+    module.compile(backend="eager")
+    return module
+
+
+def with_a_compiled_method(module: Any) -> Any:
+    module.forward = torch.compile(module.forward, backend="eager")
+    return module
+
+
+def with_a_compiled_part(module: Any) -> Any:
+    module[0] = torch.compile(module[0], backend="eager")
+    return module
+
+
+COMPILED = [partial(torch.compile, backend="eager"), compiled_in_place, with_a_compiled_method, with_a_compiled_part]
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+def test_what_is_compiled_already_is_converted_as_it_was_before(compiled: Any, tmp_path: Path) -> None:
+    torch._dynamo.reset()
+    module = compiled(small.mlp())
+    assert "would be compiled anew for each number" in checks.refusal("torch-threads", module, small.FEATURES)
+    checks.variant("torchscript", module, small.FEATURES, tmp_path, copied=False)
+    assert not torch_models.is_compiled(torch_models.uncompiled(module))
+
+
+def test_a_method_that_is_not_the_class_s_own_stays(tmp_path: Path) -> None:
+    module = small.mlp()
+    module.forward = torch.compile(lambda x: x + 1, backend="eager")
+    assert torch_models.uncompiled(module)(1) == 2
+    assert not torch_models.is_compiled(module)
