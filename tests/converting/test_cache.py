@@ -184,8 +184,45 @@ def test_settings_are_kept_beside_conversions(given: Subject, tmp_path: Path) ->
     assert cache.find_settings("one") == {"threads": 1}
 
 
+def told(held: Any) -> str:
+    """The content of a model that holds it as a plain attribute."""
+    model = small.mlp()
+    model.held = held
+    return content(checks.subject(model, small.FEATURES))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda value: torch.eye(3).to_sparse() * value,
+        lambda value: (torch.eye(3) * (1 + value)).to_sparse_csr(),
+        lambda value: (torch.eye(3) * (1 + value)).to_sparse_csc(),
+        lambda value: torch.quantize_per_tensor(torch.full((3,), float(value)), 0.1, 0, torch.qint8),
+        lambda value: torch.nested.nested_tensor([torch.ones(2), torch.full((3,), float(value))], layout=torch.jagged),
+        lambda value: torch.tensor([1 + value * 1j]),
+        # A float64 holds no odd number there.
+        lambda value: torch.tensor([2**53 + value]),
+        lambda value: torch.ones(2, dtype=(torch.float32, torch.float64)[value]),
+        # Dense it would take 400 TB.
+        lambda value: torch.sparse_coo_tensor([[0], [0]], [1.0 + value], (10**7, 10**7)),
+    ],
+)
+@pytest.mark.filterwarnings(
+    "ignore:Sparse CSR tensor support:UserWarning", "ignore:The PyTorch API of nested:UserWarning"
+)
+def test_a_tensor_of_any_kind_that_a_layer_holds_counts_by_its_values(make: Callable[[int], Any]) -> None:
+    assert told(make(0)) == told(make(0)) != ""
+    assert told(make(1)) != told(make(0))
+
+
 def test_what_cannot_be_told_has_no_key() -> None:
+    class Layer(torch.nn.Module):
+        def extra_repr(self) -> str:
+            raise RuntimeError("not now")
+
     assert content(checks.subject(small.named(), [object()])) == ""
+    assert told(torch.empty(2, device="meta")) == ""
+    assert content(checks.subject(torch.nn.Sequential(Layer()), small.FEATURES)) == ""
 
 
 def test_another_version_makes_another_key(given: Subject, monkeypatch: pytest.MonkeyPatch) -> None:

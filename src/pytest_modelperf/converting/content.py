@@ -35,11 +35,18 @@ from ..runtimes import (
     tensorflow_values,
     torch_weights,
 )
+from ..runtimes.kinds import is_a
 from ..runtimes.weights import bytes_weight, file_weights, folder_weights
 from .protocol import KERAS, ONNX, OPENVINO, TORCH, Subject
 
 # What is told by how it prints.
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
+# What sparse tensors are made of, by their layout.
+_SPARSE = {
+    "sparse_coo": ("indices", "values"),
+    **dict.fromkeys(("sparse_csr", "sparse_bsr"), ("crow_indices", "col_indices", "values")),
+    **dict.fromkeys(("sparse_csc", "sparse_bsc"), ("ccol_indices", "row_indices", "values")),
+}
 # The draws that ranges are settled with (openvino_int8.py).
 _DRAWS = 16
 # What converters, and what they write, hang on.
@@ -81,7 +88,7 @@ def content(subject: Subject) -> str:
             return ""
         parts = [fingerprint(weights), *drawn, *_declared(subject), repr(list(subject.cases)), *_place(subject.device)]
         return hashed([*parts, *_code(subject)])
-    except ModelError:
+    except Exception:  # noqa: BLE001 - what a model holds, and how it prints, is the user's: without a key it is made anew
         return ""
 
 
@@ -96,14 +103,25 @@ def told(value: Any) -> str:
         return repr([(str(key), told(each)) for key, each in value.items()])
     if isinstance(value, (list, tuple)):
         return repr([told(each) for each in value])
-    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
-        return digest(value if isinstance(value, np.ndarray) else value.detach().cpu().double().numpy())
+    if isinstance(value, np.ndarray):
+        return digest(value)
+    if is_a(value, "torch.Tensor"):
+        return _of_tensor(value)
     # dtypes, devices and layouts of torch print what they are.
     if type(value) in _PLAIN or type(value).__module__ == "torch" or isinstance(value, Enum):
         return repr(value)
     kind = value if isinstance(value, type) or callable(value) else type(value)
     name = getattr(kind, "__qualname__", type(kind).__qualname__)
     return f"{getattr(kind, '__module__', '')}.{name}"
+
+
+def _of_tensor(tensor: Any) -> str:
+    """By dtype, shape and bytes; a sparse one by those of its parts, for dense it may be larger than any memory."""
+    parts = _SPARSE.get(str(tensor.layout).rpartition(".")[2])
+    if parts is None:
+        return fingerprint(torch_weights.tell_tensor(tensor))
+    whole = tensor.detach().coalesce() if tensor.is_sparse else tensor.detach()
+    return repr([tuple(whole.shape), *(_of_tensor(getattr(whole, part)()) for part in parts)])
 
 
 def _code_of(code: CodeType) -> str:

@@ -37,6 +37,11 @@ def tell(module: torch.nn.Module) -> dict[str, Weight]:
     return {name: _weight(name, part) for name, part in _parts(module).items()}
 
 
+def tell_tensor(tensor: torch.Tensor) -> dict[str, Weight]:
+    """One tensor of any kind as the dense ones that it holds. Raises ModelError for one that cannot be read."""
+    return {name: _weight(name, part) for name, part in _taken_apart("tensor", tensor, False)}
+
+
 def load(module: torch.nn.Module, given: Mapping[str, Weight]) -> None:
     """Copy another module's weights into this one's. Raises ModelError where that cannot be."""
     import numpy as np
