@@ -117,6 +117,14 @@ def test_openvino_is_given_inputs_by_their_names(tmp_path: Path) -> None:
     assert compared(text, tmp_path, arrays, {"y": np.full((1, 2), -2, np.float32)}) == {"y": 0.0}
 
 
+@pytest.mark.parametrize(
+    ("options", "device", "said"), [({"threads": 4}, "cpu", "4"), ({}, "cpu:threads=3", "3"), ({}, "cpu", "None")]
+)
+def test_the_interpreter_of_litert_gets_its_threads(options: dict[str, object], device: str, said: str) -> None:
+    text = script("litert", "model.tflite", RuntimeChoice("litert", options), AS_IT_IS, Device.parse(device), {})
+    assert f"Interpreter('model.tflite', num_threads={said})" in text
+
+
 @pytest.mark.parametrize("form", ["onnx", "openvino", "torchscript", "torch", "saved_model", "litert", "tensorrt"])
 def test_a_file_may_have_any_name(form: str) -> None:
     compile(script(form, 'it\'s "m".{x}', None, AS_IT_IS, checks.CPU, {}), "run.py", "exec")

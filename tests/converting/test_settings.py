@@ -27,6 +27,7 @@ def _eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         ("onnxruntime", {"intra_op_num_threads", "graph_optimization_level", "execution_mode", "enable_cpu_mem_arena"}),
         ("openvino", {"INFERENCE_NUM_THREADS", "PERFORMANCE_HINT", "ENABLE_CPU_PINNING"}),
         ("torch", {"threads"}),
+        ("litert", {"threads"}),
         ("callable", set()),
     ],
 )
@@ -41,6 +42,18 @@ def test_threads_are_halved_and_doubled_where_a_core_runs_two() -> None:
     (down, up) = knobs_of("torch", CPU, {})
     assert (down.values, down.ordered) == ((4, 2, 1), True)
     assert up.values == (16,)
+
+
+@pytest.mark.parametrize(
+    ("processors", "up", "most"), [((16, 8), (2, 4, 8), (16,)), ((6, 6), (2, 4, 6), ()), ((2, 1), (), (2,))]
+)
+def test_what_takes_one_thread_is_given_more(
+    processors: tuple[int, int], up: tuple[int, ...], most: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tried, "_processors", lambda: processors)
+    found = knobs_of("litert", CPU, {})
+    assert [(knob.values, knob.ordered) for knob in found] == [one for one in ((up, True), (most, False)) if one[0]]
+    assert knobs_of("litert", Device("cpu", threads=2), {}) == []
 
 
 def test_what_the_test_settles_is_not_tried() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pytest_modelperf import Tensor
 from pytest_modelperf.converting.content import content
 from pytest_modelperf.converting.tensorflow import KerasToSavedModel
 from pytest_modelperf.domain.device import Device
+from pytest_modelperf.domain.spec import RuntimeChoice
 from pytest_modelperf.runtimes.tensorflow_devices import import_tensorflow
 
 pytest.importorskip("tensorflow")
@@ -49,6 +51,16 @@ def test_keras_models_answer_the_same(keras_model: Any, name: str, tmp_path: Pat
 def test_saved_models_answer_the_same(saved_model: Path, name: str, tmp_path: Path) -> None:
     pytest.importorskip({"litert": "ai_edge_litert", "openvino": "openvino"}.get(name.partition("-")[0], "tensorflow"))
     checks.variant(name, saved_model, IMAGES, tmp_path)
+
+
+def test_a_file_of_litert_is_tried_with_more_threads(saved_model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    path = checks.variant("litert", saved_model, IMAGES, tmp_path).model
+    made = checks.variant("litert-settings", path, IMAGES, tmp_path / "again")
+    assert (made.model, made.unchanged) == (path, True)
+    # An option of that runtime, which the search sets.
+    checks.answers(path, replace(made, runtime=RuntimeChoice("litert", {"threads": 2})), IMAGES, checks.CASES)
+    assert "settings are searched on a CPU" in checks.refusal("litert-settings", path, IMAGES, Device("cuda"))
 
 
 def test_a_saved_model_becomes_onnx(saved_model: Path, tmp_path: Path) -> None:

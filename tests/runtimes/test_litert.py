@@ -80,10 +80,32 @@ def test_a_signature_is_chosen_by_the_runtime_s_option(convert: Convert) -> None
     np.testing.assert_array_equal(answers(path, {"doubled_x:0": value(2, 3)}, doubled)["y"], 2 * value(2, 3).array)
     with pytest.raises(UsageError, match=r"no signature 'double'; did you mean 'doubled'\?"):
         RUNTIME.configured({"signature": "double"}).open(path, CPU)
-    with pytest.raises(UsageError, match="has no option 'threads'; known are: signature"):
-        RUNTIME.configured({"threads": 2})
+    with pytest.raises(UsageError, match=r"has no option 'signatur'; did you mean 'signature'\?"):
+        RUNTIME.configured({"signatur": "doubled"})
     with pytest.raises(UsageError, match="the option 'signature' of the runtime 'litert' is 3; write its name"):
         RUNTIME.configured({"signature": 3})
+
+
+def test_threads_are_those_of_the_device_or_of_the_option(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, seen = litert_entry.interpreter_class(), list[object]()
+
+    def interpreter(path: str, num_threads: int | None = None) -> Any:
+        seen.append(num_threads)
+        return whole(path, num_threads=num_threads)
+
+    monkeypatch.setattr(litert, "interpreter_class", lambda: interpreter)
+    two, on_two = RUNTIME.configured({"threads": 2}), Device("cpu", threads=2)
+    for runtime, device in ((RUNTIME, CPU), (two, CPU), (RUNTIME, on_two)):
+        runtime.open(plain, device).close()
+    assert seen == [None, 2, 2]
+    with pytest.raises(UsageError, match="'cpu:threads=2' and the option 'threads' both set the threads; leave one"):
+        two.open(plain, on_two)
+
+
+@pytest.mark.parametrize("threads", [0, "2", True])
+def test_threads_are_a_number(threads: object) -> None:
+    with pytest.raises(UsageError, match=f"the option 'threads' of the runtime 'litert' is {threads!r}; write a num"):
+        RUNTIME.configured({"threads": threads})
 
 
 def test_a_file_without_signatures_is_resized_though_converted_for_one_size(plain: Path) -> None:

@@ -9,7 +9,7 @@ from ..domain.spec import RuntimeChoice
 from ..errors import ConversionError
 from ..runtimes.onnxruntime_options import PROVIDERS, TF32, providers
 from .protocol import LITERT, ONNX, OPENVINO, SAVED_MODEL, TENSORRT, TORCH, TORCHSCRIPT, Converter
-from .settings import TORCH_THREADS
+from .settings import LITERT_THREADS, TORCH_THREADS
 from .torch_compile import TorchCompile
 
 _HEAD = """\
@@ -117,7 +117,7 @@ outputs = {{name: value.numpy() for name, value in answer.items()}}
     ),
     LITERT: (
         "from ai_edge_litert.interpreter import Interpreter",
-        "outputs = Interpreter({file!r}).get_signature_runner()(**inputs)\n",
+        "outputs = Interpreter({file!r}, num_threads={threads}).get_signature_runner()(**inputs)\n",
     ),
     TENSORRT: ("import tensorrt\nfrom cuda.bindings import runtime as cuda", _ENGINE),
 }
@@ -156,6 +156,7 @@ def script(
         properties=repr(_threads(options, "INFERENCE_NUM_THREADS", device)),
         optimised=_OPTIMISED if converter.name == "torchscript-inference" else "",
         compile=_compile(converter),
+        threads=device.threads or options.get(LITERT_THREADS),
     )
     return _HEAD.format(imports=imports) + filled + _TAIL
 

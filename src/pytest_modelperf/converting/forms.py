@@ -28,7 +28,7 @@ _SUFFIXES = {
 # Objects of this process, which no file holds.
 LIVE = frozenset({CALLABLE, TORCH, KERAS})
 # Those that converters of this project take: what is told of them imports none.
-WITH_CONVERTERS = frozenset({TORCH, ONNX, KERAS, SAVED_MODEL, OPENVINO})
+WITH_CONVERTERS = frozenset({TORCH, ONNX, KERAS, SAVED_MODEL, OPENVINO, LITERT})
 
 
 def form_of(model: object) -> str | None:

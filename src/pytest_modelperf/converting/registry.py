@@ -15,7 +15,7 @@ from .onnxruntime import OnnxAsItIs, OnnxHalf, OnnxInt8, OnnxSlim
 from .openvino import OpenVinoSetting
 from .openvino import bridges as to_openvino
 from .openvino_int8 import OpenVinoInt8
-from .protocol import ONNX, OPENVINO, TORCH, Converter
+from .protocol import LITERT, ONNX, OPENVINO, TORCH, Converter
 from .tensorflow import KerasToSavedModel
 from .tensorflow import variants as of_saved_models
 from .tensorrt import variants as engines
@@ -49,6 +49,7 @@ def builtin() -> list[Converter]:
         OpenVinoSetting("openvino", "OpenVINO, float32", "f32"),
         AsItIs("onnxruntime-settings", "ONNX Runtime, other settings than its own", ONNX, "onnxruntime"),
         AsItIs("openvino-settings", "OpenVINO, other settings than its own", OPENVINO, "openvino"),
+        AsItIs("litert-settings", "LiteRT, with several threads", LITERT, "ai_edge_litert", "litert"),
         *on_cuda(),
         *engines(),
         Attention(),

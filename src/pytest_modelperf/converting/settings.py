@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, takewhile
 
 import psutil
 
@@ -32,7 +33,7 @@ def knobs_of(runtime: str, device: Device, given: Settings) -> list[Knob]:
     if table is None or device.kind != "cpu":
         return []
     settled = {*given, *(_THREADS.values() if device.threads else ())}
-    return [knob for knob in (*_threads(_THREADS[runtime]), *table) if knob.option not in settled and knob.values]
+    return [knob for knob in (*_threads(runtime), *table) if knob.option not in settled and knob.values]
 
 
 @dataclass(frozen=True)
@@ -80,15 +81,21 @@ def shown(settings: Settings) -> tuple[str, ...]:
     return tuple(_LABELS[option](value) for option, value in settings.items())
 
 
-def _threads(option: str) -> list[Knob]:
-    """Halves of the number of cores, which is the default of all runtimes, and all that a core runs at once."""
+def _threads(runtime: str) -> list[Knob]:
+    """From the default step by step: halves of the number of cores, or from one up to them; and all that these run."""
     logical, cores = _processors()
-    halves: list[object] = []
-    while cores > 1:
-        cores //= 2
-        halves.append(cores)
-    more = (logical,) if logical > _processors()[1] else ()
-    return [Knob(option, tuple(halves), ordered=True), Knob(option, more)]
+    steps = _doubled(cores) if runtime in _OF_ONE_THREAD else _halved(cores)
+    more = (logical,) if logical > cores else ()
+    return [Knob(_THREADS[runtime], steps, ordered=True), Knob(_THREADS[runtime], more)]
+
+
+def _halved(cores: int) -> tuple[int, ...]:
+    return (cores // 2, *_halved(cores // 2)) if cores > 1 else ()
+
+
+def _doubled(cores: int) -> tuple[int, ...]:
+    powers = takewhile(lambda number: number < cores, (2**power for power in count(1)))
+    return (*powers, cores) if cores > 1 else ()
 
 
 def _processors() -> tuple[int, int]:
@@ -98,7 +105,15 @@ def _processors() -> tuple[int, int]:
 
 
 _ORT_THREADS, _OPENVINO_THREADS, TORCH_THREADS = "intra_op_num_threads", "INFERENCE_NUM_THREADS", "threads"
-_THREADS = {"onnxruntime": _ORT_THREADS, "openvino": _OPENVINO_THREADS, "torch": TORCH_THREADS}
+LITERT_THREADS = TORCH_THREADS
+_THREADS = {
+    "onnxruntime": _ORT_THREADS,
+    "openvino": _OPENVINO_THREADS,
+    "torch": TORCH_THREADS,
+    "litert": LITERT_THREADS,
+}
+# By default the others take as many as there are cores.
+_OF_ONE_THREAD = ("litert",)
 _KNOBS: dict[str, tuple[Knob, ...]] = {
     "onnxruntime": (
         # One level lower: what the highest changes of the layout of tensors may cost more than it gains.
@@ -109,6 +124,7 @@ _KNOBS: dict[str, tuple[Knob, ...]] = {
     # Its default is the hint for latency, with one stream; the other hint has several, of fewer threads each.
     "openvino": (Knob("PERFORMANCE_HINT", ("THROUGHPUT",)), Knob("ENABLE_CPU_PINNING", (False,))),
     "torch": (),
+    "litert": (),
 }
 
 

@@ -20,16 +20,21 @@ from .litert_entry import Entry, entry, interpreter_class, undelegated, version
 from .synchronous import SynchronousSession
 from .weights import file_weights
 
-_OPTIONS = ("signature",)
+_SIGNATURE, _THREADS = "signature", "threads"
+_OPTIONS = (_SIGNATURE, _THREADS)
 
 _OUT_OF_MEMORY = ("failed to allocate", "bad_alloc", "out of memory", "number of elements overflowed")
 
 
 @dataclass(frozen=True)
 class LiteRtRuntime:
-    """Executes models of LiteRT on the CPU. `signature_name` is that of the signature to call, "" for the only one."""
+    """Executes models of LiteRT on the CPU.
+
+    `signature_name` is that of the signature to call, "" for the only one; without `threads` LiteRT takes one.
+    """
 
     signature_name: str = ""
+    threads: int = 0
 
     name = "litert"
     accepts = "a .tflite file"
@@ -41,10 +46,12 @@ class LiteRtRuntime:
         for option in options:
             if option not in _OPTIONS:
                 raise UsageError(f"the runtime 'litert' has no option {option!r}; {nearest(option, _OPTIONS)}")
-        name = options["signature"]
+        name, threads = options.get(_SIGNATURE, self.signature_name), options.get(_THREADS, self.threads)
         if not isinstance(name, str):
             raise UsageError(f"the option 'signature' of the runtime 'litert' is {name!r}; write its name, a text")
-        return replace(self, signature_name=name)
+        if not isinstance(threads, int) or isinstance(threads, bool) or (_THREADS in options and threads < 1):
+            raise UsageError(f"the option 'threads' of the runtime 'litert' is {threads!r}; write a number from 1")
+        return replace(self, signature_name=name, threads=threads)
 
     def default_device(self, model: object) -> Device:
         return Device("cpu")
@@ -59,7 +66,9 @@ class LiteRtRuntime:
                 f"litert has no device '{device}' here; there are: cpu. Its interpreter for Python has delegates for "
                 "the CPU alone: choose that, or measure the model that it was converted from"
             )
-        interpreter = _interpreter(path, device.threads or None)
+        if device.threads and self.threads:
+            raise UsageError(f"'{device}' and the option {_THREADS!r} both set the threads; leave one of them out")
+        interpreter = _interpreter(path, device.threads or self.threads or None)
         # Before the entry, whose hold on the interpreter forbids it: weights are prepared here, not in the first call.
         _allocate(interpreter, path)
         found = entry(interpreter, path, self.signature_name)
