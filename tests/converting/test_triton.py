@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from google.protobuf import text_format
+from runtimes import tensorrt_stand_in as stand_in
 
-from pytest_modelperf.converting.triton import Port, Served, config, lacking, renamed
+from pytest_modelperf.converting.triton import Plan, Port, Served, config, lacking, planned, renamed
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.spec import RuntimeChoice
 
@@ -103,6 +104,22 @@ def test_only_what_has_a_batch_in_front_is_batched() -> None:
     assert parsed(config("m", script, X, Y, 0)).input[0].name == "INPUT__0"
     gathered = config("m", served, X, Y, 8) + "dynamic_batching { preferred_batch_size: [ 8 ] }\n"
     assert list(parsed(gathered).dynamic_batching.preferred_batch_size) == [8]
+
+
+def test_a_server_chooses_among_all_profiles_of_an_engine(tmp_path: Path) -> None:
+    inputs = {"x": ["FLOAT", [-1]], "shape": ["INT64", [2], "host"]}
+    profile = {"x": [[1], [1], [4]], "shape": [[1, 1], [2, 2], [4, 4]]}
+    outputs = {"y": ["FLOAT", [-1, -1]]}
+    path = stand_in.engine(tmp_path / "model.plan", inputs, outputs, [profile] * 2, "filled")
+    with stand_in.installed():
+        plan = planned(path, CUDA)
+    assert plan == Plan(2, ("shape",))
+    ports = [Port("x", "float32", (-1,)), Port("shape", "int64", (2,))]
+    said = parsed(config("m", Served("model.plan", "tensorrt", None, CUDA, plan=plan), ports, X, 0))
+    assert list(said.instance_group[0].profile) == ["0", "1"]
+    assert [port.is_shape_tensor for port in (*said.input, *said.output)] == [False, True, False]
+    alone = parsed(config("m", Served("model.plan", "tensorrt", None, CUDA), ports, X, 0))
+    assert list(alone.instance_group[0].profile) == []
 
 
 def test_the_schema_of_these_tests_refuses_what_is_not_there() -> None:

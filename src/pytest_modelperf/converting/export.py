@@ -23,7 +23,7 @@ from .content import versions
 from .protocol import LITERT, ONNX, OPENVINO, SAVED_MODEL, TENSORRT, TORCH, TORCHSCRIPT, Converted, Converter, Subject
 from .torch_compile import TorchCompile
 from .torch_cuda import CudaVariant
-from .triton import Port, Served, config, lacking
+from .triton import Plan, Port, Served, config, lacking, planned
 
 _FILES = {
     ONNX: "model.onnx",
@@ -185,7 +185,8 @@ def _for_triton(
         Port(name, dtype, _shape([answer.arrays[name].shape for answer in answers]))
         for name, dtype in answers[0].dtypes.items()
     ]
-    served = Served(model.name, form, made.runtime, subject.device, converter.precision)
+    plan = planned(model, subject.device) if form == TENSORRT else Plan()
+    served = Served(model.name, form, made.runtime, subject.device, converter.precision, plan)
     missing = lacking(served, inputs, outputs)
     if missing:
         return missing

@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..domain.device import Device
 from ..domain.precision import TF32
 from ..domain.spec import RuntimeChoice
+from ..runtimes import tensorrt_engine
 from ..runtimes.onnxruntime_options import CPU, PROVIDERS
 from ..runtimes.onnxruntime_options import TF32 as USE_TF32
+from ..runtimes.tensorrt_memory import gpu
 from .protocol import ONNX, OPENVINO, SAVED_MODEL, TENSORRT, TORCHSCRIPT
 
 # The runtime that executes a form where none is named, and what Triton calls a runtime; of others it knows nothing
@@ -77,10 +80,30 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What a TensorRT engine says of itself: its optimisation profiles, and which tensors tell shapes."""
+
+    profiles: int = 1
+    of_shapes: tuple[str, ...] = ()
+
+
+def planned(path: Path, device: Device) -> Plan:
+    """The plan of the engine in a file. Raises ModelError where TensorRT cannot read it."""
+    place = gpu(device.index)
+    try:
+        with place.current():
+            found = tensorrt_engine.load(path)
+            of_shapes = tuple(one.name for one in (*found.inputs, *found.outputs) if one.on_host)
+            return Plan(len(found.profiles), of_shapes)
+    finally:
+        place.close()
+
+
+@dataclass(frozen=True)
 class Served:
     """A model file of this form as it was measured: in this runtime (None: the form's own), on this device.
 
-    `precision` is what it computes in.
+    `precision` is what it computes in, `plan` that of an engine.
     """
 
     file: str
@@ -88,6 +111,7 @@ class Served:
     runtime: RuntimeChoice | None = None
     device: Device = field(default_factory=lambda: Device("cpu"))
     precision: str = "float32"
+    plan: Plan = field(default_factory=Plan)
 
     @property
     def executor(self) -> str:
@@ -143,12 +167,15 @@ def config(name: str, served: Served, inputs: Sequence[Port], outputs: Sequence[
     With a `max_batch` above 0 the leading size of all shapes is the batch.
     """
     lines = [f"name: {_text(name)}", _BACKENDS[served.executor], f"default_model_filename: {_text(served.file)}"]
-    lines += [f"max_batch_size: {max_batch}", _instances(served.device)]
+    lines += [f"max_batch_size: {max_batch}", _instances(served)]
     for kind, ports in (("input", inputs), ("output", outputs)):
         # The backend for TorchScript knows no names: it takes them by their number.
         numbered = served.form == TORCHSCRIPT
         named = [f"{kind.upper()}__{place}" if numbered else port.name for place, port in enumerate(ports)]
-        tensors = [_tensor(label, port, max_batch) for label, port in zip(named, ports, strict=True)]
+        tensors = [
+            _tensor(label, port, max_batch, port.name in served.plan.of_shapes)
+            for label, port in zip(named, ports, strict=True)
+        ]
         lines.append(f"{kind} [\n" + ",\n".join(tensors) + "\n]")
     return "\n".join([*lines, *_settings(served)]) + "\n"
 
@@ -158,10 +185,16 @@ def renamed(text: str, before: str, name: str) -> str:
     return text.replace(f"name: {_text(before)}", f"name: {_text(name)}", 1)
 
 
-def _instances(device: Device) -> str:
-    """One, where it was measured: Triton puts one on every GPU unless it is told otherwise."""
+def _instances(served: Served) -> str:
+    """One, where it was measured: Triton puts one on every GPU unless it is told otherwise.
+
+    Of an engine it takes the first profile alone, unless it is told of all: then it chooses by the shapes of a request.
+    """
+    device = served.device
     gpus = f" gpus: [ {device.index} ]" if device.kind == "cuda" else ""
-    return f"instance_group [ {{ count: 1 kind: {_PLACES[device.kind]}{gpus} }} ]"
+    numbers = ", ".join(f'"{number}"' for number in range(served.plan.profiles))
+    profiles = f" profile: [ {numbers} ]" if served.plan.profiles > 1 else ""
+    return f"instance_group [ {{ count: 1 kind: {_PLACES[device.kind]}{gpus}{profiles} }} ]"
 
 
 def _settings(served: Served) -> list[str]:
@@ -176,12 +209,13 @@ def _settings(served: Served) -> list[str]:
     return [*lines, *([f"optimization {{ graph {{ level: {level} }} }}"] if level else [])]
 
 
-def _tensor(name: str, port: Port, max_batch: int) -> str:
+def _tensor(name: str, port: Port, max_batch: int, tells_shapes: bool) -> str:
     shape = port.shape[1:] if max_batch else port.shape
     # A tensor without sizes of its own has one, of 1.
     sizes = ", ".join(map(str, shape)) or "1"
     reshape = " reshape: { shape: [ ] }" if not shape else ""
-    return f"  {{ name: {_text(name)} data_type: {_DTYPES[port.dtype]} dims: [ {sizes} ]{reshape} }}"
+    told = " is_shape_tensor: true" if tells_shapes else ""
+    return f"  {{ name: {_text(name)} data_type: {_DTYPES[port.dtype]} dims: [ {sizes} ]{reshape}{told} }}"
 
 
 def _text(value: str) -> str:
