@@ -9,6 +9,7 @@ from converting import architectures as small
 from converting import checks
 
 from pytest_modelperf import Tensor
+from pytest_modelperf.converting import openvino_int8
 from pytest_modelperf.converting.onnx_from_torch import TracedOnnx
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.runtimes.registry import builtin, find
@@ -57,6 +58,15 @@ def test_eight_bits_are_settled_by_what_the_test_draws(tmp_path: Path) -> None:
     pytest.importorskip("nncf")
     made = checks.variant("openvino-int8", small.convolutions(), small.IMAGES, tmp_path)
     assert made.counts["quantizers"] > 0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_ranges_are_settled_with_inputs_of_the_dtype_that_the_test_declares(dtype: str) -> None:
+    inputs = {"x": Tensor(("batch", 4), dtype), "use_cache": False}
+    calls = list(openvino_int8._calls(checks.subject(small.mlp(), inputs)))
+    assert [list(call) for call in calls] == [["x"]] * 16
+    wanted = {"float16": openvino.Type.f16, "bfloat16": openvino.Type.bf16}[dtype]
+    assert {call["x"].element_type for call in calls} == {wanted}
 
 
 def test_no_nvidia_gpu() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..domain.spec import RuntimeChoice
 from ..domain.tensor import Value
+from ..runtimes.openvino_values import tensor
 from . import torch_models
 from .libraries import lacks
 from .openvino import save
@@ -57,10 +58,11 @@ class OpenVinoInt8:
 def _calls(subject: Subject) -> Iterator[Any]:
     """Inputs of calls, by the model's order or names."""
     for number in range(_CALLS):
-        yield _arrays(subject.draw(subject.cases[0], number))
+        yield _tensors(subject.draw(subject.cases[0], number))
 
 
-def _arrays(inputs: Mapping[str, Any] | Sequence[Any]) -> Any:
+def _tensors(inputs: Mapping[str, Any] | Sequence[Any]) -> Any:
+    """As the session gives them: halves are drawn as float32, and an array of these is no bfloat16 of OpenVINO's."""
     if isinstance(inputs, Mapping):
-        return {name: value.array for name, value in inputs.items() if isinstance(value, Value)}
-    return tuple(value.array for value in inputs if isinstance(value, Value))
+        return {name: tensor(value) for name, value in inputs.items() if isinstance(value, Value)}
+    return tuple(tensor(value) for value in inputs if isinstance(value, Value))
