@@ -373,6 +373,40 @@ def test_bound_calls_answer_as_plain_ones(proto: Any, reference: Any) -> None:
             np.testing.assert_allclose(found["y"], reference(values(batch).array), rtol=1e-5, atol=1e-6)
 
 
+def classifier() -> Any:
+    """As sklearn-onnx writes them: scores as a sequence of maps beside a tensor, and labels that are texts."""
+    numbers, texts = (
+        helper.make_tensor_value_info(name, kind, [None, 2])
+        for name, kind in (("y", TensorProto.FLOAT), ("s", TensorProto.STRING))
+    )
+    scores = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    outputs = [helper.make_value_info("scores", helper.make_sequence_type_proto(scores)), numbers, texts]
+    nodes = [
+        helper.make_node("ZipMap", ["x"], ["scores"], domain="ai.onnx.ml", classlabels_int64s=[0, 1]),
+        helper.make_node("Identity", ["x"], ["y"]),
+        helper.make_node("Cast", ["x"], ["s"], to=TensorProto.STRING),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]
+    return helper.make_model(helper.make_graph(nodes, "g", [x], outputs), opset_imports=opsets, ir_version=9)
+
+
+def test_a_model_that_gives_no_tensors_of_numbers_is_called_without_binding() -> None:
+    session = onnxruntime.InferenceSession(classifier().SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    answer = onnx_values.bound(session, {"x": np.array([[1, 2]], np.float32)}, "cuda", 0)()
+    found = {name: array.tolist() for name, array in onnx_values.arrays(names, answer).items()}
+    assert found["y"] == [[1.0, 2.0]]
+    assert found["scores.0.0"] == 1.0
+
+
+def test_a_model_that_takes_texts_is_called_without_binding() -> None:
+    session = onnxruntime.InferenceSession(identity(TensorProto.STRING).SerializeToString())
+    texts = np.array([["a", "b", "c"]])
+    answer = onnx_values.bound(session, {"x": texts}, "cuda", 0)()
+    assert answer[0].tolist() == texts.tolist()
+
+
 def test_bfloat16_on_another_device_says_what_to_do() -> None:
     session = onnxruntime.InferenceSession(identity(TensorProto.BFLOAT16).SerializeToString())
     with pytest.raises(UsageError, match=r"input 'x' is bfloat16, which onnxruntime does not take .* on cuda; begin"):

@@ -44,7 +44,13 @@ def call(session: onnxruntime.InferenceSession, feed: Mapping[str, Any], options
 
 
 def bound(session: onnxruntime.InferenceSession, feed: Mapping[str, Any], kind: str, index: int) -> Callable[[], Any]:
-    """A call with inputs that lie on the device and outputs that stay there; it returns its binding."""
+    """A call with inputs that lie on the device and outputs that stay there; it returns its binding.
+
+    A model that takes or gives anything but tensors of numbers is called as it is: texts cannot be bound, and
+    onnxruntime (1.31) ends the process where bound sequences of maps are read.
+    """
+    if not all(map(_is_numeric, (*session.get_inputs(), *session.get_outputs()))):
+        return call(session, feed)
     binding = session.io_binding()
     for name, array in feed.items():
         binding.bind_ortvalue_input(name, _device_value(name, array, kind, index))
@@ -67,6 +73,10 @@ def arrays(names: Sequence[str], outputs: Any) -> dict[str, Any]:
 def dtypes(names: Sequence[str], outputs: Any) -> dict[str, str]:
     """The dtypes of what a call returned, by name."""
     return named(dict(zip(names, _values(outputs), strict=True)), _leaf_dtype)
+
+
+def _is_numeric(port: Any) -> bool:
+    return bool(port.type.startswith("tensor(") and port.type != "tensor(string)")
 
 
 def _values(outputs: Any) -> Any:
