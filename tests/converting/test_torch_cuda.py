@@ -13,6 +13,7 @@ import torch
 from pytest_modelperf.converting.torch_cuda import CudaVariant, graphed
 from pytest_modelperf.domain.device import Device
 from pytest_modelperf.domain.tensor import Value
+from pytest_modelperf.errors import ConversionError
 from pytest_modelperf.runtimes.torch import TorchRuntime
 
 WARM = 3
@@ -111,6 +112,27 @@ def test_a_shape_is_captured_once_and_all_share_a_pool(cuda: Cuda) -> None:
     assert [(pool, other) for _, pool, other, _ in others] == [(first.pool(), stream)] * 2
     assert [graph.replayed for graph, *_ in cuda.captured] == [2, 2, 1]
     assert len(cuda.streams) == 1
+
+
+class Scaled(torch.nn.Module):
+    def forward(self, x: torch.Tensor, by: Any = 2, then: Any = None) -> torch.Tensor:
+        return x * by if isinstance(by, int | float) else x
+
+
+def test_a_value_of_another_kind_or_place_has_a_graph_of_its_own(cuda: Cuda) -> None:
+    module, x = graphed(Scaled()), torch.ones(2)
+    for call in (lambda: module(x, 1), lambda: module(x, 1.0), lambda: module(x, by=1), lambda: module(x, then=1)):
+        for _ in range(2):
+            call()
+    module(x, by=True)
+    assert [graph.replayed for graph, *_ in cuda.captured] == [2, 2, 2, 2, 1]
+
+
+@pytest.mark.parametrize("held", [{1}, np.ones(2), object(), Doubled()])
+def test_an_object_is_no_input_of_a_graph(cuda: Cuda, held: object) -> None:
+    with pytest.raises(ConversionError, match=f"its input of the kind {type(held).__qualname__} as it was when"):
+        graphed(Scaled())(torch.ones(2), held)
+    assert cuda.captured == []
 
 
 def test_it_is_captured_on_the_device_of_its_inputs(cuda: Cuda) -> None:

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ..domain.precision import TF32
+from ..errors import ConversionError
 from ..runtimes import torch_devices, torch_tf32
 from . import torch_models
 from .libraries import lacks
 from .protocol import TORCH, Converted, Subject
 from .torch_settings import changed
 
+# What inputs may be beside tensors: values that do not change.
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
 # Calls on a side stream before a graph is captured, as torch's own make_graphed_callables makes.
 _WARM = 3
 # A trace would hold a capture of one shape, which replays what this process has in its memory.
@@ -78,7 +81,7 @@ def graphed(module: Any) -> Any:
 
         def forward(self, *positional: Any, **named: Any) -> Any:
             leaves, structure = tree_flatten((positional, named))
-            key = tuple((leaf.shape, leaf.dtype) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves)
+            key = (len(positional), *named, *map(_told, leaves))
             if key not in self._captured:
                 with self._place(leaves):
                     self._captured[key] = self._capture(leaves, structure)
@@ -116,6 +119,23 @@ def graphed(module: Any) -> Any:
             self._captured.clear()
 
     return Graphed().eval()
+
+
+def _told(leaf: Any) -> Any:
+    """What of a leaf of the inputs a graph hangs on; kinds count, for 1, 1.0 and True are equal.
+
+    Raises ConversionError for an object: what of it a graph has read, and whether it has changed, nobody can tell.
+    """
+    import torch
+
+    if isinstance(leaf, torch.Tensor):
+        return leaf.shape, leaf.dtype
+    if type(leaf) in _PLAIN:
+        return type(leaf), leaf
+    raise ConversionError(
+        f"a CUDA graph would hold its input of the kind {type(leaf).__qualname__} as it was when it was captured; "
+        "give it tensors and plain values alone"
+    )
 
 
 def torch_tensorrt(subject: Subject) -> Any:
