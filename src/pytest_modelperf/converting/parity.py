@@ -14,6 +14,7 @@ from ..errors import ConversionError
 from ..measuring.answers import MASKED
 from ..measuring.bench import Asked
 from ..measuring.orders import Opened
+from . import slices
 
 # The largest difference of a value, as a part of its output's scale, by the coarsest dtype that a variant computes in.
 # Full precision is held to what is permitted between two runs (domain/precision.py). Measured with a BERT of 12 layers
@@ -35,6 +36,8 @@ FINEST = "float64"
 # How far a mask may be from what masks are filled with: halves end at 65,504.
 _MASK_LEFT = 1e4
 _FLOATS, _NUMBERS = "fc", "fciub"
+# Real floats, and how far apart two of them are beside 1.
+_REAL = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
 class Wrong(ConversionError):
@@ -90,9 +93,9 @@ def _parities(
                 f'output {parity.output!r} is wrong: {what}; parity={{"atol": {_up(parity.largest)}}} would accept it'
             )
         if permitted is None:
-            _check_top1(
-                parity, [(one.arrays[parity.output], other.arrays[names[parity.output]]) for one, other in asked]
-            )
+            both = [(one.arrays[parity.output], other.arrays[names[parity.output]]) for one, other in asked]
+            _check_top1(parity, both)
+            _check_slices(parity, both, asked[0][0].dtypes[parity.output])
     return tuple(found)
 
 
@@ -240,6 +243,21 @@ def _check_top1(parity: Parity, pairs: Sequence[tuple[Any, Any]]) -> None:
         raise Wrong(
             f"output {parity.output!r} is wrong: in {wrong} of {rows} rows the largest value stands elsewhere, though "
             f'it leads by more than a value may be off; parity={{"atol": {_up(parity.largest)}}} would accept it'
+        )
+
+
+def _check_slices(parity: Parity, pairs: Sequence[tuple[Any, Any]], dtype: str) -> None:
+    """Raises Wrong where parts of it that have a scale of their own are lost: the scores of a head beside its boxes."""
+    if parity.dtype not in _REAL:
+        return
+    # What the original rounds to: its halves came as float32.
+    eps = _REAL.get(dtype, _REAL[parity.dtype])
+    size = math.sqrt(_mean([np.square(np.where(np.abs(one) < MASKED, one, 0.0), dtype=np.float64) for one, _ in pairs]))
+    lost = slices.lost(pairs, parity.limit, _ROUNDINGS * eps * size)
+    if lost is not None:
+        raise Wrong(
+            f"output {parity.output!r} is wrong: {lost}, which the scale of the whole output hides; "
+            f'parity={{"atol": {_up(parity.largest)}}} would accept it'
         )
 
 
