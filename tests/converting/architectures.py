@@ -80,3 +80,11 @@ def bert(attention: str = "eager") -> Any:
         max_position_embeddings=32,
     )
     return BertModel._from_config(config, attn_implementation=attention).eval()  # type: ignore[no-untyped-call]
+
+
+def gpt2() -> Any:
+    """A decoder of two layers, which gives the keys and values of each beside its logits."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    return GPT2LMHeadModel(GPT2Config(vocab_size=50, n_embd=32, n_layer=2, n_head=2, n_positions=16)).eval()

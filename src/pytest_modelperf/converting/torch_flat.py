@@ -9,7 +9,7 @@ from typing import Any
 
 from ..domain.tensor import Tensor, tensors
 from ..errors import ConversionError
-from ..runtimes.outputs import named
+from ..runtimes.outputs import left_out, named
 from . import torch_models
 from .protocol import Subject
 
@@ -34,18 +34,28 @@ class Flat:
 
 
 def flattened(subject: Subject, module: Any) -> Flat:
-    """The module of the subject, flattened. Raises ConversionError for inputs that nest."""
+    """The module of the subject, flattened.
+
+    Raises ConversionError for inputs that nest, and for answers that hold what is no tensor.
+    """
     import torch
 
     declared = _declared(subject.inputs, module)
     example = _example(subject)
     flat = _module(module, subject.inputs, list(declared))
     with torch.inference_mode():
-        answered = flat(*example)
+        answered = flat.whole(*example)
+    missed = left_out(answered, _tensor)
+    if missed:
+        what = ", ".join(f"{name} ({kind})" for name, kind in missed.items())
+        raise ConversionError(
+            f"its answer holds {what}, which an exported model cannot give; return tensors alone, "
+            "of a decoder with use_cache=False among its inputs"
+        )
     return Flat(
         module=flat,
         inputs=tuple(declared),
-        outputs=tuple(answered),
+        outputs=tuple(named(answered, _tensor)),
         example=example,
         axes=tuple(_axes(tensor) for tensor in declared.values()),
         settled=_settled(subject.inputs),
@@ -122,6 +132,12 @@ def _settled(inputs: Mapping[str, Any] | Sequence[Any]) -> tuple[str, ...]:
     return tuple(name for name, value in inputs.items() if not isinstance(value, Tensor))
 
 
+def _tensor(leaf: Any) -> Any:
+    import torch
+
+    return leaf if isinstance(leaf, torch.Tensor) else None
+
+
 def _module(module: Any, inputs: Any, names: list[str]) -> Any:
     import torch
 
@@ -134,8 +150,10 @@ def _module(module: Any, inputs: Any, names: list[str]) -> Any:
             self.module = module
 
         def forward(self, *given: Any) -> Any:
+            return named(self.whole(*given), _tensor)
+
+        def whole(self, *given: Any) -> Any:
             by = dict(zip(names, given, strict=True)) if by_name else {}
-            answer = self.module(**by, **constants) if by_name else self.module(*given)
-            return named(answer, lambda leaf: leaf if isinstance(leaf, torch.Tensor) else None)
+            return self.module(**by, **constants) if by_name else self.module(*given)
 
     return Named().eval()

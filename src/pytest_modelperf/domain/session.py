@@ -91,7 +91,7 @@ class Session(Protocol):
 
         Names are those of the model's outputs (ONNX), of dicts, named tuples and dataclasses, positions where there
         are none (`"0"`, `"1"`, …), joined by dots where outputs nest (`"past.0.1"`). Numbers are arrays without axes;
-        what is neither (None, text, objects of a library's own) is left out.
+        what is neither (None, text, objects of a library's own) is left out; `facts.notes` tell of such objects.
         """
         ...
 

@@ -13,7 +13,7 @@ from ..domain.signature import Signature
 from ..domain.tensor import Value, map_leaves
 from ..errors import DeviceMissing, ModelError, UsageError
 from .formats import PAGE
-from .outputs import named
+from .outputs import named, plain_array, told
 from .protocol import ModelFacts, Weight
 from .synchronous import SynchronousSession
 
@@ -89,6 +89,7 @@ class CallableSession(SynchronousSession):
 
     def arrays(self, outputs: Any) -> dict[str, Any]:
         self._check(outputs)
+        self.facts = told(self.facts, outputs, plain_array)
         return super().arrays(outputs)
 
     def dtypes(self, outputs: Any) -> dict[str, str]:

@@ -26,7 +26,7 @@ from ..errors import (
 )
 from . import tf32, torch_devices, torch_export, torch_files, torch_placement, torch_state, torch_tf32, torch_weights
 from .kinds import is_a
-from .outputs import dtypes, named, plain_array
+from .outputs import dtypes, named, plain_array, told
 
 if TYPE_CHECKING:
     import torch
@@ -141,7 +141,7 @@ class TorchSession:
             self._synchronize(self._device.index)
 
     def arrays(self, outputs: Any) -> dict[str, Any]:
-        self.facts = self._watch.called(self.facts, outputs)
+        self.facts = told(self._watch.called(self.facts, outputs), outputs, _array)
         return named(outputs, _array)
 
     def dtypes(self, outputs: Any) -> dict[str, str]:
