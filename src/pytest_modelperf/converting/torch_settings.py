@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..runtimes.outputs import mapped, named
 from . import torch_models
 from .libraries import lacks
 from .protocol import TORCH, Converted, Subject
@@ -62,18 +65,21 @@ def changed(subject: Subject, dtype: str, channels_last: bool) -> Any:
     return _as_before(module, getattr(torch, dtype) if dtype else None, channels_last, _dtypes(answered))
 
 
-def _dtypes(outputs: Any) -> list[Any]:
-    from torch.utils._pytree import tree_leaves
+def _dtypes(outputs: Any) -> dict[str, Any]:
+    """Of all outputs by name, and by what names of one kind have in common: a list may have more of them next time."""
+    found = named(outputs, lambda leaf: getattr(leaf, "dtype", None))
+    return {**{_kind(name): dtype for name, dtype in found.items()}, **found}
 
-    return [getattr(leaf, "dtype", None) for leaf in tree_leaves(outputs)]
+
+def _kind(name: str) -> str:
+    return re.sub(r"\d+", "#", name)
 
 
-def _as_before(module: Any, dtype: Any, channels_last: bool, dtypes: list[Any]) -> Any:
+def _as_before(module: Any, dtype: Any, channels_last: bool, dtypes: Mapping[str, Any]) -> Any:
     """A module around it that casts inputs, and answers back to the `dtypes` of the original's."""
     import torch
-    from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
-    def given(leaf: Any) -> Any:
+    def given(_: str, leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor):
             return leaf
         if dtype is not None and leaf.is_floating_point():
@@ -82,7 +88,8 @@ def _as_before(module: Any, dtype: Any, channels_last: bool, dtypes: list[Any]) 
             return leaf.contiguous(memory_format=torch.channels_last)
         return leaf
 
-    def answered(leaf: Any, before: Any) -> Any:
+    def answered(name: str, leaf: Any) -> Any:
+        before = dtypes.get(name) or dtypes.get(_kind(name))
         return leaf.to(before) if isinstance(leaf, torch.Tensor) and before is not None else leaf
 
     class Kept(torch.nn.Module):
@@ -90,9 +97,7 @@ def _as_before(module: Any, dtype: Any, channels_last: bool, dtypes: list[Any]) 
             super().__init__()
             self.module = module
 
-        def forward(self, *positional: Any, **named: Any) -> Any:
-            positional, named = tree_map(given, (positional, named))
-            leaves, structure = tree_flatten(self.module(*positional, **named))
-            return tree_unflatten([answered(*pair) for pair in zip(leaves, dtypes, strict=True)], structure)
+        def forward(self, *positional: Any, **by_name: Any) -> Any:
+            return mapped(self.module(*mapped(positional, given), **mapped(by_name, given)), answered)
 
     return Kept().eval()
