@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.folders import AT_ONCE, BRIEF, TOLERANT, Folder, said, summary
+from integration.folders import AT_ONCE, BRIEF, TOLERANT, Folder, output, said, summary
 from repositories import Repository
 
 # The tests lie in a folder of the repository. What they import comes from it in every way that there is: by pytest's
@@ -322,7 +323,17 @@ def test_the_repository_is_as_it_was(compared: Compared) -> None:
 def test_the_summary_says_what_it_compared_with(compared: Compared) -> None:
     told = summary(compared.result)
     assert f"compared with {compared.name}, side by side in 5 pairs of processes" in told
-    assert "baseline" not in told
+    assert "baseline" not in told.replace("--modelperf-require-baseline", "")
+
+
+def test_a_gate_that_compared_nothing_is_green_and_loud(compared: Compared) -> None:
+    found = re.search(r"(\d+) tests were not compared with (.*), and passed", summary(compared.result))
+    assert found is not None
+    assert found[2] == compared.name
+    warned = f"not compared with {compared.name}: at {compared.name} the test failed: ZeroDivisionError"
+    told = " ".join(output(compared.result).split())
+    assert f"ModelPerfWarning: {warned}" in told
+    assert told.count("ModelPerfWarning: not compared with") == int(found[1])
 
 
 def test_workers_of_xdist_compare_as_well(make: Callable[[], tuple[Folder, Repository]]) -> None:

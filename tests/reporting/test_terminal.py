@@ -8,8 +8,8 @@ import pytest
 from reporting import samples
 
 from pytest_modelperf.domain.estimate import Estimate
-from pytest_modelperf.domain.report import Report
-from pytest_modelperf.domain.verdict import Again
+from pytest_modelperf.domain.report import Report, TestResult
+from pytest_modelperf.domain.verdict import Again, Word
 from pytest_modelperf.reporting.terminal import render
 
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
@@ -140,10 +140,32 @@ def test_why_a_case_was_measured_again_is_told(again: Again, told: str) -> None:
     found = samples.verdict("same", point, 0.01, attempts=(1.09, 1.011, 1.008), again=again)
     text, twice = (
         render(samples.report(samples.result("t.py::t", (point,), (one,))), 160, False)
-        for one in (found, replace(found, attempts=(1.0, 1.1)))
+        for one in (found, replace(found, attempts=(1.01, 1.1)))
     )
     assert f"batch=1: {told}measured 3 times: first +9.0%, then in fresh runners +1.1%, +0.8%" in text
-    assert "measured 2 times: first +0.0%, then in a fresh runner +10.0%" in twice
+    assert "measured 2 times: first +1.0%, then in a fresh runner +10.0%" in twice
+
+
+def compared(*words: Word, passed: bool = True) -> TestResult:
+    """A test with a case for each word, of a run that was to be compared with a commit."""
+    points = tuple(samples.point(0.01, batch=number) for number in range(1, len(words) + 1))
+    found = tuple(
+        samples.verdict(word, point, against="main (3fa2b1c)") for word, point in zip(words, points, strict=True)
+    )
+    return samples.result("t.py::t", points, found, passed=passed)
+
+
+def test_what_was_compared_with_nothing_of_the_commit_is_told_under_the_totals() -> None:
+    blind, partly, new = compared("not measured", "new"), compared("not measured", "same"), compared("new")
+    text = render(samples.report(blind, partly, new, compared("not measured", passed=False)), 160, False)
+    assert (
+        "\n1 test was not compared with main (3fa2b1c), and passed: the reasons stand above; "
+        "--modelperf-require-baseline has what is not compared fail\n" in text
+    )
+    assert "2 tests were not compared with main" in render(samples.report(blind, blind, partly), 160, False)
+    assert "not compared with" not in render(samples.report(partly, new), 160, False)
+    here = samples.result("t.py::t", (samples.point(0.01),), (samples.verdict("not measured", samples.point(0.01)),))
+    assert "not compared with" not in render(samples.report(here), 160, False), "with a stored baseline"
 
 
 def test_what_may_only_be_faster_is_not_called_slower() -> None:

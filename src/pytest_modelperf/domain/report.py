@@ -52,6 +52,14 @@ class TestResult:
     suggestions: Suggestions | None = None
     convertible: bool = False
 
+    @property
+    def uncompared(self) -> str:
+        """The commit that no case could be compared with, though not all are new there; "" where that is not so."""
+        keys = [point.case.key for point in self.sweep if point.ok]
+        ran = [self.verdicts[key] for key in keys if key in self.verdicts]
+        words = {verdict.word for verdict in ran}
+        return ran[0].against if "not measured" in words and words <= {"not measured", "new"} else ""
+
 
 @dataclass(frozen=True)
 class Report:

@@ -16,7 +16,7 @@ from . import advice, energy, profiles, suggestions, tables
 from .findings import WORSE, become
 from .lines import Line, lines
 from .side_by_side import CAUTION, SideBySide, side_by_side
-from .totals import NOT_MEASURED, OVER_STYLE, STYLES, called, counts, tally
+from .totals import NOT_MEASURED, OVER_STYLE, STYLES, called, counts, tally, uncompared
 from .words import KEPT, against, duration, grouped, listed, plain, plural, whole
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ def _before(report: Report) -> Iterator[Line]:
 
 def _after(report: Report) -> Iterator[Line]:
     if report.results:
+        blind = uncompared(report.results)
+        if blind:
+            yield blind, "bold yellow"
         yield from _new(report)
         yield from suggestions.hint(report)
         yield from _never_measured(report)

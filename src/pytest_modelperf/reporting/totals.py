@@ -10,6 +10,7 @@ from ..domain.report import TestResult
 from ..domain.results import Point
 from .findings import BETTER, WORSE, become, style_of
 from .tables import OVER, word
+from .words import plain
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -72,6 +73,16 @@ def counts(words: Counter[str]) -> Text:
     parts = [Text(", ").join(kind) for kind in (found, judged) if kind]
     parts += [Text(_lost(words), STYLES["not measured"])] if _lost(words) else []
     return Text("; ").join(parts)
+
+
+def uncompared(results: Sequence[TestResult]) -> str:
+    """What there is to say of tests that passed, and were compared with nothing of the commit that was asked for."""
+    names = [result.uncompared for result in results if result.passed and result.uncompared]
+    if not names:
+        return ""
+    tests = "1 test was" if len(names) == 1 else f"{len(names)} tests were"
+    told = f"{tests} not compared with {plain(names[0])}, and passed: the reasons stand above"
+    return f"{told}; --modelperf-require-baseline has what is not compared fail"
 
 
 def _lost(words: Counter[str]) -> str:

@@ -103,7 +103,8 @@ class Verdicts:
         outcome = settle(measured.sweep, verdicts, result.breaches, self._policy(measured.terms))
         result = dataclasses.replace(result, accepted=outcome.accepted)
         failure = failure_text(result, outcome) if outcome.fails and passed else ""
-        return _judged(result, failure, "" if failure or outcome.accepted else _doubts(verdicts))
+        doubts = "" if outcome.accepted else _doubts(verdicts)
+        return _judged(result, failure, "" if failure else _uncompared(result) or doubts)
 
     def _run(self, measured: Measurement) -> Run | None:
         """What would be accepted into the baseline, with the profiles that were made; None when no case ran."""
@@ -173,6 +174,14 @@ class Verdicts:
 def _judged(result: TestResult, failure: str, warning: str = "") -> Judged:
     complete = dataclasses.replace(result, failure=failure)
     return Judged(failure, to_json(complete), properties(result.sweep, result.verdicts), warning)
+
+
+def _uncompared(result: TestResult) -> str:
+    """The text of the warning that a test passes of which nothing was compared with the commit; "" elsewhere."""
+    if not result.uncompared:
+        return ""
+    reason = next(one.reason for one in result.verdicts.values() if one.word == "not measured" and one.against)
+    return f"not compared with {result.uncompared}: {reason} (--modelperf-require-baseline has such a test fail)"
 
 
 def _doubts(verdicts: Mapping[str, Verdict]) -> str:
