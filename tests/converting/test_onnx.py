@@ -60,14 +60,14 @@ def test_a_transformer_that_is_traced_answers_the_same(name: str, tmp_path: Path
         assert made.counts["Attention fused"] == 2
 
 
+def rows(of: list[int], shape: tuple[int, ...], rng: Any) -> Any:
+    return np.tile(np.array(of), (shape[0], 1))
+
+
 def test_a_mask_hides_what_it_hides_in_the_original_wherever_that_is(tmp_path: Path) -> None:
     made = checks.variant("onnxruntime-bert", small.bert(), small.TOKENS, tmp_path)
     for mask in ([1, 0, 1, 1, 0, 1], [0, 0, 0, 1, 1, 1], [1, 1, 1, 1, 0, 0]):
-        rows = partial(np.tile, np.array(mask))
-        inputs = {
-            **small.TOKENS,
-            "attention_mask": Tensor(("batch", 6), "int64", values=lambda shape, rng, rows=rows: rows((shape[0], 1))),
-        }
+        inputs = {**small.TOKENS, "attention_mask": Tensor(("batch", 6), "int64", values=partial(rows, mask))}
         expected = checks.answers(small.bert(), Converted(None), inputs, checks.CASES)
         checks.same(checks.answers(made.model, made, inputs, checks.CASES), expected, 1e-4)
 
@@ -79,6 +79,45 @@ def test_attention_without_a_mask_is_fused_too(attention: str, inputs: Any, tmp_
     made = checks.variant("onnxruntime-bert", model, inputs, tmp_path)
     assert made.counts["Attention fused"] == 2
     assert [port.name for port in onnx.load(str(made.model)).graph.input] == ["input_ids"]
+
+
+class Unread(torch.nn.Module):
+    def forward(self, x: torch.Tensor, unread: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x - y
+
+
+UNREAD = {"x": Tensor(("batch", 4)), "unread": Tensor(("batch", 2), "int64", high=9), "y": Tensor(("batch", 4))}
+
+
+@pytest.mark.parametrize("inputs", [UNREAD, list(UNREAD.values())], ids=["by name", "by position"])
+@pytest.mark.parametrize("name", ["onnxruntime-traced", "openvino"])
+def test_an_input_that_nothing_reads_is_taken_all_the_same(name: str, inputs: Any, tmp_path: Path) -> None:
+    pytest.importorskip("openvino" if name == "openvino" else "onnxruntime")
+    made = checks.variant(name, Unread(), inputs, tmp_path)
+    assert made.notes == (() if name == "openvino" else ("its trace does not read the input 'unread'",))
+    if name != "openvino":
+        graph = onnx.load(str(made.model)).graph
+        assert [port.name for port in graph.input] == list(UNREAD)
+        assert [dim.dim_param or dim.dim_value for dim in graph.input[1].type.tensor_type.shape.dim] == ["batch", 2]
+
+
+class Untyped(torch.nn.Module):
+    """A transformer that takes types of tokens, and makes nothing of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bert = small.bert()
+        self.config, self.set_attn_implementation = self.bert.config, self.bert.set_attn_implementation
+
+    def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:
+        return self.bert(input_ids=input_ids, attention_mask=attention_mask)
+
+
+def test_a_transformer_may_be_given_what_it_does_not_read(tmp_path: Path) -> None:
+    inputs = {**small.TOKENS, "token_type_ids": Tensor(("batch", 6), "int64", high=2)}
+    made = checks.variant("onnxruntime-bert", Untyped(), inputs, tmp_path, copied=False)
+    assert made.counts["Attention fused"] == 2
+    assert made.notes == ("its trace does not read the input 'token_type_ids'",)
 
 
 def test_answers_without_names_and_nested_ones_survive_a_trace(tmp_path: Path) -> None:

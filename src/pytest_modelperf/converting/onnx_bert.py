@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConversionError
-from . import torch_models
+from . import onnx_files, torch_models
 from .libraries import lacks
-from .onnx_from_torch import export_trace
+from .onnx_from_torch import declared, export_trace
 from .onnxruntime import in_float32
 from .protocol import ONNX, TORCH, Converted, Subject
 from .torch_flat import flattened
@@ -53,12 +53,14 @@ class OnnxBert:
     def convert(self, subject: Subject, folder: Path) -> Converted:
         with eager(subject.model):
             flat = flattened(subject, masked(torch_models.ready(subject), subject.inputs))
-            export_trace(subject, flat, folder / "exported.onnx")
+            notes = export_trace(subject, flat, folder / "exported.onnx")
         optimised, fused = optimise(folder / "exported.onnx", subject.model.config)
         path = folder / "model.onnx"
         optimised.save_model_to_file(str(path))
         (folder / "exported.onnx").unlink()
-        return Converted(path, in_float32(subject), settled=flat.settled, counts=fused)
+        # What nothing reads the optimiser removes once more.
+        onnx_files.complete(path, declared(flat))
+        return Converted(path, in_float32(subject), settled=flat.settled, counts=fused, notes=notes)
 
 
 def optimise(path: Path, config: Any) -> tuple[Any, dict[str, float]]:

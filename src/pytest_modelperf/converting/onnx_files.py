@@ -71,6 +71,25 @@ def rename(path: Path, names: Mapping[str, str]) -> None:
     onnx.save_model(model, str(path))
 
 
+def complete(path: Path, inputs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Let the model in the file take all of these inputs, names with their ValueInfoProtos, in this order.
+
+    Gives the names of those that it lacked: nothing in it reads them.
+    """
+    import onnx
+
+    model = onnx.load(str(path), load_external_data=False)
+    known = {value.name: value for value in model.graph.input}
+    lacking = tuple(name for name in inputs if name not in known)
+    if lacking:
+        wanted = [known.pop(name, value) for name, value in inputs.items()]
+        whole = [*wanted, *known.values()]
+        del model.graph.input[:]
+        model.graph.input.extend(whole)
+        onnx.save_model(model, str(path))
+    return lacking
+
+
 def kinds(model: Any) -> dict[str, int]:
     """How many nodes it has of each kind."""
     found: dict[str, int] = {}

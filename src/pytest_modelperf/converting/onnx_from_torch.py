@@ -18,6 +18,8 @@ FILE = "model.onnx"
 # The newest that torch's tracing exporter writes without converting, and that onnxruntime's optimisers know.
 _LEGACY_OPSET = 17
 _LIBRARIES = ("torch", "onnx")
+# What ONNX calls otherwise than torch does.
+_KINDS = {"float32": "FLOAT", "float64": "DOUBLE"}
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class TorchToOnnx:
         try:
             export_program(flat, path)
         except Exception as error:  # noqa: BLE001 - the exporter lets whatever a model raises come out
-            export_trace(subject, flat, path)
-            notes = (f"exported by tracing, since torch.export fails: {in_one_line(error)}",)
+            unread = export_trace(subject, flat, path)
+            notes = (f"exported by tracing, since torch.export fails: {in_one_line(error)}", *unread)
         return Converted(path, settled=flat.settled, notes=notes)
 
 
@@ -64,8 +66,8 @@ class TracedOnnx:
 
     def convert(self, subject: Subject, folder: Path) -> Converted:
         flat = flattened(subject, torch_models.ready(subject))
-        export_trace(subject, flat, folder / FILE)
-        return Converted(folder / FILE, in_float32(subject), settled=flat.settled)
+        notes = export_trace(subject, flat, folder / FILE)
+        return Converted(folder / FILE, in_float32(subject), settled=flat.settled, notes=notes)
 
 
 def export_program(flat: Flat, path: Path) -> None:
@@ -86,8 +88,8 @@ def export_program(flat: Flat, path: Path) -> None:
         )
 
 
-def export_trace(subject: Subject, flat: Flat, path: Path, opset: int = _LEGACY_OPSET) -> None:
-    """Write it by the exporter that traces. Raises ConversionError for what a trace cannot hold."""
+def export_trace(subject: Subject, flat: Flat, path: Path, opset: int = _LEGACY_OPSET) -> tuple[str, ...]:
+    """Write it by the exporter that traces; gives notes. Raises ConversionError for what a trace cannot hold."""
     import torch
 
     # A trace takes no name that is a number, which is what an output without a name is called.
@@ -109,6 +111,21 @@ def export_trace(subject: Subject, flat: Flat, path: Path, opset: int = _LEGACY_
         except torch.onnx.OnnxExporterError as error:
             raise ConversionError(f"torch cannot export it: {last_line(error)}") from error
     onnx_files.rename(path, names)
+    # It leaves out the inputs that nothing reads (https://github.com/pytorch/pytorch/issues/104949).
+    return tuple(f"its trace does not read the input {name!r}" for name in onnx_files.complete(path, declared(flat)))
+
+
+def declared(flat: Flat) -> dict[str, Any]:
+    """The inputs by name as ONNX declares them."""
+    import onnx
+
+    found = {}
+    for name, example, axes in zip(flat.inputs, flat.example, flat.axes, strict=True):
+        dtype = str(example.dtype).rpartition(".")[2]
+        kind = getattr(onnx.TensorProto, _KINDS.get(dtype, dtype.upper()))
+        shape = [axes.get(place, size) for place, size in enumerate(example.shape)]
+        found[name] = onnx.helper.make_tensor_value_info(name, kind, shape)
+    return found
 
 
 class _quiet(warnings.catch_warnings):  # noqa: N801 - a context manager, as what it is made of
