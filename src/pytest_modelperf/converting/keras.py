@@ -21,6 +21,7 @@ class MixedPrecision:
     name: str
     what: str
     precision: str
+    kin: str = ""
     seconds: float = 5.0
 
     takes = gives = KERAS

@@ -79,7 +79,7 @@ def builtin() -> list[Converter]:
         MixedPrecision("mixed-bf16", "Keras, mixed precision with bfloat16", "bfloat16"),
         LiteRt("litert", "LiteRT"),
         LiteRt("litert-int8", "LiteRT, 8-bit weights, activations quantized as they come", True),
-        MixedPrecision("mixed-fp16", "Keras, mixed precision with float16", "float16"),
+        MixedPrecision("mixed-fp16", "Keras, mixed precision with float16", "float16", kin="mixed-bf16"),
         TorchCompile("compile", "torch.compile", kin="compile-freezing"),
         TorchCompile("compile-reduce-overhead", "torch.compile with CUDA graphs", "reduce-overhead", needs_cuda=True),
         TorchCompile(
