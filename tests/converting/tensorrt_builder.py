@@ -140,6 +140,7 @@ class Builder:
         if any(set(profile.shapes) != set(sizes) for profile in config.profiles):
             self._logger.log(stand_in.Severity.ERROR, "dynamic input is missing dimensions in the profile")
             return None
+        parsed = onnx.load(network.path)
         said = {
             "inputs": {name: ["FLOAT", size] for name, size in sizes.items()},
             "outputs": {"y": ["FLOAT", sizes["x"]]},
@@ -149,7 +150,7 @@ class Builder:
             "computes": "network",
             "version": stand_in.VERSION,
             "flags": sorted(config.flags),
-            "parsed": network.path,
+            "halves": sum(one.data_type == onnx.TensorProto.FLOAT16 for one in parsed.graph.initializer),
         }
         return stand_in.MAGIC + json.dumps(said).encode() + b"\n"
 

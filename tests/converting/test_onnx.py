@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from converting import architectures as small
 from converting import checks
 
 from pytest_modelperf import Tensor
-from pytest_modelperf.converting.onnx_from_torch import TorchToOnnx
+from pytest_modelperf.converting import onnx_files
+from pytest_modelperf.converting.onnx_from_torch import TorchToOnnx, TracedOnnx
 from pytest_modelperf.converting.protocol import Converted
 from pytest_modelperf.converting.registry import builtin as converters
 from pytest_modelperf.domain.device import Device
@@ -51,6 +53,43 @@ def test_axes_have_the_names_of_the_test(exported: Any) -> None:
 def test_variants_of_an_onnx_model_answer_the_same(exported: Any, name: str, tmp_path: Path) -> None:
     made, inputs = exported
     checks.variant(name, made.model, inputs, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime-fp16", "onnxruntime-int8", "onnxruntime-bert"])
+def test_weights_of_a_large_model_lie_beside_it_and_nothing_else(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model: Any = small.bert()
+    inputs: Any = small.TOKENS
+    if name != "onnxruntime-bert":
+        model, inputs = (
+            TracedOnnx().convert(checks.subject(small.mlp(), small.FEATURES), tmp_path).model,
+            small.FEATURES,
+        )
+    # As if a message could hold a kilobyte.
+    monkeypatch.setattr(onnx_files, "LARGEST", 1000)
+    made = checks.variant(name, model, inputs, tmp_path / "made")
+    assert sorted(path.name for path in made.model.parent.iterdir()) == ["model.onnx", "model.onnx.data"]
+    assert [path.name for path in (tmp_path / "made").iterdir()] == [f"1-{name}"]
+    assert made.model.stat().st_size < made.model.with_name("model.onnx.data").stat().st_size
+
+
+def test_whether_a_model_is_large_is_told_without_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tensor(**held: Any) -> Any:
+        return onnx.TensorProto(dims=[300], data_type=onnx.TensorProto.FLOAT, **held)
+
+    raw, listed = tensor(raw_data=bytes(1200)), tensor(float_data=[1.0] * 300)
+    constant = onnx.helper.make_node("Constant", [], ["c"], value=raw)
+    graphs = [
+        onnx.helper.make_graph([], "g", [], [], [raw]),
+        onnx.helper.make_graph([], "g", [], [], [listed]),
+        onnx.helper.make_graph([constant], "g", [], []),
+    ]
+    for graph in graphs:
+        model: Any = SimpleNamespace(graph=graph)
+        for limit, large in ((1100, True), (1300, False)):
+            monkeypatch.setattr(onnx_files, "LARGEST", limit)
+            assert onnx_files.is_large(model) == large
 
 
 @pytest.mark.parametrize("name", ["onnxruntime-traced", "onnxruntime-bert"])

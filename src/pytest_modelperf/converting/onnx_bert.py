@@ -51,13 +51,13 @@ class OnnxBert:
         return "" if heads and chooses else "it is no model of transformers with attention"
 
     def convert(self, subject: Subject, folder: Path) -> Converted:
-        with eager(subject.model):
-            flat = flattened(subject, masked(torch_models.ready(subject), subject.inputs))
-            notes = export_trace(subject, flat, folder / "exported.onnx")
-        optimised, fused = optimise(folder / "exported.onnx", subject.model.config)
         path = folder / "model.onnx"
-        optimised.save_model_to_file(str(path))
-        (folder / "exported.onnx").unlink()
+        with onnx_files.between(folder) as between:
+            with eager(subject.model):
+                flat = flattened(subject, masked(torch_models.ready(subject), subject.inputs))
+                notes = export_trace(subject, flat, between / "exported.onnx")
+            optimised, fused = optimise(between / "exported.onnx", subject.model.config)
+        optimised.save_model_to_file(str(path), use_external_data_format=onnx_files.is_large(optimised.model))
         # What nothing reads the optimiser removes once more.
         onnx_files.complete(path, declared(flat))
         return Converted(path, in_float32(subject), settled=flat.settled, counts=fused, notes=notes)

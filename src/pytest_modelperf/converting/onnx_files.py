@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..errors import ConversionError
 from ..runtimes import onnx_proto
 from .protocol import Subject
 
-# What a protobuf message can hold; above it weights go into a file beside it.
-LARGEST = 2**31 - 2**20
+# What a protobuf message can hold, less what its nodes take; above it weights go into a file beside it.
+LARGEST = 2**31 - 2**26
 
 
 def as_file(subject: Subject, folder: Path) -> Path:
@@ -33,11 +35,25 @@ def load(subject: Subject) -> Any:
     return onnx.ModelProto.FromString(onnx_proto.serialised(subject.model))
 
 
+@contextmanager
+def between(folder: Path) -> Iterator[Path]:
+    """A folder for what a step writes on its way, beside its own, all of which is kept."""
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as path:
+        yield Path(path)
+
+
+def is_large(model: Any) -> bool:
+    """Whether it is too large for one file. To be asked before it is saved: the weights are then in the file alone."""
+    constants = (each.t for node in model.graph.node for each in node.attribute if each.HasField("t"))
+    # Of a message above 2 GB protobuf tells no size, but raises.
+    return sum(len(one.raw_data) or one.ByteSize() for one in (*model.graph.initializer, *constants)) > LARGEST
+
+
 def save(model: Any, path: Path) -> Path:
     """Write it, its weights into a file beside it where they are too large for one."""
     import onnx
 
-    external = model.ByteSize() > LARGEST
+    external = is_large(model)
     beside = f"{path.name}.data" if external else None
     onnx.save_model(model, str(path), save_as_external_data=external, location=beside)
     return path

@@ -98,7 +98,9 @@ class OnnxHalf:
         return lacks("onnx", _RUNTIME)
 
     def convert(self, subject: Subject, folder: Path) -> Converted:
-        return Converted(onnx_files.save(halved(onnx_files.load(subject)), folder / _FILE), RuntimeChoice(_RUNTIME))
+        with onnx_files.between(folder) as between:
+            half = halved(onnx_files.load(subject), between)
+        return Converted(onnx_files.save(half, folder / _FILE), RuntimeChoice(_RUNTIME))
 
 
 @dataclass(frozen=True)
@@ -124,28 +126,30 @@ class OnnxInt8:
             raise ConversionError("it has no matrix product to quantize, and convolutions are not worth it")
         # Shapes that the exporter wrote down contradict those that quantization infers of a turned matrix.
         del model.graph.value_info[:]
-        given, path = onnx_files.save(model, folder / "given.onnx"), folder / _FILE
-        quantization.quantize_dynamic(
-            given,
-            path,
-            op_types_to_quantize=list(_QUANTIZED),
-            weight_type=quantization.QuantType.QInt8,
-            per_channel=True,
-            use_external_data_format=model.ByteSize() > onnx_files.LARGEST,
-        )
-        given.unlink()
+        path, is_large = folder / _FILE, onnx_files.is_large(model)
+        with onnx_files.between(folder) as between:
+            quantization.quantize_dynamic(
+                onnx_files.save(model, between / "given.onnx"),
+                path,
+                op_types_to_quantize=list(_QUANTIZED),
+                weight_type=quantization.QuantType.QInt8,
+                per_channel=True,
+                use_external_data_format=is_large,
+            )
         return Converted(path, RuntimeChoice(_RUNTIME), counts={"operators quantized": float(_quantized(path))})
 
 
-def halved(model: Any) -> Any:
-    """The ModelProto in float16, its inputs and outputs kept.
+def halved(model: Any, between: Path) -> Any:
+    """The ModelProto in float16, its inputs and outputs kept; `between` is a folder for what is written meanwhile.
 
     By onnxruntime's copy of onnxconverter_common's converter: that one (1.16) leaves a model that cannot be opened
     where an output is used inside as well.
     """
     from onnxruntime.transformers import float16  # type: ignore[import-untyped]
 
-    return float16.convert_float_to_float16(model, keep_io_types=True)
+    # Shapes of a large one are inferred from its file alone.
+    given = str(onnx_files.save(model, between / "whole.onnx")) if onnx_files.is_large(model) else model
+    return float16.convert_float_to_float16(given, keep_io_types=True)
 
 
 def _quantized(path: Path) -> int:

@@ -51,19 +51,19 @@ class TensorRt:
         place = gpu(subject.device.index)
         try:
             # A builder times kernels on the GPU that is current when it is made.
-            with place.current():
-                return self._built(subject, folder)
+            with place.current(), onnx_files.between(folder) as between:
+                return self._built(subject, folder, between)
         finally:
             place.close()
 
-    def _built(self, subject: Subject, folder: Path) -> Converted:
+    def _built(self, subject: Subject, folder: Path, between: Path) -> Converted:
         trt = import_tensorrt()
         log, teller = logger(trt)
         # What failed before is no reason for what fails now.
         log.errors.clear()
         builder = trt.Builder(teller)
         network, config = builder.create_network(0), builder.create_builder_config()
-        source = self._source(trt, subject, folder)
+        source = self._source(trt, subject, between)
         _parse(trt, network, teller, source)
         for flag, value in self.flags.items():
             if hasattr(trt.BuilderFlag, flag):
@@ -80,11 +80,11 @@ class TensorRt:
         _keep_timings(config, subject.kept)
         return Converted(path, notes=(f"sizes from {_sizes(subject, 0)} to {_sizes(subject, -1)}, best for these two",))
 
-    def _source(self, trt: Any, subject: Subject, folder: Path) -> Path:
+    def _source(self, trt: Any, subject: Subject, between: Path) -> Path:
         """The ONNX model to parse: in half precision where there is no flag that asks for it."""
         if self.precision == "float16" and "FP16" in self.flags and not hasattr(trt.BuilderFlag, "FP16"):
-            return onnx_files.save(halved(onnx_files.load(subject)), folder / "half.onnx")
-        return onnx_files.as_file(subject, folder)
+            return onnx_files.save(halved(onnx_files.load(subject), between), between / "half.onnx")
+        return onnx_files.as_file(subject, between)
 
 
 def variants() -> list[TensorRt]:
