@@ -114,6 +114,12 @@ def test_what_is_so_already_is_refused() -> None:
     assert "no linear layers" in checks.refusal("int8-dynamic", torch.nn.ReLU(), NAMED)
 
 
+@pytest.mark.parametrize("name", ["int8-dynamic", "onnxruntime-int8"])
+def test_what_a_gpu_has_no_kernels_for_is_refused_there(name: str) -> None:
+    assert "a CPU" in checks.refusal(name, small.named(), NAMED, Device("cuda"))
+    assert checks.refusal(name, small.named(), NAMED) == ""
+
+
 def test_a_missing_library_is_named_with_what_brings_it() -> None:
     assert "needs torch_tensorrt: pip install torch_tensorrt" in checks.refusal(
         "torch-tensorrt", small.named(), NAMED, Device("cuda")
@@ -173,8 +179,11 @@ def test_what_is_compiled_already_is_converted_as_it_was_before(compiled: Any, t
     assert not torch_models.is_compiled(torch_models.uncompiled(module))
 
 
-def test_a_method_that_is_not_the_class_s_own_stays(tmp_path: Path) -> None:
+def test_a_method_that_is_not_the_class_s_own_stays() -> None:
+    def increased(x: Any) -> Any:
+        return x + 1
+
     module = small.mlp()
-    module.forward = torch.compile(lambda x: x + 1, backend="eager")
+    module.forward = torch.compile(increased, backend="eager")
     assert torch_models.uncompiled(module)(1) == 2
     assert not torch_models.is_compiled(module)

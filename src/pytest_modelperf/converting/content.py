@@ -71,7 +71,6 @@ LIBRARIES = (
     "tf2onnx",
     "torch",
     "torch-tensorrt",
-    "torchao",
     "transformers",
     "triton",
 )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-# Module → the extra that brings it. What has none is not in the package index, brings a build for CUDA along, or makes
-# each import of transformers slower and louder (torchao).
+# Module → the extra that brings it. What has none is not in the package index, or brings a build for CUDA along.
 _EXTRAS = {
     "torch": "torch",
     "onnx": "onnx",

@@ -116,6 +116,9 @@ class OnnxInt8:
     is_bridge = False
 
     def refuses(self, subject: Subject) -> str:
+        if subject.device.kind == torch_models.CUDA:
+            # https://github.com/microsoft/onnxruntime/issues/10267: a BERT took 20 times as long.
+            return f"onnxruntime quantizes as it comes on a CPU alone, and would copy to and from '{subject.device}'"
         return lacks("onnx", _RUNTIME)
 
     def convert(self, subject: Subject, folder: Path) -> Converted:
