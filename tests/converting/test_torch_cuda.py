@@ -121,9 +121,9 @@ class Scaled(torch.nn.Module):
 
 def test_a_value_of_another_kind_or_place_has_a_graph_of_its_own(cuda: Cuda) -> None:
     module, x = graphed(Scaled()), torch.ones(2)
-    for call in (lambda: module(x, 1), lambda: module(x, 1.0), lambda: module(x, by=1), lambda: module(x, then=1)):
+    for positional, named in (((1,), {}), ((1.0,), {}), ((), {"by": 1}), ((), {"then": 1})):
         for _ in range(2):
-            call()
+            module(x, *positional, **named)
     module(x, by=True)
     assert [graph.replayed for graph, *_ in cuda.captured] == [2, 2, 2, 2, 1]
 
