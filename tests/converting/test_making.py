@@ -186,6 +186,20 @@ def test_a_model_that_draws_its_answers_has_no_variants() -> None:
     repeats.check(held(repeats))
 
 
+def test_a_model_that_writes_into_its_inputs_has_no_variants() -> None:
+    """They would be timed on the inputs, and it on what its calls have made of them."""
+
+    def halves(x: Any, scale: float) -> Any:
+        x *= 0.5
+        return {"y": x * scale}
+
+    writes = maker(halves, double)
+    with pytest.raises(ConversionError, match=r"writes into its inputs: .* let it work on a copy"):
+        writes.check(held(writes))
+    cuts = maker(lambda x, scale: {"y": np.maximum(x, 0.0, out=x) * scale}, double)
+    cuts.check(held(cuts))
+
+
 def accuracy(call: Function) -> float:
     """The share of samples whose sign is kept."""
     x = np.linspace(-1.0, 1.0, 8, dtype=np.float32).reshape(2, 4)

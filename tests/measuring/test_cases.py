@@ -14,6 +14,7 @@ from pytest_modelperf.domain.session import DeviceMemory, ModelFacts
 from pytest_modelperf.domain.tensor import Tensor
 from pytest_modelperf.errors import MetricUnavailable
 from pytest_modelperf.measuring import memory
+from pytest_modelperf.measuring.answers import WRITES
 from pytest_modelperf.measuring.bench import LocalBench
 from pytest_modelperf.measuring.orders import Block, Prepare
 
@@ -207,6 +208,8 @@ class TestAnswers:
         assert made.counts["nondeterministic_outputs"] == 0.0
         assert made.outputs == again.outputs != {}
         assert made.inputs == prepared(session).inputs != ""
+        assert made.notes == (WRITES,)
+        assert prepared(session).notes == ()
 
     def test_a_model_that_draws_its_answers(self, clock: Clock) -> None:
         rng = np.random.default_rng(0)

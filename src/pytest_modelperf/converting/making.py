@@ -17,6 +17,7 @@ from ..domain.precision import COARSE
 from ..domain.spec import RuntimeChoice
 from ..domain.variant import EXPORT, NOT_WRITTEN, Candidate, Parity, Permitted, QualityCheck, Rival, Variant
 from ..errors import ConversionError, TooSlow, in_one_line, last_line
+from ..measuring.answers import WRITES
 from ..measuring.bench import LocalBench
 from ..measuring.inputs import draw
 from ..measuring.memory import available_bytes
@@ -114,9 +115,14 @@ class Maker:
 
     def check(self, original: LocalBench) -> None:
         """Raises ConversionError for a model of which no variant could be proven."""
-        smallest = draw(self.inputs, min(self.cases, key=lambda axes: math.prod(axes.values())))
-        if not repeats(original.ask(smallest), original.ask(smallest), computing(original.opened)):
+        axes, precision = min(self.cases, key=lambda axes: math.prod(axes.values())), computing(original.opened)
+        # Drawn anew: a model may write into what it is given.
+        first = original.ask(draw(self.inputs, axes))
+        second, again = original.ask_twice(draw(self.inputs, axes))
+        if not repeats(first, second, precision):
             raise ConversionError("the original answers equal inputs differently: nothing can be compared with it")
+        if not repeats(second, again, precision):
+            raise ConversionError(WRITES)
 
     def convert(
         self,

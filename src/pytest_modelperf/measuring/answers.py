@@ -23,6 +23,11 @@ VALUES = 16
 PROBES = 4096
 # What masks are filled with is no answer, and would be the only thing to be seen in a mean of squares.
 MASKED = 1e30
+# The calls that are timed are all on the same inputs.
+WRITES = (
+    "the model writes into its inputs: a second call on the same ones answers otherwise, and what is timed goes on "
+    "with what the call before has left; let it work on a copy (x = x.clone())"
+)
 # Values are rounded to this part of what is permitted: finer digits differ from run to run.
 _STEP = 0.01
 # Values whose squares are summed in the output's own type, few enough for six digits of a float32; and such rows at a
@@ -101,6 +106,19 @@ def remarks(
         "nondeterministic_outputs": float(len(wandering)),
         "constant_outputs": float(len(constant)),
     }
+
+
+def written_into(
+    first: Mapping[str, Answer], second: Mapping[str, Answer], again: Mapping[str, Answer]
+) -> tuple[str, ...]:
+    """A note where two calls on equal inputs answer alike, and one more on those of the second does not."""
+    if _all_alike(first, second) and not _all_alike(second, again):
+        return (WRITES,)
+    return ()
+
+
+def _all_alike(first: Mapping[str, Answer], second: Mapping[str, Answer]) -> bool:
+    return first.keys() == second.keys() and not any(_wanders(first[name], second[name]) for name in first)
 
 
 def _no_numbers(answers: Mapping[str, Answer]) -> Iterator[str]:

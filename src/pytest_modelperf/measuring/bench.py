@@ -155,11 +155,18 @@ class LocalBench:
         """
         session = self._session
         with session.running():
-            outputs, seconds = called(session, session.bind(values))
-            arrays = {name: np.array(array) for name, array in session.arrays(outputs).items()}
+            asked = self._answered(*called(session, session.bind(values)))
         if case is not None:
-            self._cases.was_called(case, seconds)
-        return Asked(arrays, session.dtypes(outputs), seconds)
+            self._cases.was_called(case, asked.seconds)
+        return asked
+
+    def ask_twice(self, values: Any) -> tuple[Asked, Asked]:
+        """What two calls on the same inputs answer: the first may have written into them. Raises what they raise."""
+        session = self._session
+        with session.running():
+            call = session.bind(values)
+            first, second = (self._answered(*called(session, call)) for _ in range(2))
+        return first, second
 
     @contextmanager
     def probing(self) -> Iterator[Callable[[int, int, int], tuple[int, ...]]]:
@@ -256,6 +263,10 @@ class LocalBench:
         except Exception as error:  # noqa: BLE001 - whatever a framework raises is the reason
             return Profiled(reason=_reason(error))
         return Profiled(taken.profile, taken.trace)
+
+    def _answered(self, outputs: Any, seconds: float) -> Asked:
+        arrays = {name: np.array(array) for name, array in self._session.arrays(outputs).items()}
+        return Asked(arrays, self._session.dtypes(outputs), seconds)
 
     def _told(self) -> dict[str, str]:
         """The hash of the weights, off the clock, or why there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -132,7 +132,9 @@ class Cases:
         # Before a function writes into it.
         digest, differ = drawing.digest(asked), drawing.samples_differ(self._inputs, asked)
         with self._session.running():
-            first, second = (self._answers(values, axes) for values in (drawing.copied(asked), asked))
+            (first,), (second, again) = (
+                self._answers(values, axes, calls) for values, calls in ((drawing.copied(asked), 1), (asked, 2))
+            )
         notes, counts = answers.remarks(first, second, differ)
         facts = self._session.facts
         return Prepared(
@@ -140,19 +142,23 @@ class Cases:
             figures={**self._figures, **first_call, **self._memory.taken(axes)},
             unavailable=self._memory.unavailable,
             counts={**counts_of(facts), **counts},
-            notes=(*facts.notes, *notes),
+            notes=(*facts.notes, *notes, *answers.written_into(first, second, again)),
             weights=self.weights,
             inputs=digest,
             outputs=answers.kept(first, second),
             threads=self._threads.get(order.case, 0),
         )
 
-    def _answers(self, values: Any, axes: Mapping[str, int]) -> dict[str, Answer]:
-        """What a call on inputs of its own gives: the one that is timed may have written into its own."""
-        session = self._session
-        outputs = session.bind(values)()
+    def _answers(self, values: Any, axes: Mapping[str, int], calls: int) -> Iterator[dict[str, Answer]]:
+        """What calls on inputs of their own give: the one that is timed may have written into its."""
+        call, samples = self._session.bind(values), samples_per_call(self._inputs, axes)
+        for _ in range(calls):
+            yield self._answer(call, samples)
+
+    def _answer(self, call: Call, samples: int) -> dict[str, Answer]:
+        """Told before the next call is made: nothing holds what it gave any more."""
+        session, outputs = self._session, call()
         session.wait()
-        samples = samples_per_call(self._inputs, axes)
         precision = limiting(session.facts.precision, session.facts.settings)
         return answers.tell(session.arrays(outputs), session.dtypes(outputs), precision, samples)
 
