@@ -168,6 +168,17 @@ def test_names_shapes_and_dtypes_are_the_same() -> None:
         check_kind(before, asked(logits=LOGITS.astype(np.float64), state=LOGITS), "batch=3")
 
 
+def test_a_larger_batch_may_have_more_outputs() -> None:
+    """As of a detector, which gives a list, or of a classifier that gives a map for each sample."""
+    one, two = {"0.boxes": LOGITS}, {"0.boxes": LOGITS, "1.boxes": 2 * LOGITS}
+    names = {name: name for name in two}
+    pairs = [(asked(**one), asked(**one)), (asked(**two), asked(**two))]
+    assert [found.output for found in parities(pairs, names, "float32", None)] == ["0.boxes", "1.boxes"]
+    wrong = (asked(**two), asked(**{**two, "1.boxes": LOGITS}))
+    with pytest.raises(Wrong, match=r"output '1\.boxes' is wrong"):
+        parities([pairs[0], wrong], names, "float32", None)
+
+
 def test_outputs_without_names_are_told_by_their_order() -> None:
     before = asked(**{"0": LOGITS, "1": LOGITS[:, :2]})
     assert check_kind(before, asked(linear=LOGITS, split=LOGITS[:, :2]), "batch=3") == {"0": "linear", "1": "split"}

@@ -52,6 +52,20 @@ def test_the_same_answers_are_off_by_nothing() -> None:
     assert (parity.output, parity.error, names) == ("y", 0.0, {"y": "y"})
 
 
+def test_outputs_that_only_a_larger_batch_has_are_compared_too() -> None:
+    def listed(x: Any, scale: float = 2.0) -> list[Any]:
+        return [{"y": row * scale} for row in x]
+
+    def wrong(x: Any, scale: float = 2.0) -> list[Any]:
+        return [{"y": row * scale + (place == 2)} for place, row in enumerate(x)]
+
+    expected = prover().expected(bench(listed))
+    found, names = prover().parity(bench(listed), Converted(listed), expected, precision="float32")
+    assert [parity.output for parity in found] == list(names) == ["0.y", "1.y", "2.y"]
+    with pytest.raises(ConversionError, match=r"output '2\.y' is wrong"):
+        prover().parity(bench(wrong), Converted(wrong), expected, precision="float32")
+
+
 def test_what_is_many_times_slower_is_asked_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     clock = Clock().install(monkeypatch)

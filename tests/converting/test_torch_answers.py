@@ -37,3 +37,15 @@ def test_an_answer_that_no_file_can_give_is_a_reason(tmp_path: Path) -> None:
     for name in ("torchscript", "onnxruntime-traced", "openvino"):
         with pytest.raises(ConversionError, match=what):
             checks.variant(name, Finding(), [Tensor(("batch", 4))], tmp_path)
+
+
+class Listing(torch.nn.Module):
+    """A dict for each sample, as detectors of torchvision give them."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return [{"boxes": row.relu()} for row in x]
+
+
+def test_a_number_of_outputs_that_follows_the_batch_is_a_reason(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="the number of its outputs follows the axis 'batch'"):
+        checks.variant("onnxruntime-traced", Listing(), [Tensor(("batch", 4))], tmp_path)

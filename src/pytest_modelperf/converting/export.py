@@ -179,6 +179,8 @@ def _for_triton(
     form: str, model: Path, made: Converted, converter: Converter, subject: Subject, answers: Sequence[Answer]
 ) -> str:
     """A model repository with this one model in it; or why there is none."""
+    if len({frozenset(answer.arrays) for answer in answers}) > 1:
+        return "it has other outputs at other sizes"
     fixed = made.fixed or {}
     inputs = [Port(name, tensor.dtype, _declared(tensor, fixed)) for name, tensor in tensors(subject.inputs)]
     outputs = [

@@ -68,20 +68,25 @@ def parities(
     Raises Wrong for values that are no numbers where the original's are, for what is farther than is permitted (by the
     test, else of this `precision`), and where there are no numbers to compare.
     """
-    numbers = [name for name in names if asked[0][0].arrays[name].dtype.kind in _NUMBERS]
-    if not any(one.arrays[name].size for one, _ in asked for name in numbers):
+    if not any(before.size for pairs in _by_output(asked, names).values() for before, _ in pairs):
         raise Wrong("nothing was compared: no output of the original has a number")
     return _parities(asked, names, precision, permitted)
+
+
+def _by_output(asked: Sequence[tuple[Asked, Asked]], names: Mapping[str, str]) -> dict[str, list[tuple[Any, Any]]]:
+    """The original's numbers and the variant's at each call by output, of which a larger batch may have more."""
+    found = {
+        name: [(one.arrays[name], other.arrays[now]) for one, other in asked if name in one.arrays]
+        for name, now in names.items()
+    }
+    return {name: pairs for name, pairs in found.items() if pairs and pairs[0][0].dtype.kind in _NUMBERS}
 
 
 def _parities(
     asked: Sequence[tuple[Asked, Asked]], names: Mapping[str, str], precision: str, permitted: Permitted | None
 ) -> tuple[Parity, ...]:
-    found = [
-        _parity(name, [(one.arrays[name], other.arrays[names[name]]) for one, other in asked], precision, permitted)
-        for name in names
-        if asked[0][0].arrays[name].dtype.kind in _NUMBERS
-    ]
+    pairs = _by_output(asked, names)
+    found = [_parity(name, both, precision, permitted) for name, both in pairs.items()]
     for parity in found:
         if not parity.error <= parity.limit:
             raise Wrong(_told(parity, precision, permitted))
@@ -93,9 +98,9 @@ def _parities(
                 f'output {parity.output!r} is wrong: {what}; parity={{"atol": {_up(parity.largest)}}} would accept it'
             )
         if permitted is None:
-            both = [(one.arrays[parity.output], other.arrays[names[parity.output]]) for one, other in asked]
-            _check_top1(parity, both)
-            _check_slices(parity, both, asked[0][0].dtypes[parity.output])
+            _check_top1(parity, pairs[parity.output])
+            dtype = next(one.dtypes[parity.output] for one, _ in asked if parity.output in one.dtypes)
+            _check_slices(parity, pairs[parity.output], dtype)
     return tuple(found)
 
 

@@ -83,7 +83,7 @@ class Prover:
                 case = list(bench.opened.cases).index(axes)
                 values = unsettled(draw(self.inputs, axes, number), made.settled)
                 now = bench.ask(values, case)
-                names = check_kind(before, now, where(axes))
+                names |= check_kind(before, now, where(axes))
                 pairs.append((before, now))
                 if number:
                     _check_pace(pairs[-2:], where(axes))

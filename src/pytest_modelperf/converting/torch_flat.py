@@ -86,8 +86,13 @@ def output_axes(subject: Subject, flat: Flat) -> list[dict[int, str]]:
     with torch.inference_mode():
         shapes = [tuple(one.shape) for one in flat.module(*flat.example).values()]
         for axis, size in base.items():
-            longer = flat.module(*_example(subject, {**base, axis: size + 1})).values()
-            for names, before, now in zip(found, shapes, longer, strict=True):
+            longer = flat.module(*_example(subject, {**base, axis: size + 1}))
+            if len(longer) != len(shapes):
+                raise ConversionError(
+                    f"the number of its outputs follows the axis {axis!r}, and an exported model has as many as it "
+                    "was exported with; return one tensor for all samples"
+                )
+            for names, before, now in zip(found, shapes, longer.values(), strict=True):
                 for number, (old, new) in enumerate(zip(before, now.shape, strict=True)):
                     if old != new:
                         names.setdefault(number, axis if new == size + 1 else f"{axis}_{number}")

@@ -133,10 +133,12 @@ def _layer(layer: Any, both: tuple[Any, Any]) -> Any:
 
 
 def _mapping(tree: Any, children: dict[Any, Any]) -> Any:
-    if dataclasses.is_dataclass(tree):
-        return type(tree)(**children)
-    if type(tree) in (dict, OrderedDict):
-        return type(tree)(children)
+    kind: Any = type(tree)
+    whole = dataclasses.is_dataclass(kind)
+    if whole:
+        return kind(**children)
+    if kind in (dict, OrderedDict):
+        return kind(children)
     new = copy.copy(tree)
     new.update(children)
     return new
