@@ -146,6 +146,39 @@ def test_integers_are_equal() -> None:
         compared(classes, np.where(classes == 3, 4, classes), "int8")
 
 
+@pytest.mark.parametrize(("precision", "most"), [("float32", 10), ("bfloat16", 100), ("int8", 100)])
+def test_some_labels_may_be_others(precision: str, most: int) -> None:
+    classes = RNG.integers(0, 3, 10_000)
+    near, far = ((classes + (np.arange(10_000) < number)) % 3 for number in (most, most + 1))
+    found = compared(classes, near, precision)
+    assert (found.error, found.cosine) == (most / 1e4, None)
+    assert found.limit == pytest.approx(most / 1e4)
+    accepts = r"parity=\(lambda expected, actual: \(expected != actual\)\.mean\(\), (\S+)\) would accept it"
+    with pytest.raises(Wrong, match=rf"of its values differ, and they are int64, of which .*% may; {accepts}") as error:
+        compared(classes, far, precision)
+    limit = float(str(error.value).rpartition(", ")[2].partition(")")[0])
+    compared(classes, far, precision, Permitted(error=lambda one, other: (one != other).mean(), limit=limit))
+
+
+def test_an_image_of_integers_is_numbers_that_were_rounded() -> None:
+    exact = 255.0 * RNG.random((2, 3, 40, 40))
+    image, near = exact.astype(np.uint8), np.clip(exact + RNG.normal(0.0, 2.0, exact.shape), 0, 255).astype(np.uint8)
+    assert compared(image, near, "bfloat16").error < 0.2
+    with pytest.raises(Wrong, match="they are uint8"):
+        compared(image, near, "float32")
+    with pytest.raises(Wrong, match=r'it is off by \d.* of its scale, .*; parity=\{"atol": \S+\} would accept it'):
+        compared(image, np.roll(image, 1, axis=-1), "bfloat16")
+    with pytest.raises(Wrong, match="the cosine of its values"):
+        compared(image, np.clip(exact + RNG.choice([-25.0, 25.0], exact.shape), 0, 255).astype(np.uint8), "int8")
+
+
+def test_parity_of_the_test_holds_for_integers_too() -> None:
+    classes = np.arange(8)
+    assert compared(classes, classes + 1, permitted=Permitted(atol=1.0)).error == 1.0
+    with pytest.raises(Wrong, match=r'parity=\{"rtol": 0, "atol": 2\} would accept it'):
+        compared(classes, classes + 2, permitted=Permitted(atol=1.0))
+
+
 def test_the_test_s_own_measure_decides_where_it_gives_one() -> None:
     def worst(expected: Any, actual: Any) -> float:
         return float(np.abs(expected - actual).max())

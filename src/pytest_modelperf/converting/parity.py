@@ -29,6 +29,11 @@ LEAST_COSINE = 0.99
 # The share of rows whose largest value stays at its place, of those where it leads by more than a value may be off: two
 # values would have to move against each other by most of what is permitted.
 LEAST_TOP1 = 0.99
+# The share of integers that may be others: the classes of pixels, of which some lie on a border. In full precision a
+# tie may end otherwise, where sums are made in another order.
+OTHERS, OTHERS_OF_TIES = 1.0 - LEAST_TOP1, 1e-3
+# Integers of 8 bits with more values than this are an image, which is numbers that were rounded.
+_CLASSES = 16
 # Roundings of an output's own dtype that are no error, as a part of its root mean square: the 7e-6 that float32 differs
 # by from kernel to kernel (domain/precision.py). A spread within that is noise, and no scale.
 _ROUNDINGS = 64
@@ -124,7 +129,7 @@ def computing(opened: Opened) -> str:
 
 
 def limit_of(dtype: str, precision: str) -> float:
-    """What is permitted of an output of this dtype, that was computed in this precision; 0 for integers."""
+    """What is permitted of floats of this dtype, that were computed in this precision."""
     return max(PERMITTED.get(dtype, COARSE), LIMITS.get(precision, COARSE))
 
 
@@ -141,7 +146,7 @@ def _paired(expected: Asked, actual: Asked, where: str) -> dict[str, str]:
 def _parity(name: str, pairs: Sequence[tuple[Any, Any]], precision: str, permitted: Permitted | None) -> Parity:
     dtype = str(pairs[0][0].dtype)
     if pairs[0][0].dtype.kind not in _FLOATS:
-        return _exact(name, dtype, pairs, permitted)
+        return _whole(name, dtype, pairs, precision, permitted)
     plain = [_plain(name, before, now) for before, now in pairs]
     apart = [np.abs(now - before) for before, now in plain]
     largest = max((float(one.max()) for one in apart if one.size), default=0.0)
@@ -156,21 +161,37 @@ def _parity(name: str, pairs: Sequence[tuple[Any, Any]], precision: str, permitt
         largest,
         _mean(apart),
         relative if math.isfinite(relative) else None,
-        min([_cosine([both]) for both in plain] + [_cosine(plain, middle)]),
+        _least_cosine(plain, middle),
         _top1(pairs),
         error,
         limit,
     )
 
 
-def _exact(name: str, dtype: str, pairs: Sequence[tuple[Any, Any]], permitted: Permitted | None) -> Parity:
-    """Integers and booleans: the error is the share of values that differ."""
-    error, limit = _mean([before != now for before, now in pairs]), 0.0
-    if permitted is not None and permitted.error is not None:
-        error, limit = _by_function(pairs, permitted)
-    apart = [np.abs(now.astype(np.float64) - before.astype(np.float64)) for before, now in pairs]
+def _whole(
+    name: str, dtype: str, pairs: Sequence[tuple[Any, Any]], precision: str, permitted: Permitted | None
+) -> Parity:
+    """Integers and booleans: the error is the share of values that differ, of an image as of floats."""
+    wide = [(before.astype(np.float64), now.astype(np.float64)) for before, now in pairs]
+    apart = [np.abs(now - before) for before, now in wide]
     largest = max((float(one.max()) for one in apart if one.size), default=0.0)
-    return Parity(name, dtype, largest, _mean(apart), error, None, None, error, limit)
+    share, permits = _mean([before != now for before, now in pairs]), LIMITS.get(precision, COARSE)
+    coarse = permits >= LIMITS[TF32]
+    error, limit = share, OTHERS if coarse else OTHERS_OF_TIES
+    if permitted is not None:
+        error, limit = _by_the_test(pairs, wide, permitted)
+    elif error > limit and coarse and _is_image(pairs):
+        middle, scale, _ = _scale(wide, FINEST)
+        # What was rounded may be off by one.
+        error, share = _part(max(0.0, largest - 1.0), scale), _part(largest, scale)
+        return Parity(name, dtype, largest, _mean(apart), share, _least_cosine(wide, middle), None, error, permits)
+    return Parity(name, dtype, largest, _mean(apart), share, None, None, error, limit)
+
+
+def _is_image(pairs: Sequence[tuple[Any, Any]]) -> bool:
+    if any(before.dtype.kind not in "iu" or before.dtype.itemsize > 1 for before, _ in pairs):
+        return False
+    return np.unique(np.concatenate([before.reshape(-1) for before, _ in pairs])).size > _CLASSES
 
 
 def _plain(name: str, before: Any, now: Any) -> tuple[Any, Any]:
@@ -221,6 +242,11 @@ def _scale(plain: Sequence[tuple[Any, Any]], dtype: str) -> tuple[Any, float, fl
 
 def _part(error: float, scale: float) -> float:
     return error / scale if scale > 0.0 else (0.0 if error == 0.0 else math.inf)
+
+
+def _least_cosine(plain: Sequence[tuple[Any, Any]], middle: Any) -> float:
+    """Of each call, and of all without their middle."""
+    return min([_cosine([both]) for both in plain] + [_cosine(plain, middle)])
 
 
 def _cosine(pairs: Sequence[tuple[Any, Any]], middle: Any = 0.0) -> float:
@@ -291,8 +317,9 @@ def _told(parity: Parity, precision: str, permitted: Permitted | None) -> str:
 def _reasons(parity: Parity, precision: str, permitted: Permitted | None) -> Iterator[str]:
     if permitted is not None and permitted.error is not None:
         yield f"the error is {parity.error:.3g}, and parity permits {parity.limit:.3g}"
-    elif np.dtype(parity.dtype).kind not in _FLOATS:
-        yield f"{parity.error:.2%} of its values differ, and they are {parity.dtype}"
+    elif permitted is None and parity.cosine is None:
+        yield f"{parity.error:.2%} of its values differ, and they are {parity.dtype}, of which {parity.limit:.1%} may"
+        yield f"parity=(lambda expected, actual: (expected != actual).mean(), {_up(parity.error)}) would accept it"
     elif permitted is not None:
         yield f'parity={{"rtol": {permitted.rtol:g}, "atol": {_up(parity.error)}}} would accept it'
     else:
