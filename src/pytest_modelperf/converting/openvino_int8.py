@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..domain.spec import RuntimeChoice
-from ..domain.tensor import Value
+from ..domain.tensor import BATCH, Value, tensors
 from ..runtimes.openvino_values import tensor
 from . import torch_models
 from .libraries import lacks
 from .openvino import save
 from .protocol import OPENVINO, Converted, Subject
+from .proving import DRAWS
 
 # How many calls settle the ranges of activations: NNCF's default is 300, for real samples. Drawn ones are all alike.
 _CALLS = 16
@@ -51,14 +55,37 @@ class OpenVinoInt8:
         number = sum(op.get_type_name() == "FakeQuantize" for op in quantized.get_ops())
         path = save(quantized, folder)
         choice = RuntimeChoice("openvino", {"INFERENCE_PRECISION_HINT": "f32"})
-        notes = (f"ranges settled by {_CALLS} calls on inputs as the test draws them",)
+        notes = (f"ranges settled by {_CALLS} calls on inputs as the test draws them{_among(subject)}",)
         return Converted(path, choice, counts={"quantizers": float(number)}, notes=notes)
 
 
 def _calls(subject: Subject) -> Iterator[Any]:
     """Inputs of calls, by the model's order or names."""
-    for number in range(_CALLS):
+    first = _first(subject)
+    for number in range(first, first + _CALLS):
         yield _tensors(subject.draw(subject.cases[0], number))
+
+
+def _first(subject: Subject) -> int:
+    """The number of the first draw whose samples no answer is compared at: ranges would fit just what is judged."""
+    smallest, *_, largest = sorted(axes.get(BATCH, 1) for axes in (*subject.cases, subject.cases[0]))
+    return max(DRAWS, math.ceil(largest / smallest))
+
+
+def _among(subject: Subject) -> str:
+    """What is to be said where an input has too few samples for that."""
+    for path, declared in tensors(subject.inputs):
+        shape = declared.sized(subject.cases[0])
+        place = declared.shape.index(BATCH) if BATCH in declared.shape else 0
+        given: Any = declared.values
+        samples = () if given is None or callable(given) else np.shape(given)
+        needed = (_first(subject) + _CALLS) * shape[place] if shape else 0
+        if len(samples) == len(shape) and shape and samples[place] < needed:
+            return (
+                f", among them some that its answers are compared at: input {path!r} has {samples[place]} samples, "
+                f"and {needed} are needed"
+            )
+    return ""
 
 
 def _tensors(inputs: Mapping[str, Any] | Sequence[Any]) -> Any:
