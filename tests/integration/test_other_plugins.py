@@ -225,3 +225,52 @@ def _is_silent(result: pytest.RunResult) -> None:
 
 def _files(project: Project, pattern: str) -> list[str]:
     return sorted(path.name for path in project.path.glob(pattern))
+
+
+PROFILING = """
+import cProfile
+import pytest
+
+def pytest_addoption(parser):
+    parser.addoption("--profile", action="store_true")
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    if not item.config.getoption("profile"):
+        return (yield)
+    with cProfile.Profile():
+        return (yield)
+"""
+
+
+class TestTracers:
+    def test_a_switch_of_one_that_is_known_is_off_in_a_runner(self, project: Project) -> None:
+        project.write("conftest.py", PROFILING)
+        project.write("test_model.py", SPEED.replace("sys.gettrace()", "sys.getprofile()"))
+        project.run("--profile").assert_outcomes(passed=2)
+        assert project.lines("traced.txt") == ["no tracer"]
+
+    def test_what_is_traced_is_not_measured(self, project: Project) -> None:
+        project.write("conftest.py", PROFILING.replace('"--profile"', '"--slowly"').replace('"profile"', '"slowly"'))
+        project.write("test_model.py", SPEED)
+        result = project.run("--slowly", "--modelperf-update")
+        result.assert_outcomes(passed=1, failed=1)
+        words = _words(result)
+        assert "not measured: cProfile, which traces this process (sys." in words
+        assert "would be timed with the model; leave out --profile and `-m cProfile`" in words
+        assert not (project.path / "perf_baselines").exists()
+
+    def test_in_the_pytest_process_it_is_said_and_no_baseline_is_made(self, project: Project) -> None:
+        project.write("conftest.py", PROFILING)
+        project.write("test_model.py", SPEED)
+        result = project.run("--profile", "--modelperf-isolate=no")
+        result.assert_outcomes(passed=2)
+        assert "not the model's times alone: cProfile, which traces this process" in _words(result)
+        result = project.run("--profile", "--modelperf-isolate=no", "--modelperf-update")
+        result.assert_outcomes(passed=1, failed=1)
+        assert "leave out --profile and `-m cProfile`, or leave out --modelperf-update" in _words(result)
+        assert not (project.path / "perf_baselines").exists()
+
+
+def _words(result: pytest.RunResult) -> str:
+    return " ".join(result.stdout.str().split())

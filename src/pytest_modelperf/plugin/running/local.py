@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ...domain.device import Device
@@ -9,6 +11,7 @@ from ...domain.results import Sweep
 from ...errors import DeviceMissing, NotMeasured
 from ...measuring.bench import LocalBench
 from ...measuring.locks import DeviceLocks
+from ...measuring.tracers import tracer
 from ..examining.bureau import Bureau
 from ..examining.examination import Examination
 from ..twins.messages import Judged, Terms
@@ -23,12 +26,15 @@ class LocalDesk:
     def __init__(self, bureau: Bureau, locks: DeviceLocks) -> None:
         self._bureau, self._locks = bureau, locks
         self._examination: Examination | None = None
+        self._nodeid = ""
 
     def begin(self, nodeid: str) -> None:
+        self._nodeid = nodeid
         self._examination = Examination(nodeid, self._bureau)
 
     def measure(self, terms: Terms, opener: Opener) -> Sweep:
         assert self._examination is not None
+        self._examination = self._traced() or self._examination
         self._examination.read_baseline()
         self._locks.hold(physical(terms.devices), terms.bus_ids)
         benches: list[LocalBench] = []
@@ -47,6 +53,21 @@ class LocalDesk:
                 bench.release()
             self._bureau.progress.clear()
             self._locks.release()
+
+    def _traced(self) -> Examination | None:
+        """The examination of a test that is debugged: compared with nothing; None where nobody traces this process.
+
+        Raises NotMeasured where a baseline is to be made of it.
+        """
+        traced = tracer()
+        if traced is None:
+            return None
+        if self._bureau.settings.update:
+            raise NotMeasured(f"{traced}, or leave out --modelperf-update")
+        isolation = f"{self._bureau.isolation} under {traced.who.partition(',')[0]}"
+        examination = Examination(self._nodeid, replace(self._bureau, isolation=isolation))
+        examination.note(f"not the model's times alone: {traced}")
+        return examination
 
     def judge(self, passed: bool) -> Judged:
         assert self._examination is not None

@@ -31,6 +31,7 @@ from ...measuring.orders import (
     WriteWeights,
     Written,
 )
+from ...measuring.tracers import tracer
 from ..trees.imports import Imports
 from ..twins.messages import (
     Answered,
@@ -81,6 +82,9 @@ class RemoteDesk:
 
     def measure(self, terms: Terms, opener: Opener) -> Sweep:
         __tracebackhide__ = True
+        traced = tracer()
+        if traced is not None:
+            raise NotMeasured(str(traced))
         self._channel.send(terms)
         self._opener = opener
         bench: LocalBench | None = None

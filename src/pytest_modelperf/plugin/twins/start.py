@@ -49,6 +49,9 @@ _OWN_OPTIONS: dict[str, Any] = {
     "loadgroup": False,
     "looponfail": False,
 }
+# Switches of plugins that trace tests, profile them or run each in a fork: no model is timed under them. Off where they
+# are on alone, for an option of the user's own may have such a name.
+_NOT_TIMED = ("profile", "profile_svg", "memray", "testmon", "forked")
 # Plugins that do no work in a runner, and need no preparing for it.
 _NOT_IN_A_RUNNER = ("_cov", "pytest_cov")
 
@@ -57,6 +60,7 @@ def start(config: pytest.Config, path: Path, tree: Tree | None = None) -> Start:
     """The first message to the runner of the file at `path`; of its counterpart in `tree` where there is one."""
     plain = {name: value for name, value in vars(config.option).items() if _is_plain(value)}
     own = {name: value for name, value in _OWN_OPTIONS.items() if hasattr(config.option, name)}
+    own |= {name: False for name in _NOT_TIMED if plain.get(name) is True}
     factory = getattr(config, "_tmp_path_factory", None)
     if factory is not None:
         own["basetemp"] = str(factory.mktemp("modelperf-runner"))
