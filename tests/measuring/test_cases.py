@@ -185,6 +185,13 @@ class TestAnswers:
         made = prepared(FakeSession(clock, facts=facts, answer=lambda batch: np.array([np.nan])))
         assert made.notes == ("two nodes run elsewhere", "output '0' has 1 NaN among 1 values")
 
+    def test_what_the_runtime_counts_without_end_is_not_counted(self, clock: Clock) -> None:
+        facts = ModelFacts("a fake", parameters=400, counts={"share": float("nan"), "nodes": 3})  # type: ignore[dict-item]
+        made = prepared(FakeSession(clock, facts=facts))
+        assert "share" not in made.counts
+        assert (made.counts["parameters"], made.counts["nodes"]) == (400.0, 3.0)
+        assert made.unavailable["counters.share"] == "the runtime told nan: no finite number"
+
     def test_a_model_may_return_nothing(self, clock: Clock) -> None:
         made = prepared(FakeSession(clock, answer=lambda batch: {}))
         assert made.counts["nan_values"] == 0.0

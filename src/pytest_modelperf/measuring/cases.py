@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ..domain.axes import samples_per_call
+from ..domain.metrics import COUNTERS
 from ..domain.precision import limiting
 from ..domain.results import Warmup
 from ..domain.session import ModelFacts, Session
@@ -140,7 +142,7 @@ class Cases:
         return Prepared(
             "ok",
             figures={**self._figures, **first_call, **self._memory.taken(axes)},
-            unavailable=self._memory.unavailable,
+            unavailable={**self._memory.unavailable, **not_counted(facts)},
             counts={**counts_of(facts), **counts},
             notes=(*facts.notes, *notes, *answers.written_into(first, second, again)),
             weights=self.weights,
@@ -190,5 +192,15 @@ def called(session: Session, call: Call) -> tuple[Any, float]:
 
 def counts_of(facts: ModelFacts) -> dict[str, float]:
     """All counters that the session itself tells, by name."""
+    return {name: count for name, count in _told(facts).items() if math.isfinite(count)}
+
+
+def not_counted(facts: ModelFacts) -> dict[str, str]:
+    """Why there is none of the others, by metric path: no file could hold them."""
+    endless = {name: count for name, count in _told(facts).items() if not math.isfinite(count)}
+    return {f"{COUNTERS}{name}": f"the runtime told {count}: no finite number" for name, count in endless.items()}
+
+
+def _told(facts: ModelFacts) -> dict[str, float]:
     counted = {"parameters": facts.parameters, "size_bytes": facts.size_bytes}
     return {name: float(count) for name, count in (*counted.items(), *facts.counts.items()) if count is not None}

@@ -6,8 +6,8 @@ from html import escape
 
 import pytest
 
-from ..domain.codec import from_json
 from ..domain.report import TestResult
+from .summary import told
 
 
 def is_written(config: pytest.Config) -> bool:
@@ -30,7 +30,7 @@ class InHtml:
 
         from ..reporting.html import section
 
-        result = self._results[report.nodeid] = from_json(text, TestResult)
+        result = self._results[report.nodeid] = told(report.nodeid, text)
         report.extras = [*getattr(report, "extras", ()), extras.html(section(result))]  # type: ignore[attr-defined]
 
     @pytest.hookimpl(optionalhook=True)

@@ -10,10 +10,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from ..domain.codec import from_json
 from ..domain.report import Report, TestResult
+from ..domain.results import Sweep
 from ..errors import ModelPerfError, in_words, nearest
 from ..judging.remedy import too_unsteady
 from ..judging.settle import moved, restarted
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 _GIT_SECONDS = 5
 # A figure that every meter gives where it gives any; else it has the reason.
 _METERED = "power.mean"
+_UNREADABLE = "its result cannot be read"
 
 
 @dataclass
@@ -42,6 +45,14 @@ class _Ending:
     written: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+
+def told(nodeid: str, text: str) -> TestResult:
+    """The result that travelled on a report; one that cannot be read has not been measured, and the others have."""
+    try:
+        return from_json(text, TestResult)
+    except msgspec.DecodeError as error:
+        return TestResult(nodeid, Sweep(()), unmeasured=f"{_UNREADABLE}: {error}", passed=False)
 
 
 class Summary:
@@ -64,6 +75,8 @@ class Summary:
         # By place in the source: xdist's workers finish in any order.
         self._order: dict[str, tuple[str, int, str]] = {}
         self._failed: set[str] = set()
+        # Tests with a result that cannot be read, each with the reason.
+        self.unreadable: list[str] = []
         self._passed: set[str] = set()
         self._skipped: dict[str, str] = {}
         self._waited: dict[str, float] = {}
@@ -74,12 +87,15 @@ class Summary:
             return []
         return ["modelperf: the workers take turns, for one process at a time measures on a device"]
 
+    @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         path, line, _ = report.location
         self._order.setdefault(report.nodeid, (path, line or 0, report.nodeid))
         text = getattr(report, "modelperf", None)
         if text is not None:
-            self._results[report.nodeid] = from_json(text, TestResult)
+            self._take(report.nodeid, told(report.nodeid, text))
+            # The terminal keeps all reports to the end.
+            del report.modelperf
         skipped = getattr(report, "modelperf_skipped", "")
         if skipped:
             self._skipped[report.nodeid] = skipped
@@ -90,12 +106,18 @@ class Summary:
         elif report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
             self._passed.add(report.nodeid)
 
+    def _take(self, nodeid: str, result: TestResult) -> None:
+        self._results[nodeid] = result
+        if result.unmeasured.startswith(_UNREADABLE):
+            self._failed.add(nodeid)
+            self.unreadable.append(f"{nodeid}: {result.unmeasured}")
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if runs_nothing(session.config):
             return
         interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
-        ending = _Ending()
+        ending = _Ending(problems=[*self.unreadable])
         if self._bureau.settings.update:
             self._update(interrupted, ending)
             ending.notes += self._not_run(session)

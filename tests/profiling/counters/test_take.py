@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -77,6 +78,14 @@ class TestAgreement:
         (found,) = count(Source([first, second]))
         assert (found.counts, found.operators) == ({"flops": 1.0}, {"mm": 1})
         assert found.unavailable == {"counters.allocations": "two equal calls gave 3 and none"}
+
+    @pytest.mark.parametrize("endless", [math.inf, math.nan])
+    def test_what_is_no_finite_number_is_no_counter(self, endless: float) -> None:
+        for told in (twice(flops=1.0, share=endless), [Tally({"flops": 1.0}), Tally({"flops": 1.0, "share": endless})]):
+            (found,) = count(Source(told))
+            assert found.counts == {"flops": 1.0}
+            reason = f"a source gave {endless}, which is no finite number"
+            assert found.unavailable == {"counters.share": reason}
 
     def test_a_tally_may_name_what_has_counted(self) -> None:
         told = [Tally({"flops": 1.0, "nodes": 2.0}, counted_by={"flops": "formulas"})] * CALLS

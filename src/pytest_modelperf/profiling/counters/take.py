@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from ...domain.counting import Counted, CounterSource, Room, Tally, Wanted
@@ -41,11 +42,13 @@ class CounterSources:
 
 
 def agreed(source: CounterSource, first: Tally, second: Tally) -> Counted:
-    """What two calls agree on; of the rest, what each of them gave."""
-    same = {name: count for name, count in first.counts.items() if second.counts.get(name) == count}
-    differing = sorted({*first.counts, *second.counts} - {*same})
+    """What two calls agree on; of the rest, what each of them gave. What is no finite number is no counter."""
+    endless = _endless(source, {**first.counts, **second.counts}) | _endless(source, first.counts)
+    told = {name: count for name, count in first.counts.items() if name not in endless}
+    same = {name: count for name, count in told.items() if second.counts.get(name) == count}
+    differing = sorted({*first.counts, *second.counts} - {*same, *endless})
     apart = {name: _apart(first.counts.get(name), second.counts.get(name)) for name in differing}
-    missing = {**first.missing, **second.missing, **apart}
+    missing = {**first.missing, **second.missing, **apart, **endless}
     return Counted(
         counts=same,
         operators={name: calls for name, calls in first.operators.items() if second.operators.get(name) == calls},
@@ -111,6 +114,15 @@ def _no_room(room: Room) -> str:
 
 def _paths(reasons: Mapping[str, str]) -> dict[str, str]:
     return {f"{COUNTERS}{name}": why for name, why in reasons.items()}
+
+
+def _endless(source: CounterSource, counts: Mapping[str, float]) -> dict[str, str]:
+    """The reasons of counters that are no finite number, which no file could hold and no comparison could tell."""
+    return {
+        name: f"{source.name} gave {count}, which is no finite number"
+        for name, count in counts.items()
+        if not math.isfinite(count)
+    }
 
 
 def _apart(first: float | None, second: float | None) -> str:
