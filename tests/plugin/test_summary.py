@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from reporting import samples
 
+from pytest_modelperf.domain.baseline import CaseRecord, Location, Run
+from pytest_modelperf.domain.codec import to_json
 from pytest_modelperf.domain.report import TestResult
 from pytest_modelperf.domain.results import Sweep
 from pytest_modelperf.domain.telemetry import Telemetry
-from pytest_modelperf.plugin.summary import unexported, unmet, unmetered
+from pytest_modelperf.domain.verdict import NEVER_ACCEPTED, Verdict
+from pytest_modelperf.plugin.summary import Summary, told, unexported, unmet, unmetered, unsteady
 
 
 def result(**reasons: str) -> TestResult:
@@ -45,6 +48,37 @@ def test_who_asked_for_converters_is_not_told_to_ask(convert: tuple[str, ...], r
     settings: Any = SimpleNamespace(export=Path("variants"), convert=convert)
     (note,) = unexported(settings, [result(cpu="why")])
     assert note.endswith(remedy)
+
+
+def test_a_first_run_that_tells_next_to_nothing_is_named() -> None:
+    """It has no interval of a change, and all that come later are compared with it."""
+    new = {case: Verdict("new", case, reason=NEVER_ACCEPTED) for case in ("cpu batch=1", "cpu batch=8")}
+    spreads = {"cpu batch=1": 0.02, "cpu batch=8": 1.5}
+    records = {case: CaseRecord("a CPU", 40, Location(-4.0, spread)) for case, spread in spreads.items()}
+    (note,) = unsteady(replace(result(), run=Run({}, records), verdicts=new))
+    assert note.startswith(
+        "test_a.py::test_it: accepted, though the machine was too unsteady to tell a factor of two ("
+    )
+    assert "(cpu batch=8)" in note
+    calm = Run({}, {"cpu batch=1": records["cpu batch=1"]})
+    assert unsteady(replace(result(), run=calm, verdicts=new)) == []
+
+
+def test_a_result_that_cannot_be_read_is_an_error_of_that_test_alone() -> None:
+    whole = to_json(result())
+    assert told("test_a.py::test_it", whole) == result()
+    broken = whole.replace('"seconds":0.0', '"seconds":null')
+    summary = Summary(SimpleNamespace(), "ci", (), lambda note: ())  # type: ignore[arg-type]
+    report: Any = SimpleNamespace(
+        nodeid="test_a.py::test_b",
+        location=("test_a.py", 3, ""),
+        modelperf=broken,
+        failed=True,
+    )
+    summary.pytest_runtest_logreport(report)
+    assert not hasattr(report, "modelperf"), "the terminal keeps all reports"
+    (problem,) = summary.unreadable
+    assert problem.startswith("test_a.py::test_b: its result cannot be read: Expected `float`, got `null`")
 
 
 def test_a_slowdown_that_is_meant_of_no_test_is_told_wherever_that_was_written() -> None:

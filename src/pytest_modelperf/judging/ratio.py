@@ -67,6 +67,15 @@ def stated_spread(scale: str) -> float:
     return _SPREADS.get(scale.partition("/")[0], SCALED_SPREAD)
 
 
+def is_unsteady(record: CaseRecord) -> bool:
+    """Whether the rounds of a run let expect that another lies more than a factor of two away, on every scale.
+
+    That is where two standard errors of one run among others end.
+    """
+    sides = [Side.of(record, scale) for scale in ("", *record.scaled)] if record.rounds >= LEAST_ROUNDS else []
+    return bool(sides) and min(2.0 * math.sqrt(side.variance + side.unsteady) for side in sides) > math.log(2.0)
+
+
 def own_factor(groups: Sequence[Sequence[Side]], stated: float, *, drifting: bool = False) -> Factor:
     """By what factor runs of a case vary more than what is `stated` and what their rounds tell.
 

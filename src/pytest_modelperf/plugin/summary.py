@@ -17,6 +17,7 @@ from ..domain.codec import from_json
 from ..domain.report import Report, TestResult
 from ..domain.results import Sweep
 from ..errors import ModelPerfError, in_words, nearest
+from ..judging.ratio import is_unsteady
 from ..judging.remedy import too_unsteady
 from ..judging.settle import moved, restarted
 from . import aside
@@ -193,7 +194,7 @@ class Summary:
                     levels = (restarted(result.verdicts), moved(result.verdicts))
                     path = self._bureau.store.accept(result.nodeid, result.run, *levels)
                     ending.written[str(path)] = "baseline"
-                    ending.notes += _unsteady(result)
+                    ending.notes += unsteady(result)
                 except ModelPerfError as error:
                     ending.problems.append(str(error))
 
@@ -239,9 +240,11 @@ class Summary:
         )
 
 
-def _unsteady(result: TestResult) -> list[str]:
-    """What there is to say of an accepted run that tells next to nothing."""
-    cases = [case for case, verdict in result.verdicts.items() if too_unsteady(verdict)]
+def unsteady(result: TestResult) -> list[str]:
+    """What there is to say of an accepted run that tells next to nothing: of one that is new its rounds say so."""
+    records = result.run.cases if result.run is not None else {}
+    shaken = {case for case, record in records.items() if is_unsteady(record)}
+    cases = [case for case, verdict in result.verdicts.items() if case in shaken or too_unsteady(verdict)]
     if not cases:
         return []
     return [
