@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from judging.simulated import CASE, HARDWARE, YARDSTICK, Machine, baseline, chance_band
 
-from pytest_modelperf.domain.baseline import WINDOW, Baseline, CaseRecord, Run
+from pytest_modelperf.domain.baseline import WINDOW, Baseline, CaseRecord, Location, Run
 from pytest_modelperf.domain.verdict import Verdict
 from pytest_modelperf.judging.comparison import compare, compared_with
 from pytest_modelperf.judging.ratio import SCALED_SPREAD, UNSCALED_SPREAD
@@ -243,6 +243,19 @@ def test_an_attempt_of_a_single_round_does_not_count() -> None:
     found = verdict(source.record(), window(source), again=[dataclasses.replace(source.record(3.0), rounds=1)])
     assert found.change == pytest.approx(1.0, abs=0.03)
     assert found.attempts == ()
+
+
+def test_a_median_that_falls_on_the_next_step_of_the_clock_is_no_slowdown() -> None:
+    """Runs of 0.6 µs on a clock with steps of 42 ns repeat exactly, until one lies a step further."""
+
+    def stepped(steps: int, tick_ns: float) -> CaseRecord:
+        return CaseRecord(HARDWARE, 300, Location(math.log(steps * 41.667e-9), 0.0), tick_ns=tick_ns)
+
+    words, alike = {}, {"": Factor(0.003, 5.0)}
+    for tick_ns in (1.0, 41.667):
+        before = baseline(*[stepped(14, tick_ns)] * WINDOW, conditions=CONDITIONS)
+        words[tick_ns] = verdict(stepped(15, tick_ns), before, experience=alike).word
+    assert words == {1.0: "slower", 41.667: "uncertain"}
 
 
 # What differs beside the time

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from judging.simulated import YARDSTICK, Machine, chance_band
 from scipy import stats  # type: ignore[import-untyped]
 
-from pytest_modelperf.domain.baseline import Location
+from pytest_modelperf.domain.baseline import CaseRecord, Location
 from pytest_modelperf.judging.ratio import (
     SCALED_SPREAD,
     UNSCALED_SPREAD,
     UNSTEADY_ERRORS,
     Ratio,
     Side,
+    is_unsteady,
     location,
     own_factor,
     ratio,
@@ -65,6 +66,36 @@ def test_the_same_rounds_twice_as_many_tell_twice_as_much() -> None:
     record = dataclasses.replace(Machine(np.random.default_rng(30)).record(), times=Location(0.0, 0.1), rounds=20)
     more = dataclasses.replace(record, rounds=40)
     assert Side.of(record).variance == pytest.approx(2 * Side.of(more).variance)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tick_ns", "error"), [(0.6e-6, 41.667, 41.667 / 600 / math.sqrt(12)), (1e-9, 100.0, 1 / math.sqrt(12))]
+)
+def test_a_step_of_the_clock_is_an_error_that_no_round_shows(seconds: float, tick_ns: float, error: float) -> None:
+    record = CaseRecord("a CPU", 40, Location(math.log(seconds), 0.0), tick_ns=tick_ns)
+    side = Side.of(record)
+    assert math.sqrt(side.variance) == pytest.approx(error)
+    assert side.unsteady == 0.0
+    finer = dataclasses.replace(record, times=Location(math.log(0.01), 0.0), tick_ns=1.0)
+    assert math.sqrt(Side.of(finer).variance) < 1e-7
+
+
+@pytest.mark.parametrize(
+    ("spread", "scaled", "rounds", "unsteady"),
+    [
+        (0.5, None, 40, False),
+        (1.1, None, 40, True),
+        (1.1, 0.02, 40, False),
+        (1.1, 1.2, 40, True),
+        (9.0, None, 1, False),
+    ],
+)
+def test_a_run_that_tells_no_factor_of_two_on_any_scale_is_unsteady(
+    spread: float, scaled: float | None, rounds: int, unsteady: bool
+) -> None:
+    """A spread of 1.1 is a factor of three."""
+    scales = {} if scaled is None else {YARDSTICK: Location(2.0, scaled)}
+    assert is_unsteady(CaseRecord("a CPU", rounds, Location(-4.0, spread), scales)) == unsteady
 
 
 def test_runs_whose_rounds_are_unsteady_are_expected_to_spread() -> None:

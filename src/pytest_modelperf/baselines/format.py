@@ -34,15 +34,15 @@ _EXACT, _ALL_DIGITS = ("counts", "scale", "values"), 17
 # What no measurement gives: logs of times beyond the age of the universe either way, more rounds than time.
 _LOGS, _SPREADS, _ROUNDS = (-1e3, 1e3), (0.0, 1e3), (1.0, 1e9)
 _RANGES: dict[type, dict[str, tuple[float, float]]] = {
-    CaseRecord: {"rounds": _ROUNDS},
+    CaseRecord: {"rounds": _ROUNDS, "tick_ns": (1e-9, 1e9)},
     Location: {"location": _LOGS, "spread": _SPREADS},
     OutputSample: {"scale": (0.0, sys.float_info.max)},
     Use: {"calls": (0.0, 1e12), "share": (0.0, 1e6)},
     Uses: {},
 }
 
-# What files of this format may lack, for it was added since. It is not written where there is nothing to say.
-_ADDED: dict[type, frozenset[str]] = {Run: frozenset({"devices"})}
+# What files of this format may lack, for it was added since, and what that stands for. It is not written either.
+_ADDED: dict[type, dict[str, object]] = {Run: {"devices": {}}, CaseRecord: {"tick_ns": 1.0}}
 
 # Nouns that stand on one line each.
 _LINES = [{field.name for field in dataclasses.fields(noun)} for noun in (Location, Use)]
@@ -60,7 +60,9 @@ def encode(baseline: Baseline) -> str:
     """
     data = {"format": FORMAT, **dataclasses.asdict(baseline)}
     for run in (*data["anchors"], *data["runs"]):
-        _drop_empty(run, Run)
+        _drop_usual(run, Run)
+        for record in run["cases"].values():
+            _drop_usual(record, CaseRecord)
     try:
         return _text(_rounded(data)) + "\n"
     except ValueError:
@@ -192,13 +194,13 @@ def _check_names(data: Mapping[str, Any], noun: type, where: str, path: Path) ->
     An unknown one is a slip of the pen.
     """
     known = {field.name for field in dataclasses.fields(noun)}
-    for name in sorted((known ^ data.keys()) - (known & _ADDED.get(noun, frozenset()))):
+    for name in sorted((known ^ data.keys()) - _ADDED.get(noun, {}).keys()):
         raise _damaged(path, f"{where}.{name}".strip("."), "is missing" if name in known else "is not known")
 
 
-def _drop_empty(fields: dict[str, Any], noun: type) -> None:
-    for name in _ADDED[noun]:
-        if not fields[name]:
+def _drop_usual(fields: dict[str, Any], noun: type) -> None:
+    for name, usual in _ADDED[noun].items():
+        if fields[name] == usual:
             del fields[name]
 
 

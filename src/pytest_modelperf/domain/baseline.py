@@ -45,7 +45,8 @@ class CaseRecord:
     yardstick (by its full name, version included) in the same rounds; `rounds` is their number. `hardware` is what the
     case's own device is. `figures` hold single readings by metric path (`"memory.peak"`, `"cold_start.load"`),
     `counts` the counters. `weights` is a hash of the model's, `inputs` one of what it was asked ("" unknown), `outputs`
-    a sample of its answers by name. `profile` tells of the operators that it uses (None: unknown).
+    a sample of its answers by name. `profile` tells of the operators that it uses (None: unknown). `tick_ns` is the
+    step of the clock that told the times.
     """
 
     hardware: str
@@ -58,6 +59,7 @@ class CaseRecord:
     inputs: str = ""
     outputs: Mapping[str, OutputSample] = field(default_factory=dict)
     profile: Uses | None = None
+    tick_ns: float = 1.0
 
 
 @dataclass(frozen=True)

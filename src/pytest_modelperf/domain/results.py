@@ -42,7 +42,8 @@ class Timing:
     played: contenders that took turns with this one share their numbers. `yardsticks` hold, by the yardstick's full
     name, its calls in the same rounds, none where it sat out. `settling_calls` at the start of each block were made and
     not timed. `disturbed` are the indexes of rounds in which, by the machine's counters, others had the CPUs;
-    `disturbed_yardsticks` those in which they had them in a yardstick's block, by its name.
+    `disturbed_yardsticks` those in which they had them in a yardstick's block, by its name. `tick_ns` is the step that
+    the clock goes in. Of `dropped` calls the samples are no longer there.
     """
 
     rounds_ns: tuple[tuple[int, ...], ...]
@@ -54,6 +55,8 @@ class Timing:
     settling_calls: int = 0
     warmup: Warmup = Warmup(0, 0.0, True)
     unit: Literal["ns"] = "ns"
+    tick_ns: float = 1.0
+    dropped: int = 0
 
     @property
     def calls(self) -> int:

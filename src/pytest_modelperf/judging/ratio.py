@@ -39,6 +39,7 @@ _LARGEST_LOG = 700.0
 class Side:
     """The log location of one record on one scale, and the variance of that location that its rounds give.
 
+    What rounds cannot show is a step of the clock: medians that lie between two steps are the same in all of them.
     `freedom` are the degrees with which that is known, `unsteady` is the variance between such runs that it lets
     expect: neighbours that come and go within a run are there or not from one to the next.
     """
@@ -54,7 +55,12 @@ class Side:
         found = location(record, scale)
         variance = found.spread**2 / record.rounds
         freedom = min(STRETCHES, record.rounds) - 1.0
-        return cls(found.location, variance, UNSTEADY_ERRORS**2 * variance, freedom)
+        return cls(found.location, variance + _step(record), UNSTEADY_ERRORS**2 * variance, freedom)
+
+
+def _step(record: CaseRecord) -> float:
+    """The variance of a logarithm that is only known to a step of the clock (of a uniform distribution)."""
+    return min(1.0, _exp(math.log(record.tick_ns * 1e-9) - record.times.location)) ** 2 / 12.0
 
 
 def location(record: CaseRecord, scale: str) -> Location:

@@ -56,6 +56,7 @@ def record(point: Point, hardware: str, profile: Profile | None = None) -> CaseR
         inputs=point.inputs,
         outputs=dict(point.outputs),
         profile=uses(profile) if profile is not None else None,
+        tick_ns=timing.tick_ns,
     )
 
 

@@ -6,8 +6,11 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from time import perf_counter_ns
+from time import get_clock_info, perf_counter_ns
 from typing import Any, TypeVar
+
+# The step that the clock goes in, in nanoseconds: 42 on a Mac with Apple's processors, 100 on Windows.
+TICK_NS = max(1.0, round(get_clock_info("perf_counter").resolution * 1e9, 3))
 
 Call = Callable[[], Any]
 _Given = TypeVar("_Given")

@@ -13,6 +13,7 @@ from ..domain.results import Status, Timing, Warmup
 from ..domain.telemetry import Recording
 from ..errors import PeerLost
 from .bench import Bench
+from .blocks import TICK_NS
 from .orders import Count, Prepare, Prepared
 from .peer import Lost
 from .schedule import BLOCK_SECONDS, schedule
@@ -300,6 +301,7 @@ class Conductor:
             disturbed_yardsticks={yardstick.name: self._disturbed(ruler, turns) for yardstick, ruler in rulers.items()},
             settling_calls=contender.schedule.settling,
             warmup=warmup,
+            tick_ns=TICK_NS,
         )
 
     def _disturbed(self, contender: Contender, turns: Sequence[int]) -> tuple[int, ...]:
