@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from ..errors import MetricUnavailable, UsageError
@@ -61,7 +61,38 @@ class Timing:
     @property
     def calls(self) -> int:
         """How many calls were timed one by one."""
-        return sum(map(len, self.rounds_ns))
+        return sum(map(len, self.rounds_ns)) + self.dropped
+
+    def without_samples(self) -> Timing:
+        """How it was made, for who wants no more: of a fast model there are hundreds of thousands of samples."""
+        return Timing(
+            (), settling_calls=self.settling_calls, warmup=self.warmup, tick_ns=self.tick_ns, dropped=self.calls
+        )
+
+    def __add__(self, later: Timing) -> Timing:
+        """Both: the rounds of other processes, which measured the same case `later`, after these, in their own turns.
+
+        Yardsticks are those of both.
+        """
+        number, turns = len(self.rounds_ns), max(self.turns, default=-1) + 1
+        names = self.yardsticks.keys() & later.yardsticks.keys()
+        disturbed, more = (one.disturbed_yardsticks for one in (self, later))
+        return replace(
+            self,
+            rounds_ns=self.rounds_ns + later.rounds_ns,
+            pipelined=self.pipelined + later.pipelined,
+            turns=(*self.turns, *(turns + turn for turn in later.turns)),
+            yardsticks={name: (*self.yardsticks[name], *later.yardsticks[name]) for name in sorted(names)},
+            disturbed=_after(number, self.disturbed, later.disturbed),
+            disturbed_yardsticks={
+                name: _after(number, disturbed.get(name, ()), more.get(name, ())) for name in sorted(names)
+            },
+        )
+
+
+def _after(number: int, indexes: Sequence[int], later: Sequence[int]) -> tuple[int, ...]:
+    """The indexes of some rounds, and of later ones that come after `number` rounds."""
+    return (*indexes, *(number + index for index in later))
 
 
 @dataclass(frozen=True)

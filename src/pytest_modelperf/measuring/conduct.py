@@ -37,7 +37,8 @@ class Progress:
 class Measured:
     """What was found of one case on the bench of that number.
 
-    `timing` is None when there was nothing to time, `recording` when no meters were to be read.
+    `timing` is None when there was nothing to time, `recording` when no meters were to be read. `slow`: one call takes
+    longer than all that the case was given.
     """
 
     bench: int
@@ -47,6 +48,7 @@ class Measured:
     timing: Timing | None = None
     counted: Counted = field(default_factory=Counted)
     recording: Recording | None = None
+    slow: bool = False
 
 
 class CaseLost(PeerLost):
@@ -281,7 +283,8 @@ class Conductor:
             return Measured(number, case, samples_per_call, Prepared("failed", "interrupted before its first round"))
         timing, place = self._timing(case, contender, prepared.warmup), (number, case.key)
         counted = self._counted.get(place, Counted())
-        return Measured(number, case, samples_per_call, prepared, timing, counted, self._recorded.get(place))
+        recorded, slow = self._recorded.get(place), contender.schedule.slow
+        return Measured(number, case, samples_per_call, prepared, timing, counted, recorded, slow)
 
     def _timing(self, case: Case, contender: Contender, warmup: Warmup) -> Timing:
         turns = sorted(contender.blocks)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from measuring.fakes import FakeBench
+from measuring.fakes import FakeBench, ready
 
 from pytest_modelperf.baselines.store import Store
 from pytest_modelperf.domain.baseline import Run
+from pytest_modelperf.domain.budget import Budget
 from pytest_modelperf.domain.codec import from_json
 from pytest_modelperf.domain.host import Host
 from pytest_modelperf.domain.report import TestResult
@@ -217,6 +220,46 @@ def test_a_case_that_fails_in_a_later_pair_is_told_with_its_side(bureau: Bureau,
     (found,) = verdicts(examination)
     assert (found.word, found.runs) == ("same", PAIRS - 1)
     assert f"pair {PAIRS}: cpu batch=1 failed{where}: RuntimeError: no" in judged(examination).sweep.notes
+
+
+def test_figures_and_budgets_are_of_all_pairs(bureau: Bureau) -> None:
+    """The first pair alone was within the budget."""
+    examination = Examination(NODEID, dataclasses.replace(bureau, tree=TREE))
+    first, other = bench(1.0), bench(1.0)
+    examination.same_work(first.opened, other.opened)
+    terms = msgspec.structs.replace(TERMS, budget=(Budget("latency.p50", 0.0011),))
+    (alone,) = examination.measure(terms, [first], {}, others=[other])
+    while examination.next_attempt() is not None:
+        examination.measure_again([bench(1.2)], [bench(1.2)])
+    result = judged(examination)
+    (point,) = result.sweep
+    assert alone.timing is not None
+    assert point.timing is not None
+    assert point.timing.calls == PAIRS * alone.timing.calls
+    assert [alone.latency.p50, point.latency.p50] == pytest.approx([0.001, 0.0012])
+    assert point.throughput < alone.throughput
+    assert [breach.budget.path for breach in result.breaches] == ["latency.p50"]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "what"), [(1, "the measuring time"), (PAIRS, f"its share of .* in one of {PAIRS} pairs")]
+)
+def test_a_call_that_takes_longer_than_its_time_is_told(bureau: Bureau, pairs: int, what: str) -> None:
+    given = TERMS.seconds / pairs
+    bureau = dataclasses.replace(bureau, tree=TREE if pairs > 1 else None)
+    notes = []
+    for seconds in (1.1 * given, 0.9 * given):
+
+        def side(seconds: float = seconds) -> FakeBench:
+            return FakeBench([1], prepare=lambda batch: ready(seconds))
+
+        examination = begun(bureau, side(), *([side()] if pairs > 1 else []))
+        while pairs > 1 and examination.next_attempt() is not None:
+            examination.measure_again([side()], [side()])
+        notes.append(judged(examination).sweep.points[0].notes)
+    (note,), none = notes
+    assert re.fullmatch(f"one call takes longer than {what}: timed {3 * pairs} calls", note)
+    assert none == ()
 
 
 def test_a_pair_that_is_lost_is_made_once_more(bureau: Bureau) -> None:

@@ -40,20 +40,20 @@ class Conducting:
         self.observer = observer(models, bureau.meters, bureau.processes)
         self._conductor: Conductor | None = None
         # How many pairs of processes share the measuring time; settled before the first, and how many cases a pair has.
-        self._shares, self._cases = 1, 0
+        self.shares, self._cases = 1, 0
 
     def first(self, benches: Sequence[Bench], others: Sequence[Bench]) -> Conductor:
         """Of the first measurement, which also counts and soaks; `others` are the benches of the other side."""
-        self._shares = self._bureau.settings.pairs if others else 1
+        self.shares = self._bureau.settings.pairs if others else 1
         mine = {Case(bench.opened.device, axes).key for bench in benches for axes in bench.opened.cases}
         self._cases = len(mine)
-        title = f"pair 1 of {self._shares}" if others else ""
+        title = f"pair 1 of {self.shares}" if others else ""
         # Of the other side nobody reads energies.
         return self._made([*benches, *others], self._nodeid, mine, title, counts=True, soaked=len(benches))
 
     def again(self, benches: Sequence[Bench], attempt: Attempt, number: int) -> Conductor:
         """Of an attempt, the `number`th: it is made to tell times alone."""
-        title = attempt.name if attempt.confirms else f"{attempt.name} of {self._shares}"
+        title = attempt.name if attempt.confirms else f"{attempt.name} of {self.shares}"
         seed = f"{self._nodeid} {number}"
         return self._made(benches, seed, attempt.cases, title, counts=False, soaked=0)
 
@@ -62,7 +62,7 @@ class Conducting:
     ) -> Conductor:
         self._conductor = Conductor(
             benches,
-            seconds=self._terms.seconds / self._shares,
+            seconds=self._terms.seconds / self.shares,
             # An order of its own in every run: what one order favours by chance is not to be found again in the next.
             seed=zlib.crc32(f"{self._bureau.seed} {seed}".encode()),
             # Sides that take turns need no yardstick.
@@ -101,5 +101,5 @@ class Conducting:
     def _seconds_later(self) -> float:
         """What the pairs of processes that follow the one under way will measure."""
         measured = self._pairs.measured if self._pairs is not None else 0
-        seconds_a_pair = 2 * self._cases * self._terms.seconds / self._shares
-        return max(0, self._shares - measured - 1) * seconds_a_pair
+        seconds_a_pair = 2 * self._cases * self._terms.seconds / self.shares
+        return max(0, self.shares - measured - 1) * seconds_a_pair

@@ -14,7 +14,7 @@ from ...domain.codec import to_json
 from ...domain.host import MachineState
 from ...domain.peak import Peak
 from ...domain.report import TestResult
-from ...domain.results import Point, Sweep
+from ...domain.results import Point, Sweep, Timing
 from ...domain.verdict import Verdict
 from ...judging.compute import computed
 from ...judging.energy import NO_SOAK, metered
@@ -63,6 +63,8 @@ class Examination:
         # By device, with the reason where there is none.
         self._peaks: dict[str, tuple[Peak | None, str]] = {}
         self._notes: list[str] = []
+        # What further pairs of processes gave of this side's cases, by key.
+        self._later: dict[str, list[Timing]] = {}
         self._attempts = Attempts(nodeid, bureau)
         self._late = LateCounts()
         self.profiles = Profiles(nodeid, bureau.settings, isolated=bureau.isolation == ISOLATED)
@@ -146,8 +148,16 @@ class Examination:
         self._note_lost(attempt, then, f" at {self.tree.name}" if self.tree is not None else "")
         if self._pairs is not None:
             self._pairs.add(now, then)
+            self._pool(now)
         else:
             self._verdicts.add([bench.opened for bench in benches], now, self._cut_short(attempt))
+
+    def _pool(self, points: Sequence[Point]) -> None:
+        """Figures, and the budgets that hang on them, are of all pairs: one of them is given a part of the time."""
+        assert self._sweep is not None
+        for one in points:
+            self._later.setdefault(one.case.key, []).extend([one.timing] if one.timing is not None else [])
+        self._sweep = dataclasses.replace(self._sweep, points=self._swept().points)
 
     def note(self, text: str) -> None:
         """Say something of the sweep as a whole, once, under its table."""
@@ -276,9 +286,18 @@ class Examination:
 
     def _point(self, measured: Measured) -> Point:
         """What was found of a case, with what its counters and its meters tell."""
+        assert self._conducting is not None
         peak = self._peaks.get(measured.case.device, (None, ""))
         why = NO_SOAK if self._bureau.soaker is not None else f"{NO_SOAK}: --modelperf-soak=0"
-        return metered(computed(point(measured), *peak), measured.recording, why)
+        found = point(self._whole(measured), self._conducting.shares)
+        return metered(computed(found, *peak), measured.recording, why)
+
+    def _whole(self, measured: Measured) -> Measured:
+        """What was measured of a case, with the times of all pairs."""
+        later = self._later.get(measured.case.key, ())
+        return (
+            measured if measured.timing is None else dataclasses.replace(measured, timing=sum(later, measured.timing))
+        )
 
     def _cut_short(self, attempt: Attempt) -> set[str]:
         """The devices of which an attempt has not measured all that the sweep has."""

@@ -18,7 +18,6 @@ from ...judging.figures import figures
 from ...judging.record import record
 from ...measuring.conduct import Measured
 from ...measuring.orders import Opened
-from ...measuring.schedule import SLOW_CALLS
 
 # The figures of a point that JUnit and other readers of properties get.
 PROPERTIES = ("latency.p50", "latency.p99", "throughput", "memory.peak", "energy.per_sample")
@@ -29,8 +28,8 @@ NO_PROFILES: Mapping[str, Profile] = {}
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY", "KMP_BLOCKTIME")
 
 
-def point(measured: Measured) -> Point:
-    """The Point of one case."""
+def point(measured: Measured, pairs: int = 1) -> Point:
+    """The Point of one case, whose measuring time so many pairs of processes share."""
     prepared, timing, counted = measured.prepared, measured.timing, measured.counted
     readings = {path: Estimate(value, unit=METRICS[path].unit) for path, value in prepared.figures.items()}
     timed = figures(timing, measured.samples_per_call) if timing is not None else {}
@@ -43,7 +42,7 @@ def point(measured: Measured) -> Point:
         figures={**timed, **readings},
         unavailable={**prepared.unavailable, **counted.unavailable},
         counts={**prepared.counts, **counted.counts},
-        notes=(*prepared.notes, *counted.notes, *_remarks(measured)),
+        notes=(*prepared.notes, *counted.notes, *_remarks(measured, pairs)),
         timing=timing,
         weights=prepared.weights,
         inputs=prepared.inputs,
@@ -113,7 +112,7 @@ def properties(sweep: Sweep, verdicts: Mapping[str, Verdict]) -> dict[str, float
     return found
 
 
-def _remarks(measured: Measured) -> tuple[str, ...]:
+def _remarks(measured: Measured, pairs: int) -> tuple[str, ...]:
     timing = measured.timing
     if timing is None:
         return ()
@@ -121,6 +120,7 @@ def _remarks(measured: Measured) -> tuple[str, ...]:
     if not timing.warmup.settled:
         calls, seconds = timing.warmup.calls, timing.warmup.seconds
         remarks.append(f"still getting faster when warm-up ended ({calls} calls, {seconds:.1f} s)")
-    if timing.settling_calls == 0 and timing.calls <= SLOW_CALLS:
-        remarks.append(f"one call takes longer than the measuring time: timed {timing.calls} calls")
+    if measured.slow:
+        given = f"its share of the measuring time in one of {pairs} pairs" if pairs > 1 else "the measuring time"
+        remarks.append(f"one call takes longer than {given}: timed {timing.calls} calls")
     return tuple(remarks)
