@@ -31,6 +31,12 @@ def test_a_budget_is_read_and_written(path: str, limit: str | float, budget: Bud
         ("latency.p55", "20 ms", "budget 'latency.p55': there is no metric 'latency.p55'; did you mean 'latency.p95'?"),
         ("latency.p50", "20 MB", "budget 'latency.p50': '20 MB' is in B, where '20 ms' would fit"),
         ("throughput", "lots", "budget 'throughput': 'lots' is no quantity; write a number or a text such as '300/s'"),
+        (
+            "latency.min",
+            "1 ms",
+            "budget 'latency.min': a shorter call may always come, so that no budget on it can be broken; "
+            "take latency.p50",
+        ),
         ("counters.", 0, "budget 'counters.': there is no metric 'counters.'; did you mean 'counters.NAME'?"),
     ],
 )

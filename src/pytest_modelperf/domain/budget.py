@@ -10,6 +10,11 @@ from .estimate import Estimate
 from .metrics import Metric, metric
 from .units import format_quantity, parse_quantity
 
+# Figures whose interval is open on the side that a budget asks about: no run could break one.
+_UNBREAKABLE = {
+    "latency.min": "a shorter call may always come, so that no budget on it can be broken; take latency.p50"
+}
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -20,7 +25,12 @@ class Budget:
 
     @classmethod
     def parse(cls, path: str, limit: str | float) -> Budget:
-        """`("latency.p50", "20 ms")`. Raises UsageError for an unknown metric, no quantity, or the wrong unit."""
+        """`("latency.p50", "20 ms")`.
+
+        Raises UsageError for an unknown metric, one that no budget can hold, no quantity, or the wrong unit.
+        """
+        if path in _UNBREAKABLE:
+            raise UsageError(f"budget {path!r}: {_UNBREAKABLE[path]}")
         try:
             return cls(path, parse_quantity(limit, metric(path).unit))
         except UsageError as error:
