@@ -158,6 +158,13 @@ def test_the_calls_of_a_single_round_stand_for_rounds() -> None:
     assert one["latency.mean"].high == each["latency.mean"].high < math.inf
 
 
+def test_a_mean_is_never_negative_and_has_the_interval_of_its_reciprocal() -> None:
+    found = figures(Timing(((1_000_000_000,), (1_000_000_000,), (2_000_000_000,))), 1)
+    mean, rate = found["latency.mean"], found["calls_per_second"]
+    assert 0.0 < mean.low < 1.0 < mean < 2.0 < mean.high
+    assert [mean.low, mean.high] == pytest.approx([1.0 / rate.high, 1.0 / rate.low])
+
+
 def test_calls_that_the_clock_cannot_see_are_no_division_by_zero() -> None:
     found = figures(Timing(((0, 0), (0, 0))), 1)
     assert found["latency.p50"] == 0.0

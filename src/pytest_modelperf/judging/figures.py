@@ -30,9 +30,9 @@ _LARGEST_LOG = 100.0
 def figures(timing: Timing, samples_per_call: int) -> dict[str, Estimate]:
     """The latencies, throughput and calls per second of a case, by metric path, in SI units.
 
-    Latencies are over all timed calls. The mean and the rates have t intervals over rounds, the rates on the log
-    scale, as does the median; outer percentiles have distribution-free ones (Woodruff 1952), for as many
-    independent calls as the rounds are worth. An end that the calls cannot close is infinite: the high end of p99
+    Latencies are over all timed calls. The mean and the rates have t intervals over rounds on the log scale, as does
+    the median of few; outer percentiles have distribution-free ones (Woodruff 1952), for as many independent calls as
+    the rounds are worth. An end that the calls cannot close is infinite: the high end of p99
     below 368 calls, that of the longest call always. The rates are taken from the pipelined blocks where there are
     any, else from the calls' own times. Raises NotMeasured when no call was timed.
     """
@@ -48,9 +48,9 @@ def figures(timing: Timing, samples_per_call: int) -> dict[str, Estimate]:
 def _latencies(rounds: Sequence[Floats]) -> dict[str, Estimate]:
     ordered = np.sort(np.concatenate(rounds))
     mean, (shortest, longest) = float(ordered.mean()), (float(ordered[0]), float(ordered[-1]))
-    half = clustered_error([float(calls.sum()) for calls in rounds], [len(calls) for calls in rounds]).half_width()
+    half = _half_width([float(calls.sum()) for calls in rounds], [len(calls) for calls in rounds])
     found = {
-        "latency.mean": (mean, mean - half, mean + half),
+        "latency.mean": (mean, *_ends(mean, half)),
         "latency.p50": _median(ordered, rounds),
         **{path: _percentile(ordered, rounds, p) for path, p in PERCENTILES.items()},
         "latency.min": (shortest, -math.inf, shortest),
@@ -116,11 +116,21 @@ def _rates(timing: Timing, rounds: Sequence[Floats], samples_per_call: int) -> d
     blocks = [(elapsed_ns / _SECOND_NS, calls) for calls, elapsed_ns in timing.pipelined if calls]
     seconds = [block[0] for block in blocks] or [float(calls.sum()) for calls in rounds]
     calls = [block[1] for block in blocks] or [len(calls) for calls in rounds]
-    mean = max(_TICK_S, sum(seconds)) / sum(calls)
-    # The delta method: the standard error of a logarithm is the relative one.
-    half = clustered_error(seconds, calls).half_width() / mean
-    low, high = (math.exp(-half), math.exp(half)) if half < _LARGEST_LOG else (-math.inf, math.inf)
+    rate, half = sum(calls) / max(_TICK_S, sum(seconds)), _half_width(seconds, calls)
     return {
-        path: Estimate(per_call / mean, per_call / mean * low, per_call / mean * high, METRICS[path].unit)
+        path: Estimate(per_call * rate, *_ends(per_call * rate, half), unit=METRICS[path].unit)
         for path, per_call in (("throughput", samples_per_call), ("calls_per_second", 1))
     }
+
+
+def _half_width(seconds: Sequence[float], calls: Sequence[int]) -> float:
+    """Half of the interval of the logarithm of the mean time of a call, and so of that of its reciprocal.
+
+    The delta method: the standard error of a logarithm is the relative one.
+    """
+    return clustered_error(seconds, calls).half_width() * sum(calls) / max(_TICK_S, sum(seconds))
+
+
+def _ends(value: float, half: float) -> tuple[float, float]:
+    """The interval of a value whose logarithm is known to `half` either way: neither times nor rates are negative."""
+    return (value * math.exp(-half), value * math.exp(half)) if half < _LARGEST_LOG else (-math.inf, math.inf)
