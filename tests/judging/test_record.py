@@ -118,17 +118,16 @@ def test_few_rounds_are_located_where_many_are(rounds: int) -> None:
     assert np.mean(found) == pytest.approx(-0.98, abs=0.15)
 
 
-def test_the_calls_of_a_single_round_stand_for_rounds() -> None:
-    calls = ((10**7, 11 * 10**6, 12 * 10**6),)
-    found = record(point(Timing(calls, yardsticks={RULER: ((10**6, 10**6, 10**6),)})), HARDWARE)
-    # A single turn of a yardstick says nothing of its error.
-    assert (found.rounds, found.scaled) == (3, {})
-    assert found.times.spread > 0.0
+@pytest.mark.parametrize("calls", [(10**7,), (10**7, 11 * 10**6, 12 * 10**6)])
+def test_a_single_round_has_no_spread(calls: tuple[int, ...]) -> None:
+    """No schedule has so few: it is not taken for as many rounds as it has calls."""
+    found = record(point(Timing((calls,), yardsticks={RULER: ((10**6, 10**6, 10**6),)})), HARDWARE)
+    assert (found.rounds, found.times.spread, found.scaled) == (1, 0.0, {})
 
 
-def test_a_single_call_has_no_spread() -> None:
-    found = record(point(Timing(((10**7,),))), HARDWARE)
-    assert (found.rounds, found.times.spread) == (1, 0.0)
+def test_the_step_of_the_clock_is_kept() -> None:
+    assert record(point(timing(CALLS)), HARDWARE).tick_ns == 1.0
+    assert record(point(timing(CALLS, tick_ns=41.667)), HARDWARE).tick_ns == 41.667
 
 
 def test_calls_that_the_clock_cannot_see_have_a_logarithm() -> None:

@@ -40,7 +40,7 @@ def figures(timing: Timing, samples_per_call: int) -> dict[str, Estimate]:
     if not rounds:
         raise NotMeasured("no call was timed; give the case more time with --modelperf-seconds")
     if len(rounds) == 1:
-        # A model slower than its time gets a single round: its calls are all there is to tell the spread from.
+        # Of a run that was interrupted: its calls are all there is to tell the spread from.
         rounds = [rounds[0][i : i + 1] for i in range(len(rounds[0]))]
     return _latencies(rounds) | _rates(timing, rounds, samples_per_call)
 

@@ -44,7 +44,8 @@ def record(point: Point, hardware: str, profile: Profile | None = None) -> CaseR
         raise NotMeasured(
             f"{point.case.key} has no timed calls ({point.reason or point.status}); nothing can be accepted"
         )
-    logs = log_medians([timing.rounds_ns[number] for number in kept(timing)])
+    played = (timing.rounds_ns[number] for number in kept(timing))
+    logs = [log_median(calls) for calls in played if calls]
     return CaseRecord(
         hardware=hardware,
         rounds=len(logs),
@@ -61,10 +62,12 @@ def record(point: Point, hardware: str, profile: Profile | None = None) -> CaseR
 
 
 def log_medians(rounds_ns: Sequence[Sequence[int]]) -> list[float]:
-    """The logarithm of each round's median call in seconds; rounds without calls are none."""
+    """The logarithm of each round's median call in seconds, of a single round those of its calls.
+
+    Rounds without calls are none.
+    """
     played = [calls for calls in rounds_ns if calls]
     if len(played) == 1:
-        # A model slower than its time gets a single round: its calls are all there is to tell the spread from.
         played = [(call,) for call in played[0]]
     return [log_median(calls) for calls in played]
 
