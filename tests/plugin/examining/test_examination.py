@@ -114,6 +114,19 @@ def test_what_is_not_suspect_is_judged_at_its_whole_level(bureau: Bureau) -> Non
     assert [one.level for one in verdicts(examination)] == [LEVEL]
 
 
+@pytest.mark.parametrize("reports", [(), ("json:perf.json",)])
+def test_samples_travel_where_a_report_is_asked_for(bureau: Bureau, reports: tuple[str, ...]) -> None:
+    bureau.settings = dataclasses.replace(bureau.settings, reports=reports)
+    examination = begun(bureau, bench(1.0))
+    (point,) = judged(examination).sweep
+    assert point.timing is not None
+    assert bool(point.timing.rounds_ns) == bool(reports)
+    assert point.timing.calls >= 10
+    accepted = judged(examination).run
+    assert accepted is not None
+    assert accepted.cases[FIRST].rounds >= 10
+
+
 def test_a_run_is_made_once_of_the_same_points(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
     accept(bureau, 1.0)
     examination, made = begun(bureau, bench(1.0)), []

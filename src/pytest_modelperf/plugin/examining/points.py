@@ -12,6 +12,7 @@ from ...domain.estimate import Estimate
 from ...domain.host import Host
 from ...domain.metrics import METRICS
 from ...domain.profile import Profile
+from ...domain.report import TestResult
 from ...domain.results import Point, Sweep
 from ...domain.verdict import Verdict
 from ...judging.figures import figures
@@ -89,6 +90,21 @@ def without_readings(run: Run, cases: Set[str]) -> Run:
     """The run without what its processes read once, for these cases."""
     kept = {case: replace(record, figures={}) if case in cases else record for case, record in run.cases.items()}
     return replace(run, cases=kept)
+
+
+def without_samples(result: TestResult) -> TestResult:
+    """The result without what only the writer of a report asks for: it is large, and travels between measurements."""
+    found = result.suggestions
+    if found is not None:
+        kept = (replace(one, points=_without_samples(one.points)) for one in found.suggestions)
+        found = replace(found, suggestions=tuple(kept))
+    return replace(result, sweep=replace(result.sweep, points=_without_samples(result.sweep.points)), suggestions=found)
+
+
+def _without_samples(points: Sequence[Point]) -> tuple[Point, ...]:
+    return tuple(
+        replace(point, timing=point.timing.without_samples()) if point.timing is not None else point for point in points
+    )
 
 
 def properties(sweep: Sweep, verdicts: Mapping[str, Verdict]) -> dict[str, float | str]:

@@ -23,7 +23,7 @@ from ..twins.messages import Judged, Terms
 from .advising import advised
 from .bureau import Bureau
 from .pairs import Pairs
-from .points import properties, run_of, without_readings
+from .points import properties, run_of, without_readings, without_samples
 from .profiles import Profiles
 
 
@@ -103,6 +103,8 @@ class Verdicts:
         outcome = settle(measured.sweep, verdicts, result.breaches, self._policy(measured.terms))
         result = dataclasses.replace(result, accepted=outcome.accepted)
         failure = failure_text(result, outcome) if outcome.fails and passed else ""
+        if not self._bureau.settings.reports:
+            result = without_samples(result)
         doubts = "" if outcome.accepted else _doubts(verdicts)
         return _judged(result, failure, "" if failure else _uncompared(result) or doubts)
 
