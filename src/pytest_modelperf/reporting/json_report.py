@@ -8,7 +8,8 @@ and of the nouns below it:
   "format": 1,                                  FORMAT below
   "created": "2026-07-01T12:00:00+00:00", "commit": "1f3a…", "interrupted": false,
   "machine": "amd-epyc-7b13-x2",                the name of the baseline folder
-  "host": {"cpu": …, "cpus": 2, "memory_bytes": …, "accelerators": […], "system": …, "python": …},
+  "host": {"cpu": …, "cpus": 2, "memory_bytes": …, "accelerators": […], "system": …, "python": …,
+           "cpu_features": ["avx2", …], "silicon": "family 25 model 1"},
   "written": {"PATH": "what it is"}, "notes": ["…"],
   "skipped": {"tests/test_gpu.py::test_it": "why"}, "waited": {"cpu": 84.2},     for other processes that measured
   "results": [{
@@ -27,7 +28,8 @@ and of the nouns below it:
         "timing": {"rounds_ns": [[…], …], "pipelined": [[calls, elapsed_ns], …], "unit": "ns",
                    "turns": [0, 1, …], "yardsticks": {"NAME": [[…], …]}, "settling_calls": 2,
                    "disturbed": [3, 4, …], "disturbed_yardsticks": {"NAME": [4, …]},     indexes of rounds
-                   "warmup": {"calls": 9, "seconds": 0.4, "settled": true}} | null,
+                   "warmup": {"calls": 9, "seconds": 0.4, "settled": true}, "tick_ns": 1.0,     step of the clock
+                   "dropped": 0} | null,                                      calls whose samples are not here
         "telemetry": {"meter": "nvml: NVIDIA H200 GPU-8c54…", "calls": 5120, "seconds": 2.01,      of the soak
                       "held_back": {"power cap": 1.2}, "missing": {"temperature": "why"},           seconds by reason
                       "series": {"power": {"unit": "W", "seconds": [0.0, 0.02, …], "values": [212.1, …]}, …}} | null
@@ -38,7 +40,8 @@ and of the nouns below it:
                 "preemptions": 12.5 | null, "gpu": {"power cap": 3}} | null
     },
     "verdicts": {"cpu batch=8": {"word": "slower", "case": …, "change": [1.124, 1.098, 1.151, ""], "tolerance": 0.05,
-                 "level": 0.0125, "detectable": 0.031 | null, "runs": 8, "scale": …, "conditions": […],
+                 "level": 0.0125, "detectable": 0.031 | null, "runs": 8, "scale": …, "gain": 2.1,
+                 "against": "", "attempts": [1.13, 1.12], "again": "suspected", "drifted": false, "conditions": […],
                  "changed": {"flops": [2e9, 3e9], …}, "counters": ["names of those that are judged"], "reason": "",
                  "beside": [{"word": "hungrier", "path": "memory.peak", "before": 536870912, "now": 746586112,
                              "change": [1.39, 1.31, 1.47, ""] | null, "tolerance": 0.05 | null, "evidence": …}],
@@ -47,7 +50,11 @@ and of the nouns below it:
                                        "where": "net.py:41 `x = x.double()`"}]} | null}},
     "breaches": [{"case": …, "budget": {…}, "figure": [estimate, low, high, unit] | null, "reason": ""}],
     "run": {"conditions": {…}, "devices": {"cuda:0": {…}, …},              what a baseline update would accept
-            "cases": {…}} | null,
+            "cases": {"cpu batch=8": {
+              "hardware": "amd-epyc-7b13-x2", "rounds": 900, "times": {"location": -1.75, "spread": 0.02},
+              "scaled": {"threads/4 1 (numpy 2.4.6)": {…}, …}, "figures": {…}, "counts": {…}, "weights": …,
+              "inputs": …, "outputs": {…}, "tick_ns": 1.0, "profile": {"source": …, "settings": {…},
+                "operators": {"aten::addmm": {"calls": 12, "share": 0.634, "form": "float"}, …}} | null}}} | null,
     "profiles": {"cpu batch=8": {
       "source": "torch 2.13.0", "calls": 20, "seconds": 0.1741,             calls that were looked at; of each of them
       "operators": [{"name": "aten::addmm", "calls": 12, "seconds": 0.1104, "share": 0.634,
@@ -79,7 +86,8 @@ and of the nouns below it:
 }
 ```
 
-`low` and `high` are the ends of the 95% interval; null is an infinite end.
+`low` and `high` are the ends of the 95% interval; null is an infinite end. Of a verdict, `detectable` is null without a
+`change` where nothing was compared, and beside one where not even ten times what is accepted would have been seen.
 Unknown keys are passed over when a report is read, so that a later version may add some without a new format.
 """
 
