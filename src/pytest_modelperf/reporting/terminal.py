@@ -16,7 +16,7 @@ from . import advice, energy, profiles, suggestions, tables
 from .findings import WORSE, become
 from .lines import Line, lines
 from .side_by_side import CAUTION, SideBySide, side_by_side
-from .totals import NOT_MEASURED, OVER_STYLE, STYLES, called, counts, tally, uncompared
+from .totals import NOT_MEASURED, OVER_STYLE, STYLES, called, counts, tally, uncompared, unseeing
 from .words import KEPT, against, duration, grouped, listed, plain, plural, whole
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ def _after(report: Report) -> Iterator[Line]:
         blind = uncompared(report.results)
         if blind:
             yield blind, "bold yellow"
+        unseen = unseeing(report.results)
+        if unseen:
+            yield unseen, "yellow"
         yield from _new(report)
         yield from suggestions.hint(report)
         yield from _never_measured(report)

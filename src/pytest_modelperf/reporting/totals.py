@@ -10,7 +10,7 @@ from ..domain.report import TestResult
 from ..domain.results import Point
 from .findings import BETTER, WORSE, become, style_of
 from .tables import OVER, word
-from .words import plain
+from .words import plain, plural
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -32,6 +32,8 @@ STYLES: dict[str, str] = {
 }
 NOT_MEASURED = ("not measured", "failed", "out of memory", "whole test")
 OVER_STYLE = "bold red"
+# A slowdown that a gate is to see: where it could not, passing says little.
+NOTABLE = 0.10
 # What stands before the verdicts: none of it is one.
 _BESIDE: dict[str, str] = {
     OVER: OVER_STYLE,
@@ -83,6 +85,20 @@ def uncompared(results: Sequence[TestResult]) -> str:
     tests = "1 test was" if len(names) == 1 else f"{len(names)} tests were"
     told = f"{tests} not compared with {plain(names[0])}, and passed: the reasons stand above"
     return f"{told}; --modelperf-require-baseline has what is not compared fail"
+
+
+def unseeing(results: Sequence[TestResult]) -> str:
+    """How many comparisons that raise no alarm could not have raised one of a slowdown that is well worth one.
+
+    Not those of who accepts as much.
+    """
+    verdicts = [found for result in results for found in result.verdicts.values() if found.change is not None]
+    asked = [one for one in verdicts if one.word != "slower" and one.tolerance < NOTABLE]
+    blind = [one for one in asked if one.detectable is None or one.detectable > NOTABLE]
+    if not blind:
+        return ""
+    share = f"{len(blind)} of {plural(len(verdicts), 'case')} that {'was' if len(verdicts) == 1 else 'were'} compared"
+    return f"{share} could not have seen a slowdown of {NOTABLE:.0%}: time them longer, or on a quieter machine"
 
 
 def _lost(words: Counter[str]) -> str:
