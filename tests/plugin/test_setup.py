@@ -63,6 +63,14 @@ def test_what_cannot_be_is_refused(configure: Configure, argument: str, words: s
     assert str(caught.value).startswith(words)
 
 
+def test_where_variants_cannot_be_made_is_told_before_anything_runs(
+    configure: Configure, pytester: pytest.Pytester
+) -> None:
+    (pytester.path / ".modelperf").write_text("no folder", "utf-8")
+    with pytest.raises(pytest.UsageError, match=r"makes variants in .*\.modelperf: nothing can be written there"):
+        configure("--modelperf-convert=auto")
+
+
 def test_a_misspelt_setting_of_the_ini_file_is_refused(configure: Configure, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nmodelperf_tolerence = 3%\n")
     with pytest.raises(pytest.UsageError, match=r"^ini modelperf_tolerence: .*; did you mean 'modelperf_tolerance'\?"):

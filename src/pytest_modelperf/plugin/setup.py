@@ -219,15 +219,19 @@ def _check_writable(config: pytest.Config, reports: Sequence[tuple[Reporter, Pat
         return
     for _, path in reports:
         check_writable(path)
-    export = config.stash[SETTINGS].export
+    settings = config.stash[SETTINGS]
+    if settings.export is not None:
+        _check_folder(settings.export, f"--modelperf-export={settings.export}", "name a folder that you may write to")
+    if settings.convert:
+        what = f"--modelperf-convert makes variants in {settings.aside}"
+        _check_folder(settings.aside, what, "run it where you may write there, or try none")
+
+
+def _check_folder(folder: Path, what: str, remedy: str) -> None:
     try:
-        if export is not None:
-            check_folder(export)
+        check_folder(folder)
     except OSError as error:
-        raise UsageError(
-            f"--modelperf-export={export}: nothing can be written there: {error.strerror}; name a folder that you may "
-            "write to"
-        ) from error
+        raise UsageError(f"{what}: nothing can be written there: {error.strerror}; {remedy}") from error
 
 
 def _check_against(settings: Settings, in_place: str) -> None:

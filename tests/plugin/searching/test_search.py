@@ -88,6 +88,9 @@ class World:
     slow_again: tuple[str, ...] = ()
     # Those that have other settings when they are made once more.
     changing: tuple[str, ...] = ()
+    # Those whose folder cannot be written; and those of which no process can be started beside others, or at all.
+    unwritable: tuple[str, ...] = ()
+    unstarted: tuple[str, ...] = ()
     # In a heat with these the original's process is lost.
     deadly: tuple[str, ...] = ()
     starts: float = 1.0
@@ -106,6 +109,8 @@ class World:
     most_waiting: int = 0
 
     def opens(self, device: str, names: Sequence[str]) -> list[Any]:
+        if set(names) & set(self.unstarted):
+            raise OSError(24, "Too many open files")
         self.opened.append(tuple(names))
         self.now += self.starts * len(names)
         self.waiting += len(names)
@@ -157,6 +162,8 @@ def searched(
     names: Sequence[str] = ("auto",),
 ) -> Suggestions:
     def place(name: str, device: str) -> Workplace:
+        if name in world.unwritable:
+            raise OSError(30, "Read-only file system", str(folder / name))
         (folder / name).mkdir(exist_ok=True)
         return Workplace(folder / name)
 
@@ -285,6 +292,34 @@ def test_an_original_that_is_lost_again_and_again_is_opened_a_few_times(
     assert sum("beside its variants" in names for names in world.opened) == OPENINGS
     assert sorted(one.name for one in found.rejected) == list("abcdefgh")
     assert all("the original's process was lost" in one.reason for one in found.rejected)
+
+
+def test_where_nothing_can_be_written_no_process_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = tuple("abcdef")
+    world = World(dict.fromkeys(names, 2.0), unwritable=names)
+    found = searched(world, tmp_path, monkeypatch)
+    assert len(world.opened) == 1
+    reasons = {one.name: one.reason for one in found.rejected}
+    assert set(reasons) == set(names)
+    assert reasons["a"] == (
+        f"nothing can be written to {tmp_path / 'a'}: Read-only file system; try it where there is room, and rights to "
+        "write"
+    )
+
+
+def test_one_that_can_be_written_nowhere_leaves_the_others_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = searched(World(dict.fromkeys("abc", 2.0), unwritable=("b",)), tmp_path, monkeypatch)
+    assert ([one.name for one in found.rejected], sorted(suggested(found))) == (["b"], ["a", "c"])
+
+
+def test_none_is_forgotten_where_no_process_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(dict.fromkeys("abcdef", 2.0), unstarted=("b",))
+    found = searched(world, tmp_path, monkeypatch)
+    told = {one.name: one.reason for one in found.rejected}
+    assert {*told, *suggested(found), *found.untried} == set("abcdef")
+    assert told["b"] == "no more could be started: [Errno 24] Too many open files"
 
 
 def test_a_model_that_cannot_be_converted_starts_no_process_for_each_converter(

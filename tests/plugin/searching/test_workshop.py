@@ -38,6 +38,14 @@ def test_a_place_is_empty_but_for_its_logs_and_its_script(workshop: Workshop) ->
     assert place.former_log.read_text() == f"bf16 of {NODEID} on cpu\nan old line\n"
 
 
+def test_a_log_that_cannot_be_written_ends_nothing(workshop: Workshop) -> None:
+    place = workshop.place("bf16", "cpu")
+    place.log.unlink()
+    place.log.mkdir()
+    place.note("a line")
+    assert place.log.is_dir()
+
+
 def test_places_of_devices_are_told_apart_and_git_passes_over_them(workshop: Workshop, tmp_path: Path) -> None:
     first, second = workshop.place("bf16", "cpu"), workshop.place("bf16", "cpu:threads=1")
     assert (first.folder.name, second.folder.name) == ("bf16", "bf16_on_cpu_threads=1")

@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ...domain.axes import Case
@@ -97,6 +97,7 @@ class Search:
                 self._search(device, allowance)
             except LOST as error:
                 self._ledger.note(f"the search for faster variants on {device} ended: {error}")
+                self._reject_rest(device, str(error))
             self._settle(device, allowance)
         return self._ledger.told(self._terms.goal, time.monotonic() - self._began)
 
@@ -117,8 +118,14 @@ class Search:
                 (again,) = self._opened(device, [_BESIDE], allowance)
                 with contextlib.closing(again):
                     why = self._try_all(again, allowance)
+        self._reject_rest(device, why)
+
+    def _reject_rest(self, device: str, why: str) -> None:
+        """What is left could not be tried."""
         for candidate in (*self._alone, *self._waiting):
             self._ledger.reject(candidate, device, why)
+        self._alone.clear()
+        self._waiting.clear()
 
     def _opened(self, device: str, names: Sequence[str], allowance: Allowance) -> Sequence[Fresh]:
         with allowance.starting(len(names)):
@@ -135,6 +142,8 @@ class Search:
                 self._try(self._next(bench, allowance), bench, allowance)
                 self._dismiss(bench.opened.device)
                 allowance.set_aside = self._to_confirm(self._best_first()[:CONFIRMED], allowance)
+        except OSError as error:
+            return f"no more could be started: {error}"
         except LOST as error:
             return f"the original's process was lost: {error}"
         for candidate in (*self._alone, *self._waiting):
@@ -168,15 +177,22 @@ class Search:
 
     def _try(self, candidates: Sequence[Candidate], original: Ready, allowance: Allowance) -> None:
         """Convert and measure them. Raises what the original's process raises."""
-        device, beside = original.opened.device, len(candidates) > 1
+        device = original.opened.device
+        placed = list(self._placed(candidates, device))
+        candidates, beside = [one for one, _ in placed], len(placed) > 1
+        if not placed:
+            return
         self._around.show(Progress(f"starting: {', '.join(one.name for one in candidates)}"))
         with contextlib.ExitStack() as stack:
-            opened = self._opened(device, [one.name for one in candidates], allowance)
+            try:
+                opened = self._opened(device, [one.name for one in candidates], allowance)
+            except LOST:
+                self._alone.extend(candidates)
+                raise
             stack.callback(close_all, opened)
-            places = [self._around.workshop.place(one.name, device) for one in candidates]
             attempts = [
                 Attempt(candidate, fresh, place, place.made, beside=beside)
-                for candidate, fresh, place in zip(candidates, opened, places, strict=True)
+                for (candidate, place), fresh in zip(placed, opened, strict=True)
             ]
 
             def fail(one: Attempt, failed: Failed, is_short: bool) -> None:
@@ -188,6 +204,16 @@ class Search:
 
             entrants = self._made(attempts, device, allowance, fail, lambda one: self._rival(one, original))
             self._measure(entrants, original, allowance)
+
+    def _placed(self, candidates: Sequence[Candidate], device: str) -> Iterator[tuple[Candidate, Workplace]]:
+        """Where each is made; what can be written nowhere is rejected, and no process is started for it."""
+        for one in candidates:
+            try:
+                yield one, self._around.workshop.place(one.name, device)
+            except OSError as error:
+                where, why = error.filename or "its folder", error.strerror or error
+                reason = f"nothing can be written to {where}: {why}; try it where there is room, and rights to write"
+                self._ledger.reject(one, device, reason)
 
     def _made(
         self,

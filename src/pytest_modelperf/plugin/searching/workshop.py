@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,8 +46,8 @@ class Workplace:
         return self.folder / "log.before.txt"
 
     def note(self, text: str) -> None:
-        """Add to the log."""
-        with self.log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        """Add to the log, as far as there is room: what it explains is told without it, too."""
+        with suppress(OSError), self.log.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{text}\n" if text else "")
 
     def clear(self) -> None:
