@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_modelperf.errors import UsageError
 from pytest_modelperf.measuring.host import cpu_count
 from pytest_modelperf.measuring.orders import Block
 from pytest_modelperf.measuring.peer import Fate, Lost
@@ -72,7 +73,7 @@ def test_an_accelerator_that_nothing_has_workloads_for_has_none(
     assert yardsticks.of("cuda:99") == ()
 
 
-@pytest.mark.parametrize("how", ["it dies at its start", "it has no room"])
+@pytest.mark.parametrize("how", ["it dies at its start", "it has no room", "it has no socket"])
 def test_one_that_cannot_be_is_left_out_with_a_note_and_tried_again(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
         yardsticks, reason = (), "the device has no room for another process"
@@ -84,6 +85,8 @@ def test_one_that_cannot_be_is_left_out_with_a_note_and_tried_again(how: str, mo
         started.append(arguments[-1])
         if how == "it dies at its start":
             raise Lost("the yardstick's process", Fate("ended with exit code 1"))
+        if how == "it has no socket":
+            raise UsageError("the temporary folder takes no more files")
         return Full()
 
     started: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...domain.device import Device
 from ...domain.peak import Peak, peak_of
-from ...errors import PeerLost
+from ...errors import PeerLost, UsageError
 from ...measuring.host import cpu_count
 from ...measuring.orders import Opened
 from ...measuring.peak import measured_peak
@@ -33,6 +33,7 @@ class Peaks:
         if threads not in self._of_cpu:
             try:
                 self._of_cpu[threads] = measured_peak(threads, _TIMEOUT), ""
-            except PeerLost as lost:
+            # Where no process is left (OSError), or no room for its socket (UsageError), too: it is worth no test.
+            except (PeerLost, OSError, UsageError) as lost:
                 self._of_cpu[threads] = None, f"the peak of this CPU could not be measured: {lost}"
         return self._of_cpu[threads]

@@ -6,7 +6,7 @@ from functools import partial
 from importlib.util import find_spec
 
 from ...domain.device import Device
-from ...errors import PeerLost
+from ...errors import PeerLost, UsageError
 from ...measuring.host import cpu_count
 from ...measuring.workloads import SINGLE, THREADS
 from ...measuring.yardstick import Yardstick, YardstickProcess
@@ -85,7 +85,7 @@ class Yardsticks:
         start = partial(YardstickProcess, module, *arguments, timeout_s=self._timeout_s)
         try:
             process = start() if threads is None else start(threads=threads)
-        except (PeerLost, OSError) as lost:
+        except (PeerLost, OSError, UsageError) as lost:
             self._notes.append(f"no yardstick on {where}: {lost}")
             return
         if process.yardsticks:
