@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from ..domain.codec import from_json, to_json
 from ..domain.report import TestResult
 from .examining.bureau import Bureau
+from .scratch import Scratch
 
 # What a worker is told the folder for its files by.
 _KEY = "modelperf_stopped"
@@ -26,23 +26,23 @@ class FromWorkers:
     """In the controller: the folder, and what is found there when all workers have ended."""
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Scratch | None = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="modelperf-stopped-", ignore_cleanup_errors=True)
-        node.workerinput[_KEY] = self._folder.name  # type: ignore[attr-defined]
+            self._folder = Scratch("modelperf-stopped-")
+        node.workerinput[_KEY] = str(self._folder.path)  # type: ignore[attr-defined]
 
     def pytest_unconfigure(self) -> None:
         if self._folder is not None:
-            self._folder.cleanup()
+            self._folder.remove()
             self._folder = None
 
     def results(self, note: Callable[[str], None]) -> list[TestResult]:
         """What the workers have left. `note` is told what of it cannot be read."""
         found: list[TestResult] = []
-        for file in sorted(Path(self._folder.name).glob("*.json")) if self._folder is not None else ():
+        for file in sorted(self._folder.path.glob("*.json")) if self._folder is not None else ():
             try:
                 found.append(from_json(file.read_bytes(), TestResult))
             except (OSError, msgspec.DecodeError) as error:

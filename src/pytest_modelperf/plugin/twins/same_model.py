@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-
 from ...errors import PeerLost
 from ...measuring.orders import Opened, TakeWeights, Unable, WriteWeights, Written
+from ..scratch import Scratch
 from .messages import OpenInstead, Refused
 from .remote import Runner, RunnerBroken
 from .remote_bench import BodyLeft, RemoteBench
@@ -21,7 +19,7 @@ class Original:
 
     def __init__(self, runner: Runner, opened: Opened) -> None:
         self._runner, self.opened = runner, opened
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Scratch | None = None
 
     def hand_over(self, twin: RemoteBench, *, whole: bool = True) -> str:
         """Have the twin take over the weights; why it could not, "" where it did.
@@ -29,17 +27,17 @@ class Original:
         `whole`: also those of a model that is not taken apart, with all else that it holds.
         """
         if self._folder is None:
-            folder = tempfile.TemporaryDirectory(prefix="modelperf-weights-", ignore_cleanup_errors=True)
-            reason = self._written(os.path.join(folder.name, "weights"))
+            folder = Scratch("modelperf-weights-")
+            reason = self._written(str(folder.path / "weights"))
             if reason:
-                folder.cleanup()
+                folder.remove()
                 return reason
             self._folder = folder
-        return twin.change(TakeWeights(os.path.join(self._folder.name, "weights"), whole))
+        return twin.change(TakeWeights(str(self._folder.path / "weights"), whole))
 
     def close(self) -> None:
         if self._folder is not None:
-            self._folder.cleanup()
+            self._folder.remove()
 
     def _written(self, path: str) -> str:
         self._runner.peer.resume()
