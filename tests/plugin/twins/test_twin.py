@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from pytest_modelperf.errors import PeerLost
+from pytest_modelperf.measuring.peer import Fate, Lost
 from pytest_modelperf.plugin.examining.pairs import Absent
 from pytest_modelperf.plugin.twins.messages import BodyDone, Dismiss, Judged, Refused, Reported, Terms, TestDone
-from pytest_modelperf.plugin.twins.remote import RunnerBroken
+from pytest_modelperf.plugin.twins.remote import SILENT_REMEDY, RunnerBroken
 from pytest_modelperf.plugin.twins.remote_bench import BodyLeft
 from pytest_modelperf.plugin.twins.twin import Ended, Twin, here, how_ended, side_by_side, there
 
@@ -123,3 +124,15 @@ def test_a_try_that_comes_after_a_model_was_refused_is_dismissed() -> None:
     peer = Peer(terms, Refused("no"), BodyDone(False), terms, BodyDone(False), TestDone("", ""))
     assert side_by_side([here(twin_of(peer))]) == [Refused("no")]
     assert peer.told[1:] == [Judged("", "", {}), Dismiss(), Judged("", "", {})]
+
+
+@pytest.mark.parametrize("remedy", [SILENT_REMEDY, ""])
+def test_one_that_is_silent_in_its_set_up_may_wait_for_what_a_stopped_process_holds(remedy: str) -> None:
+    class Silent(Peer):
+        def receive(self) -> object:
+            raise Lost("the runner of test_a.py on cpu", Fate("gave no answer for 600 s and was killed", remedy=remedy))
+
+    with pytest.raises(Lost, match="gave no answer for 600 s and was killed") as lost:
+        side_by_side([twin_of(Silent()).opened()])
+    assert ("the same fixture holds in the test's own runner, which is stopped" in str(lost.value)) == bool(remedy)
+    assert str(lost.value).endswith(remedy)

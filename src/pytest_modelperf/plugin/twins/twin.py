@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ...measuring.conduct import CaseLost
+from ...measuring.peer import Lost
 from ..examining.pairs import Absent
 from ..trees.tree import Tree, below
-from .messages import BodyDone, Broken, Dismiss, Judged, Missing, Refused, Reported, RunTest, Terms, TestDone
-from .remote import Runner, RunnerBroken, TestMissing
+from .messages import (
+    BodyDone,
+    Broken,
+    Dismiss,
+    FromRunner,
+    Judged,
+    Missing,
+    Refused,
+    Reported,
+    RunTest,
+    Terms,
+    TestDone,
+)
+from .remote import SILENT_REMEDY, Runner, RunnerBroken, TestMissing
 from .remote_bench import LOST, BodyLeft, RemoteBench
 from .runners import Runners
 
 Given = TypeVar("Given")
 # What is done until a process must be waited for, step by step, and what it gives in the end.
 Steps = Generator[None, None, Given]
+# Why a twin may wait in vain in its set-up, and what to do.
+_EXCLUSIVE = (
+    "a fixture may wait for what the same fixture holds in the test's own runner, which is stopped meanwhile (a lock, "
+    "a port, a database): have it take another in each process (os.getpid()), or let it go before modelperf is called"
+)
 
 
 class Ended(Exception):
@@ -90,7 +109,7 @@ class Twin:
     def _awaited_call(self, runner: Runner) -> Terms:
         reports: list[Mapping[str, Any]] = []
         while True:
-            said = runner.peer.receive()
+            said = _heard(runner)
             if isinstance(said, Terms):
                 return said
             if isinstance(said, Reported):
@@ -120,6 +139,16 @@ class Twin:
             elif isinstance(said, TestDone):
                 runner.peer.pause()
                 return
+
+
+def _heard(runner: Runner) -> FromRunner:
+    """What a twin says while it sets its test up. Raises what its peer raises, of one that was silent with a guess."""
+    try:
+        return runner.peer.receive()
+    except Lost as lost:
+        if lost.fate.remedy != SILENT_REMEDY:
+            raise
+        raise Lost(lost.name, dataclasses.replace(lost.fate, remedy=f"{_EXCLUSIVE}; else {SILENT_REMEDY}")) from lost
 
 
 def here(twin: Twin) -> Steps[RemoteBench | Missing | Refused]:
