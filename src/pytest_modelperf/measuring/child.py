@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from multiprocessing.connection import Client
 from typing import Any
 
@@ -19,6 +20,10 @@ from .channel import Channel
 from .peer import ENDING_SECONDS
 
 _PR_SET_PDEATHSIG = 1
+_NOT_ITS_CHILD = (
+    f"pytest-modelperf: {sys.executable} is not the child of the process that has started it; where a script starts "
+    "it, write `exec` before the command there\n"
+)
 
 
 def connect(incoming: Any) -> Channel[Any]:
@@ -58,6 +63,10 @@ def _die_with(parent: int) -> None:
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
+        # Where it has died there is nobody to tell.
+        if os.path.exists(f"/proc/{parent}"):
+            with suppress(OSError):
+                os.write(2, _NOT_ITS_CHILD.encode())
         os._exit(1)
 
 

@@ -43,7 +43,7 @@ def test_a_command_is_looked_for_on_the_path(tmp_path: Path, monkeypatch: pytest
             f'exec "{sys.executable}" -S "$@"',
             rf"it has no pytest-modelperf; .* pip install pytest-modelperf=={__version__}",
         ),
-        ('echo \'["0.0.1", "3.12", [], false]\'', r"it has pytest-modelperf 0\.0\.1, this run "),
+        ('echo \'["0.0.1", "3.12", [], false, 1]\'', r"it has pytest-modelperf 0\.0\.1, this run "),
         ("echo hello", "is no Python interpreter that works: .*; write the path of one"),
         ("echo it is broken >&2; exit 3", "is no Python interpreter that works: it is broken; write the path of one"),
         ("exit 3", "it ended with exit code 3"),
@@ -52,6 +52,13 @@ def test_a_command_is_looked_for_on_the_path(tmp_path: Path, monkeypatch: pytest
 def test_what_cannot_take_part(tmp_path: Path, script: str, words: str) -> None:
     file = program(tmp_path, script)
     with pytest.raises(UsageError, match=words):
+        ask(str(file), tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a runner looks who its parent is")
+def test_a_script_that_waits_for_its_interpreter_is_refused(tmp_path: Path) -> None:
+    file = program(tmp_path, f'"{sys.executable}" "$@"\nexit $?')
+    with pytest.raises(UsageError, match=r"a script that starts the interpreter and waits.*write `exec` before"):
         ask(str(file), tmp_path)
 
 
