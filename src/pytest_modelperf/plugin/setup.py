@@ -17,6 +17,7 @@ from ..reporting.files import check_folder, check_writable
 from ..reporting.progress import NoProgress, ProgressLine, ProgressLog
 from ..reporting.protocol import parse_report_option
 from ..runtimes.cuda_driver import ask_bus_ids
+from . import given
 from .converters import check_converters
 from .coordinator import Coordinator
 from .examining.bureau import ISOLATED, Bureau
@@ -64,6 +65,8 @@ def register(config: pytest.Config) -> None:
     machine, reports = _checked(config, host)
     in_place = _in_place(config, settings)
     _check_against(settings, in_place)
+    if not in_place:
+        given.check(config)
     if place is not None:
         _check_ranks(config, settings, in_place)
     outside = Outside()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ...errors import in_words
+from .. import given
 from ..trees.tree import Tree
 from .messages import Start
 
@@ -78,6 +79,7 @@ def start(config: pytest.Config, path: Path, tree: Tree | None = None) -> Start:
 
 def _arguments(config: pytest.Config, tree: Tree | None) -> list[str]:
     arguments = [str(argument) for argument in config.invocation_params.args]
+    arguments[:0] = [part for name in given.names(config) for part in ("-p", name)]
     there = tree.interpreter if tree is not None else None
     if config.pluginmanager.hasplugin("pytest_cov") and (there is None or there.has_cov):
         # First: what follows a "--" is no option.
