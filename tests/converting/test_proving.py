@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,30 @@ def test_outputs_that_only_a_larger_batch_has_are_compared_too() -> None:
     assert [parity.output for parity in found] == list(names) == ["0.y", "1.y", "2.y"]
     with pytest.raises(ConversionError, match=r"output '2\.y' is wrong"):
         prover().parity(bench(wrong), Converted(wrong), expected, precision="float32")
+
+
+def test_what_is_made_anew_at_a_later_call_of_a_shape_is_compared_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: dict[int, int] = {}
+
+    def turns(x: Any, scale: float = 2.0) -> dict[str, Any]:
+        calls[len(x)] = calls.get(len(x), 0) + 1
+        return {"y": x * (scale if len(x) == 1 or calls[len(x)] < DRAWS else 3.0)}
+
+    expected = prover().expected(bench(double))
+    prover().parity(bench(turns), Converted(turns), expected, precision="float32")
+    calls.clear()
+    monkeypatch.setattr(proving, "_settles", lambda model: model is turns)
+    with pytest.raises(ConversionError, match="output 'y' is wrong"):
+        prover().parity(bench(turns), Converted(turns), expected, precision="float32")
+    assert calls == {1: DRAWS, 3: DRAWS}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_scripts_are_made_anew_at_a_later_call() -> None:
+    torch = pytest.importorskip("torch")
+    script = torch.jit.script(torch.nn.ReLU())
+    found = [proving._settles(each) for each in (script, Path("model.pt"), Path("model.onnx"), torch.nn.ReLU(), double)]
+    assert found == [True, True, False, False, False]
 
 
 def test_what_is_many_times_slower_is_asked_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
