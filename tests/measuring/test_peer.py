@@ -128,6 +128,13 @@ class TestConversation:
         child.close(Ask("bye"))
         assert said(output) == "goodbye\n"
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="only there it looks who its parent is")
+    def test_one_that_a_script_starts_says_so(self, output: IO[bytes]) -> None:
+        script = ["sh", "-c", '"$@"; exit $?', "sh", *command("serve")]
+        with pytest.raises(Lost, match="ended with exit code 1"):
+            Peer("the child", script, Told, timeout_s=PATIENCE_SECONDS, output=output)
+        assert "where a script starts it, write `exec` before the command" in said(output)
+
     @pytest.mark.parametrize("given", [False, True])
     def test_coverage_does_not_start_in_it(self, start: Start, given: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         """What it times must not run under a tracer."""
