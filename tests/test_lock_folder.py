@@ -33,7 +33,7 @@ def test_a_folder_in_which_others_can_remove_locks_is_told(tmp_path: Path, monke
         os.chown(folder, 12345, 12345)
     else:
         monkeypatch.setattr(os, "getuid", lambda: uid + 1)
-    with pytest.raises(UsageError, match=r"cannot lie in .*locks, .* others can remove them; remove it, .* TMPDIR"):
+    with pytest.raises(UsageError, match=r"cannot lie in .*locks, .* others can remove them; .* MODELPERF_LOCKS"):
         lock_folder.make(folder)
     if uid == 0:
         folder.chmod(0o1777)
@@ -55,3 +55,19 @@ def test_who_holds_a_lock_is_told_where_the_system_tells(tmp_path: Path) -> None
         assert lock_folder.holder(path).startswith(told)
     assert lock_folder.holder(path) == "another process", "nobody holds it"
     assert lock_folder.holder(tmp_path / "none.lock") == "another process"
+
+
+def test_it_is_the_same_whatever_a_job_calls_its_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common, own = tmp_path / "common", tmp_path / "own"
+    common.mkdir()
+    common.chmod(0o1777)
+    monkeypatch.delenv(lock_folder.VARIABLE, raising=False)
+    monkeypatch.setattr(lock_folder, "_COMMON", common)
+    monkeypatch.setattr("tempfile.tempdir", str(own))
+    assert lock_folder.lock_folder() == common / lock_folder.NAME
+    common.chmod(0o777)
+    assert lock_folder.lock_folder() == own / lock_folder.NAME, "others can remove what lies there"
+    monkeypatch.setenv(lock_folder.VARIABLE, str(tmp_path / "named"))
+    assert lock_folder.lock_folder() == tmp_path / "named"

@@ -16,8 +16,13 @@ import psutil
 
 from .errors import UsageError
 
-# In the system's temporary folder; its files are empty and stay.
+# Its files are empty and stay.
 NAME = "pytest-modelperf-locks"
+# Where all users of a POSIX system find it. TMPDIR is a user's own on macOS, and often a job's own in CI.
+_COMMON = Path("/tmp")
+# Names another one, the same for all that measure on a machine.
+VARIABLE = "MODELPERF_LOCKS"
+REMEDY = f"name another folder with the environment variable {VARIABLE}, the same for all that measure on this machine"
 # The mode of a lock: whoever may measure on this machine may take it.
 ANYONE = 0o666
 _SHARED = 0o1777
@@ -34,7 +39,8 @@ _LONGEST_COMMAND = 60
 
 def lock_folder() -> Path:
     """Where it is, whether or not it is there."""
-    return Path(tempfile.gettempdir(), NAME)
+    named = os.environ.get(VARIABLE, "")
+    return Path(named) if named else (_COMMON if _is_common(_COMMON) else Path(tempfile.gettempdir())) / NAME
 
 
 def make(folder: Path) -> None:
@@ -45,8 +51,8 @@ def make(folder: Path) -> None:
         folder.chmod(_SHARED)
     if not _is_safe(folder):
         raise UsageError(
-            f"locks cannot lie in {folder}, which is no folder or one where others can remove them; "
-            "remove it, or name another temporary folder with the environment variable TMPDIR"
+            f"locks cannot lie in {folder}, which is no folder or one where others can remove them; remove it, or "
+            f"{REMEDY}"
         )
 
 
@@ -61,6 +67,13 @@ def holder(path: Path) -> str:
         if (int(major, 16), int(minor, 16), int(inode)) == place:
             return f"process {pid}{_command(int(pid))}"
     return UNKNOWN
+
+
+def _is_common(folder: Path) -> bool:
+    """Whether it is everybody's, as a system's temporary folder is."""
+    if os.name != "posix" or not folder.is_dir():
+        return False
+    return bool(folder.stat().st_mode & stat.S_ISVTX) and os.access(folder, os.W_OK)
 
 
 def _is_safe(folder: Path) -> bool:

@@ -17,6 +17,7 @@ import pytest
 from baselines.made import CASE, CPU, NODEID, accept_all, record, run
 from filelock import FileLock
 
+from pytest_modelperf import lock_folder
 from pytest_modelperf.baselines import store as store_module
 from pytest_modelperf.baselines.format import encode
 from pytest_modelperf.baselines.store import Store
@@ -31,9 +32,8 @@ LOCATIONS = [-4.5 + 0.01 * index for index in range(WINDOW)]
 def locks(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the locks, in a temporary folder of the test's own; in its child processes too."""
     folder = tmp_path_factory.mktemp("system")
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder / "pytest-modelperf-locks"
+    monkeypatch.setenv(lock_folder.VARIABLE, str(folder / lock_folder.NAME))
+    return folder / lock_folder.NAME
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from pytest_modelperf import lock_folder
+
 # Nothing takes as long, on the busiest machine either: what does hangs.
 LIMIT_S = 300
 # One call of a model that sleeps exceeds it: three are made, and that is all.
@@ -187,7 +189,8 @@ class Folder:
     def _environment(self, autoload: bool) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         alone = {} if autoload else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        return kept | alone | {"COLUMNS": "160", "TMPDIR": str(self.scratch), "HOME": str(self.scratch)}
+        own = {"TMPDIR": str(self.scratch), lock_folder.VARIABLE: str(self.scratch / lock_folder.NAME)}
+        return kept | alone | {"COLUMNS": "160", "HOME": str(self.scratch)} | own
 
 
 def _prepare(before: Callable[[], None] | None) -> None:

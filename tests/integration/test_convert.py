@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from integration.folders import LIMIT_S, ROUNDS, Folder, output, summary
 
+from pytest_modelperf import lock_folder
+
 # Ten lines of a converter each; those of a function take and give one.
 CONFTEST = """
 import os
@@ -203,7 +205,8 @@ def test_a_rejected_one_leaves_its_log_and_a_script(run: Run) -> None:
     folder = run.folder.path / ".modelperf/converters/test_a/test_speed/exits"
     assert "before the end" in (folder / "log.txt").read_text()
     # As in a shell of the user's, but for locks that other runs on this machine share.
-    alone = {**os.environ, "TMPDIR": str(run.folder.scratch), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    locks = str(run.folder.scratch / lock_folder.NAME)
+    alone = {**os.environ, lock_folder.VARIABLE: locks, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [str(folder / "reproduce.sh")]
     again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S, env=alone)
     assert "its process ended with exit code 7" in again.stdout

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from pytest_modelperf import lock_folder
+
 pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
@@ -42,6 +44,7 @@ def test_the_first_cause_is_read_from_the_section_of_the_failing_test() -> None:
 @pytest.mark.slow
 def test_planted_faults_are_named_first(tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setenv(lock_folder.VARIABLE, str(scratch / lock_folder.NAME))
     found = BENCHMARK["first_causes"](tmp_path)
     wrong = {name: cause for name, cause in found.items() if not BENCHMARK["is_named"](name, cause)}
     assert len(found) >= 20

@@ -172,7 +172,7 @@ def _unusable(path: Path, what: str, error: OSError) -> BaselineError:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the file's lock. It lies in the system's temporary folder: nothing but baselines lies among baselines."""
+    """Hold the file's lock. It lies with the other locks of the machine: nothing but baselines lies among baselines."""
     name = hashlib.sha256(os.path.normcase(os.path.realpath(path)).encode("utf-8", "surrogatepass")).hexdigest()
     lock_path = lock_folder.lock_folder() / f"{name[:32]}.lock"
     lock = FileLock(lock_path, timeout=LOCK_SECONDS, mode=lock_folder.ANYONE)
@@ -187,7 +187,7 @@ def _locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise BaselineError(
             f"the lock {lock_path} of the baseline {path} cannot be taken: {error.strerror or error}; "
-            "allow this user to write there, or set TMPDIR to another folder"
+            f"allow this user to write there, or {lock_folder.REMEDY}"
         ) from None
     except UsageError as error:
         raise BaselineError(f"the baseline {path} cannot be written: {error}") from None

@@ -114,8 +114,8 @@ class DeviceLocks:
                 self._waited[device] = self._waited.get(device, 0.0) + time.monotonic() - began
         except OSError as error:
             raise UsageError(
-                f"the lock {path} of {device} cannot be taken ({error.strerror}); let this user write there, or name "
-                "another temporary folder with the environment variable TMPDIR"
+                f"the lock {path} of {device} cannot be taken ({error.strerror}); let this user write there, or "
+                f"{lock_folder.REMEDY}"
             ) from error
         return lock
 
