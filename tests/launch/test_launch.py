@@ -47,6 +47,16 @@ def test_main_is_run_without_the_users_folder_or_the_scripts(folder: Path) -> No
     assert told["doubled"] == [42]
 
 
+def test_what_it_does_not_find_is_where_its_parent_has_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a program that has put folders on its path itself."""
+    modules = os.environ["PYTHONPATH"]
+    monkeypatch.delenv("PYTHONPATH")
+    monkeypatch.setattr(sys, "path", [str(folder), modules, *sys.path])
+    told = json.loads(subprocess.check_output(launch.argv("some_child", "1")))
+    assert told["arguments"] == told["argv"] == ["1"]
+    assert told["path"].index(modules) > 0
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="PYTHONSAFEPATH came with Python 3.11")
 def test_where_python_leaves_the_scripts_folder_out_nothing_is_taken_away(folder: Path) -> None:
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}

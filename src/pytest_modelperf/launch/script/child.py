@@ -1,5 +1,6 @@
-"""Runs the main of the module that it is told: `python child.py MODULE …`. Nothing else may lie in this folder."""
+"""Runs the main of the module that it is told: `python child.py PATH MODULE …`. Nothing else may lie in this folder."""
 
+import os
 import sys
 
 
@@ -9,7 +10,13 @@ def main() -> None:
         del sys.path[0]
     import importlib
 
-    module = importlib.import_module(sys.argv.pop(1))
+    path, name = sys.argv.pop(1), sys.argv.pop(1)
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError:
+        # Behind its own: the user's folder may be among them, with files that bear the names of Python's.
+        sys.path += [folder for folder in path.split(os.pathsep) if folder not in sys.path]
+        module = importlib.import_module(name)
     module.main(*sys.argv[1:])
 
 
