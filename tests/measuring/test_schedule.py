@@ -40,6 +40,13 @@ def test_rounds_and_calls(call_seconds: float, seconds: float, expected: Schedul
     assert schedule(call_seconds, seconds) == expected
 
 
+@pytest.mark.parametrize(
+    ("call_seconds", "shares", "rounds"), [(0.7, 5, 3), (0.7, 2, 5), (1.1, 2, 5), (1.3, 2, SLOW_CALLS), (0.7, 1, 3)]
+)
+def test_shares_of_the_time_have_the_fewest_rounds_together(call_seconds: float, shares: int, rounds: int) -> None:
+    assert schedule(call_seconds, 0.6, shares=shares) == Schedule(rounds, 1, 0, slow=True)
+
+
 @given(call_times, times, st.booleans())
 def test_a_block_lasts_about_as_long_as_it_should(call_seconds: float, seconds: float, pipelined: bool) -> None:
     plan = schedule(call_seconds, seconds, pipelined=pipelined)

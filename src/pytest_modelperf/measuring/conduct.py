@@ -68,11 +68,11 @@ class Conductor:
     """Conducts the measurement of one test on one or more benches, all cases of all benches in turn.
 
     The same case may be on several benches (two commits, two fresh processes): it gets as many rounds on each, in the
-    same turns. `seconds` is the measuring time for one case on one bench. `yardsticks` gives the panel of yardsticks
-    for a device and the number of threads that compute there (0: nobody can tell). `unfit` names cases that are known
-    not to fit into memory, by `Case.key`, with the reason; `only` the cases to measure (None: all). `seed` makes the
-    order of turns repeatable. `observer` looks at the machine, and `watch` is told how far it is, only while nothing is
-    timed. `runtime` is the name of what executes the model.
+    same turns. `seconds` is the measuring time for one case on one bench, one of so many `shares` of what it is given
+    in all. `yardsticks` gives the panel of yardsticks for a device and the number of threads that compute there (0:
+    nobody can tell). `unfit` names cases that are known not to fit into memory, by `Case.key`, with the reason; `only`
+    the cases to measure (None: all). `seed` makes the order of turns repeatable. `observer` looks at the machine, and
+    `watch` is told how far it is, only while nothing is timed. `runtime` is the name of what executes the model.
     `counts`: what calls do is counted when all is timed; `last`: nothing is timed in these processes after that.
     `soaker` reads meters before that, while cases of the first `soaked` benches are called in a loop (None: nobody).
     """
@@ -93,10 +93,11 @@ class Conductor:
         last: bool = False,
         soaker: Soaker | None = None,
         soaked: int = 0,
+        shares: int = 1,
     ) -> None:
         self._benches, self._seconds, self._watch, self._runtime = benches, seconds, watch, runtime
         self._counts, self._last = counts, last
-        self._soaker, self._soaked = soaker, soaked
+        self._soaker, self._soaked, self._shares = soaker, soaked, shares
         self._rng = random.Random(seed)
         self._yardsticks, self._unfit, self._only = yardsticks, dict(unfit or {}), only
         self._observer = observer or NoObserver()
@@ -174,7 +175,8 @@ class Conductor:
         for index, case in enumerate(_cases(bench)):
             ready = self._prepared.get((number, case.key))
             if ready is not None and ready.status == "ok":
-                plan = schedule(self._call_seconds(case), self._seconds, pipelined=pipelined)
+                seconds = self._call_seconds(case)
+                plan = schedule(seconds, self._seconds, pipelined=pipelined, shares=self._shares)
                 entered = Contender(bench, index, plan, pipelined and not plan.slow, group=case.key)
                 self._contenders[number, case.key] = entered
 

@@ -48,10 +48,15 @@ class Schedule:
         return (turn + 1) * self.rounds // turns > turn * self.rounds // turns
 
 
-def schedule(call_seconds: float, seconds: float, *, pipelined: bool = False) -> Schedule:
-    """The schedule of a case from the time of one call and the measuring time, both in seconds."""
+def schedule(call_seconds: float, seconds: float, *, pipelined: bool = False, shares: int = 1) -> Schedule:
+    """The schedule of a case from the time of one call and the measuring time, both in seconds.
+
+    That is one of so many equal `shares` of the case's time, which have the fewest rounds together where a call is
+    longer than one of them and not than all.
+    """
     if call_seconds > seconds:
-        return Schedule(SLOW_CALLS, 1, 0, slow=True)
+        fewest = math.ceil(FEWEST_ROUNDS / shares) if call_seconds <= seconds * shares else 0
+        return Schedule(max(SLOW_CALLS, fewest), 1, 0, slow=True)
     block = PIPELINED_BLOCK_SECONDS if pipelined else BLOCK_SECONDS
     calls = max(1, min(MOST_CALLS_A_BLOCK, round(block / max(call_seconds, 1e-9))))
     settling = settling_calls(call_seconds)

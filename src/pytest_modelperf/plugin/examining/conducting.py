@@ -63,6 +63,7 @@ class Conducting:
         self._conductor = Conductor(
             benches,
             seconds=self._terms.seconds / self.shares,
+            shares=self.shares,
             # An order of its own in every run: what one order favours by chance is not to be found again in the next.
             seed=zlib.crc32(f"{self._bureau.seed} {seed}".encode()),
             # Sides that take turns need no yardstick.
