@@ -64,6 +64,31 @@ def test_may_be_refused(modelperf):
     sweep = modelperf(sleeps)
     assert [point.status for point in sweep] == ["ok", "failed"]
 """
+# The twin comes to the first and the third test alone.
+APART = """
+TWO = ["cpu:threads=1", "cpu:threads=2"]
+
+@pytest.fixture(scope="module")
+def model():
+    return "model.onnx"
+
+class TestGroup:
+    @pytest.mark.modelperf(devices=TWO)
+    def test_on_two(self, modelperf, model):
+        modelperf(model)
+
+    @pytest.mark.modelperf(devices=TWO[:1])
+    def test_on_one(self, modelperf, model):
+        modelperf(model)
+
+@pytest.mark.modelperf(devices=TWO)
+def test_on_two_again(modelperf, model):
+    modelperf(model)
+
+@pytest.mark.modelperf(devices=TWO[:1])
+def test_at_last(modelperf, model):
+    modelperf(model)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +173,16 @@ def test_what_a_device_refuses_fails_the_test_unless_it_may(folder: Folder) -> N
     assert problem in said(result, "test_first_is_refused")
     assert said(result, "test_second_is_refused").startswith(f"case failed: cpu:threads=2 batch=1: {problem}")
     assert f"cpu:threads=2 batch=1 failed: {problem}" in summary(result)
+
+
+@pytest.fixture(scope="module")
+def apart(new_folder: Callable[[], Folder]) -> pytest.RunResult:
+    folder = new_folder()
+    folder.write("test_a.py", APART, IMPORTS)
+    onnx_files.write(folder.path / "model.onnx")
+    return folder.run("--modelperf-seconds=0.01")
+
+
+def test_a_test_that_does_not_come_to_every_device_spoils_no_later_one(apart: pytest.RunResult) -> None:
+    assert apart.parseoutcomes()["passed"] == 4
+    assert "failed" not in apart.parseoutcomes()

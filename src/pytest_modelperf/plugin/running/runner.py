@@ -59,6 +59,12 @@ class RunnerPlugin:
             self._problems.append(report.longreprtext)
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        # A twin is told which test comes next in the test's own runner, and is not always given that one: pytest would
+        # not set up another beside what was left for it.
+        item.session._setupstate.teardown_exact(item)
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self._channel.send(Collected(tuple(map(name_in_file, session.items)), tuple(self._problems)))
         while True:
@@ -137,8 +143,9 @@ def _configured(start: Start, channel: Channel[ToRunner], imports: Imports | Non
     desk = RemoteDesk(channel, imports)
     config.stash[IN_RUNNER] = True
     config.stash[DESK] = desk
-    config.pluginmanager.register(RunnerPlugin(config, channel), "modelperf-runner")
     config.pluginmanager.register(MarkedTests(desk), "modelperf-marked")
+    # Last, and so asked first: what is torn down before a test is not in the memory that the test begins with.
+    config.pluginmanager.register(RunnerPlugin(config, channel), "modelperf-runner")
     return config
 
 
