@@ -110,6 +110,14 @@ def test_the_order_that_a_conftest_gives_is_kept(tests: Project) -> None:
     assert tests.lines("ran.txt") == ALL[::-1]
 
 
+def test_what_is_chosen_by_its_place_among_all_files_runs(tests: Project) -> None:
+    tests.write("test_first.py", "def test_first(): ...\n")
+    tests.write("conftest.py", RAN + "def pytest_collection_modifyitems(items): items[:] = items[1::2]\n")
+    result = tests.run()
+    assert tests.lines("ran.txt") == ["a", "plain", "e a::b"]
+    result.assert_outcomes(passed=1, skipped=2)
+
+
 @pytest.mark.parametrize("ids", ["", ', ids=["x y", "ü漢", "a/b", "c\\\\d", "@group", "per cent %", "::", "]["]'])
 def test_every_parameter_set_is_one_test_whatever_its_id(project: Project, ids: str) -> None:
     project.write("conftest.py", RAN)
