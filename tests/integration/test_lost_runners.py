@@ -379,6 +379,37 @@ def running(project: Project, *arguments: str) -> Iterator[subprocess.Popen[str]
         process.wait()
 
 
+def test_one_that_dies_between_two_tests_costs_none(project: Project) -> None:
+    project.write(
+        "test_model.py",
+        """
+        import threading
+
+        import psutil
+
+        @perf
+        def test_first(modelperf):
+            modelperf(double)
+            with open("pid.txt", "w") as file:
+                file.write(str(os.getpid()))
+            threading.Timer(0.3, os.abort).start()
+
+        def test_unmarked():
+            runner = psutil.Process(int(open("pid.txt").read()))
+            while runner.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
+
+        @perf
+        def test_next(modelperf):
+            modelperf(double)
+        """,
+    )
+    result = project.run()
+    result.assert_outcomes(passed=3, warnings=1)
+    words = "the runner of test_model.py was killed by signal 6 (SIGABRT) between two tests"
+    result.stdout.fnmatch_lines([f"*ModelPerfWarning: {words}; what runs on after a test may have ended it"])
+
+
 class TestKilledFromOutside:
     def test_the_test_is_not_measured_and_the_next_is(self, project: Project) -> None:
         with running(project) as process:

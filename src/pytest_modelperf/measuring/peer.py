@@ -109,11 +109,19 @@ class Peer(Generic[Answer]):
     def alive(self) -> bool:
         return not ended(self._process)
 
+    def lost(self) -> Lost:
+        """What became of it, where its end of the line is dead. It is killed where it has not ended."""
+        by_itself = wait_ended(self._process, ENDING_SECONDS)
+        self.kill()
+        if not by_itself:
+            return Lost(self.name, Fate("closed its connection without ending and was killed"))
+        return Lost(self.name, self._fate())
+
     def send(self, message: object) -> None:
         try:
             self._channel.send(message)
         except OSError:
-            raise self._lost() from None
+            raise self.lost() from None
 
     def receive(self, timeout_s: float | None = None) -> Answer:
         """The next message. A peer that stays silent longer than the time limit has hung: it is killed."""
@@ -123,7 +131,7 @@ class Peer(Generic[Answer]):
         except TimeoutError:
             raise self.hung(limit, self._remedy if timeout_s is None else "") from None
         except (EOFError, OSError):
-            raise self._lost() from None
+            raise self.lost() from None
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
             self.kill()
             raise Lost(self.name, Fate(f"answered nonsense ({error}) and was killed")) from error
@@ -213,15 +221,11 @@ class Peer(Generic[Answer]):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             send(self.pid, number)
 
-    def _lost(self) -> Lost:
-        """What became of a process whose end of the line went dead."""
-        by_itself = wait_ended(self._process, ENDING_SECONDS)
-        self.kill()
-        if not by_itself:
-            return Lost(self.name, Fate("closed its connection without ending and was killed"))
+    def _fate(self) -> Fate:
+        """How it ended, once it is reaped."""
         code = self._process.returncode
         killed = -code == getattr(signal, "SIGKILL", None) and memory.kills() > self._kills_before
-        return Lost(self.name, Fate(_ending(code, killed), out_of_memory=killed))
+        return Fate(_ending(code, killed), out_of_memory=killed)
 
     def _connected(self) -> Connection[Any, Any]:
         assert self._process.stdin is not None
@@ -245,7 +249,7 @@ class Peer(Generic[Answer]):
                 Client(self._listener.address, authkey=self._key).close()
                 waiting.join()
                 if gone:
-                    raise self._lost()
+                    raise self.lost()
                 raise Lost(self.name, Fate(f"did not start within {self.timeout_s:g} s", remedy=self._remedy))
         (connection,) = accepted
         if isinstance(connection, OSError):

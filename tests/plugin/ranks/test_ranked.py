@@ -12,7 +12,7 @@ from measuring.fakes import ready
 
 from pytest_modelperf.domain.results import Sweep
 from pytest_modelperf.measuring.orders import Opened, Prepared, Samples
-from pytest_modelperf.measuring.peer import ENDING_SECONDS, Lost
+from pytest_modelperf.measuring.peer import ENDING_SECONDS, Fate, Lost
 from pytest_modelperf.plugin.ranks import ranked
 from pytest_modelperf.plugin.ranks.rank_messages import Close, Done, Gone, Halt, Hung, Kill, Said, Tell, ToRank, Wake
 from pytest_modelperf.plugin.ranks.ranked import RankedPeer, combined, is_wrong
@@ -81,6 +81,9 @@ class Own:
 
     def close(self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS) -> None:
         self.log.append("close")
+
+    def lost(self) -> Lost:
+        return Lost(self.name, Fate("was killed"))
 
     def kill(self) -> None:
         self.log.append("kill")
@@ -154,6 +157,13 @@ def test_all_are_stopped_before_any_other_has_its_turn() -> None:
     all_.resume()
     assert own.log == ["pause", "resume"]
     assert others.told == [Halt(7), Wake(7)]
+
+
+def test_what_became_of_one_is_told_by_the_rank_that_lost_it() -> None:
+    all_, _, _ = peer()
+    assert str(all_.lost()) == "the runner of a.py on rank 0 was killed"
+    all_.file(1, Gone(7, "the runner on rank 1", "was killed, too"))
+    assert str(all_.lost()) == "the runner on rank 1 was killed, too"
 
 
 def test_all_are_closed_together_and_killed_together() -> None:

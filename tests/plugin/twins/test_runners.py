@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from pytest_modelperf.plugin.twins import runners as module
+from pytest_modelperf.plugin.twins.remote import RunnerBroken
 from pytest_modelperf.plugin.twins.runners import Runners
 
 PATH = Path("test_model.py")
@@ -19,8 +21,13 @@ class FakeRunner:
 
     together = threading.Barrier(len(LABELS))
 
+    path, tree, has_died = PATH, None, False
+
     def __init__(self, *_: object) -> None:
         self.log: list[str] = []
+
+    def obituary(self) -> RunnerBroken:
+        return RunnerBroken("it was killed", "ouch")
 
     def close(self, *, at_once: bool = False) -> None:
         self.log.append("closed at once" if at_once else "closed")
@@ -66,3 +73,18 @@ def test_who_is_killed_is_not_there_any_more(runners: Runners, made: list[FakeRu
     runners.begin(PATH, LABELS[0])
     runners.kill()
     assert [one.log for one in made] == [["killed"]] * (len(LABELS) + 1)
+
+
+def test_one_that_has_died_is_told_of_and_replaced(
+    runners: Runners, made: list[FakeRunner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(module, "warn_of_runner", lambda config, path, text: told.append(text))
+    dead: Any = runners.begin(PATH, "")
+    assert runners.has(PATH)
+    dead.has_died = True
+    assert not runners.has(PATH)
+    new: Any = runners.begin(PATH, "")
+    assert new is made[-1]
+    assert new is not dead
+    assert (dead.log, told) == (["killed"], ["it was killed\nthe last lines of its output:\nouch"])

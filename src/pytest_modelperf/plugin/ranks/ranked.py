@@ -123,6 +123,9 @@ class RankedPeer:
             self._own.resume()
             self._stopped = False
 
+    def lost(self) -> Lost | RunnerBroken:
+        return self._lost_elsewhere() or self._own.lost()
+
     def close(self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS) -> None:
         self.resume()
         self._done.clear()
@@ -148,13 +151,23 @@ class RankedPeer:
             self._leader.hear([], deadline - time.monotonic())
 
     def _check(self) -> None:
-        """Raises Lost or RunnerBroken for a rank that is gone."""
+        """Raises Lost or RunnerBroken for a rank that is gone, or has lost its runner."""
+        lost = self._lost_elsewhere()
+        if lost is not None:
+            raise lost
+
+    def _lost_elsewhere(self) -> Lost | RunnerBroken | None:
+        """What there is to raise for a rank that is gone, or has lost its runner."""
+        left = (Lost(f"rank {rank}", Fate(why)) for rank, why in self._leader.left.items())
+        return self._gone_elsewhere() or next(left, None)
+
+    def _gone_elsewhere(self) -> Lost | RunnerBroken | None:
+        """What there is to raise for a rank that has lost its runner."""
         for rank, gone in self._gone.items():
             if gone.broken:
-                raise RunnerBroken(gone.what, gone.words)
-            raise Lost(gone.name or f"rank {rank}", Fate(gone.what, gone.out_of_memory, gone.remedy))
-        for rank, why in self._leader.left.items():
-            raise Lost(f"rank {rank}", Fate(why))
+                return RunnerBroken(gone.what, gone.words)
+            return Lost(gone.name or f"rank {rank}", Fate(gone.what, gone.out_of_memory, gone.remedy))
+        return None
 
     def _wrong(self) -> tuple[int, FromRunner] | None:
         """The first that went wrong, and on which rank."""

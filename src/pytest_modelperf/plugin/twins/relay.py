@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
+from ...errors import ModelPerfWarning
 from .messages import Reported, Stopped, TestDone, Warned
 
 
@@ -30,14 +32,14 @@ def warn(item: pytest.Item, said: Warned) -> None:
         # A class that only the runner has imported: an xdist controller could not import it either.
         category, text = UserWarning, f"{said.category}: {text}"
     message = warnings.WarningMessage(text, category, said.filename, said.line)
-    item.config.hook.pytest_warning_recorded.call_historic(
-        kwargs={
-            "warning_message": message,
-            "when": said.when,
-            "nodeid": item.nodeid if said.nodeid else "",
-            "location": said.location,
-        }
-    )
+    _record(item.config, message, said.when, item.nodeid if said.nodeid else "", said.location)
+
+
+def warn_of_runner(config: pytest.Config, path: Path, text: str) -> None:
+    """Record a warning of what became of the runner of a file: as an error (`-W error`) it would be another test's."""
+    # Without a line of the file's text below it.
+    message = warnings.WarningMessage(text, ModelPerfWarning, str(path), 1, line="")
+    _record(config, message, "runtest", "", None)
 
 
 def end_run(session: pytest.Session, said: TestDone) -> None:
@@ -51,6 +53,17 @@ def end_run(session: pytest.Session, said: TestDone) -> None:
 def stop(said: Stopped) -> BaseException:
     """What to raise here where the test has ended the whole run."""
     return pytest.exit.Exception(said.reason, said.returncode) if said.exits else KeyboardInterrupt()
+
+
+def _record(
+    config: pytest.Config,
+    message: warnings.WarningMessage,
+    when: str,
+    nodeid: str,
+    location: tuple[str, int, str] | None,
+) -> None:
+    told = {"warning_message": message, "when": when, "nodeid": nodeid, "location": location}
+    config.hook.pytest_warning_recorded.call_historic(kwargs=told)
 
 
 def _category(said: Warned) -> type[Warning] | None:

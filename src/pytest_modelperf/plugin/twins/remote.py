@@ -68,6 +68,7 @@ class RunnerPeer(Protocol):
     def ask(self, message: object, timeout_s: float | None = None) -> FromRunner: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
+    def lost(self) -> Lost | RunnerBroken: ...
     def close(self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS) -> None: ...
     def kill(self) -> None: ...
 
@@ -179,6 +180,15 @@ class Runner:
         lines = [line for line in self._log.read().decode(errors="replace").splitlines() if not _OURS.match(line)]
         return "\n".join(_IDLE_THREAD.sub("", "\n".join([*lines, ""])).splitlines()[-_LAST_LINES:])
 
+    @property
+    def has_died(self) -> bool:
+        """Whether it was ready once, and has ended by itself."""
+        return self._collected is not None and not self.peer.alive
+
+    def obituary(self) -> RunnerBroken:
+        """What became of one that has died between two tests."""
+        return self._told(self.peer.lost(), "between two tests; what runs on after a test may have ended it")
+
     def close(self, *, at_once: bool = False) -> None:
         """Let it tear down, and end it; `at_once` without freeing its memory object by object."""
         self.peer.close(Finish(at_once), timeout_s=self.peer.timeout_s)
@@ -188,6 +198,9 @@ class Runner:
         """End it at once, without a teardown."""
         self.peer.kill()
         self._close_log()
+
+    def _told(self, wrong: Lost | RunnerBroken, when: str) -> RunnerBroken:
+        return RunnerBroken(wrong.told(when), self.last_words()) if isinstance(wrong, Lost) else wrong
 
     def _close_log(self) -> None:
         if self._log is not None:

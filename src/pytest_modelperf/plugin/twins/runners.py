@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ..trees.tree import Tree
-from .remote import Runner
+from .relay import warn_of_runner
+from .remote import Runner, RunnerBroken
 
 
 class Runners:
@@ -27,7 +28,8 @@ class Runners:
 
     def has(self, path: Path) -> bool:
         """Whether the runner of a file is there."""
-        return (path, "") in self._started
+        runner = self._started.get((path, ""))
+        return runner is not None and not runner.has_died
 
     def of(self, path: Path, label: str = "", tree: Tree | None = None) -> Runner:
         """The runner of a file; with a label, its twin of that name. Raises RunnerBroken when it cannot start."""
@@ -40,7 +42,15 @@ class Runners:
         return runner
 
     def begin(self, path: Path, label: str = "", tree: Tree | None = None) -> Runner:
-        """The same, and do not wait until it is ready."""
+        """The same, and do not wait until it is ready.
+
+        One that has died since its last test is told of, and replaced: that is no fault of the next test's.
+        """
+        known = self._started.get((path, label))
+        if known is not None and known.has_died:
+            del self._started[path, label]
+            self._warn(known, known.obituary())
+            known.kill()
         if (path, label) not in self._started:
             self._started[path, label] = self._make(self._config, path, self._timeout_s, label, tree)
         return self._started[path, label]
@@ -72,3 +82,7 @@ class Runners:
         """What those that are gone wrote last."""
         words = [runner.last_words() for runner in self._started.values() if not runner.peer.alive]
         return [said for said in words if said]
+
+    def _warn(self, runner: Runner, wrong: RunnerBroken) -> None:
+        words = f"\nthe last lines of its output:\n{wrong.details}" if wrong.details else ""
+        warn_of_runner(self._config, runner.path, f"{wrong}{words}")
