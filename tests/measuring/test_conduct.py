@@ -188,6 +188,13 @@ class TestFailing:
         }
 
 
+class Uncountable(FakeBench):
+    """Its process does not survive being counted."""
+
+    def count(self, order: Count) -> Tallied:
+        raise lose(out_of_memory=True)
+
+
 class TestLosing:
     @pytest.mark.parametrize("out_of_memory", [False, True])
     def test_while_warming_up(self, out_of_memory: bool) -> None:
@@ -215,6 +222,18 @@ class TestLosing:
         with pytest.raises(CaseLost, match=r"while timing batch=2 on cpu with torch$") as caught:
             conductor(FakeBench([1, 2, 4], answer=answer), runtime="torch").run()
         assert caught.value.case.axes == {"batch": 2}
+
+    def test_while_counting(self) -> None:
+        with pytest.raises(CaseLost, match=r"while counting the cases from batch=1 on cpu with torch$") as caught:
+            conductor(Uncountable([1, 2]), runtime="torch").run()
+        assert not caught.value.unfit, "it was timed, and so it fits"
+
+    def test_the_other_side_while_counting_loses_only_its_counts(self) -> None:
+        bench, other = FakeBench([1]), Uncountable([1])
+        mine, theirs = conductor(bench, other, soaked=1).run()
+        assert (mine.counted.counts, theirs.counted.counts) == ({"flops": 100.0}, {})
+        assert theirs.timing is not None
+        assert not other.resumed
 
     def test_a_model_without_axes(self) -> None:
         def answer(order: Block) -> Samples:

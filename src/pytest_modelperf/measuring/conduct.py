@@ -52,12 +52,15 @@ class Measured:
 
 
 class CaseLost(PeerLost):
-    """The process that held the model was lost in the middle of a case; `lost` tells how."""
+    """The process that held the model was lost in the middle of a case; `lost` tells how.
 
-    def __init__(self, lost: Lost, case: Case, doing: str, runtime: str = "") -> None:
+    `unfit`: the case does not fit into memory. One that was timed `fits`.
+    """
+
+    def __init__(self, lost: Lost, case: Case, doing: str, runtime: str = "", *, fits: bool = False) -> None:
         where = f"{case.label} on {case.device}" + (f" with {runtime}" if runtime else "")
         super().__init__(lost.told(f"while {doing} {where}"))
-        self.lost, self.case = lost, case
+        self.lost, self.case, self.unfit = lost, case, lost.fate.out_of_memory and not fits
 
 
 # A case on a bench: the number of the bench, and the case's key.
@@ -74,7 +77,8 @@ class Conductor:
     the cases to measure (None: all). `seed` makes the order of turns repeatable. `observer` looks at the machine, and
     `watch` is told how far it is, only while nothing is timed. `runtime` is the name of what executes the model.
     `counts`: what calls do is counted when all is timed; `last`: nothing is timed in these processes after that.
-    `soaker` reads meters before that, while cases of the first `soaked` benches are called in a loop (None: nobody).
+    `soaker` reads meters before that, while cases of the first `soaked` benches are called in a loop (None: nobody);
+    the others are the other side of a comparison, which has been compared where a process of its is lost while counted.
     """
 
     def __init__(
@@ -189,6 +193,12 @@ class Conductor:
         bench.resume()
         try:
             tallied = bench.count(Count(tuple(timed), tuple(timed.values()), self._last))
+        except Lost as lost:
+            if 0 < self._soaked <= number:
+                # The other side of a comparison: its times are all there, and what calls do is told of this side alone.
+                return
+            doing = "counting" if len(timed) == 1 else "counting the cases from"
+            raise CaseLost(lost, _cases(bench)[min(timed)], doing, self._runtime, fits=True) from lost
         finally:
             bench.pause()
         for index, counted in zip(timed, tallied.cases, strict=True):

@@ -76,7 +76,7 @@ class Coordinator:
             except (PeerLost, RunnerBroken) as lost:
                 reports = self._unmeasured(item, conversation.examination, conversation.reports, lost)
                 self._runners.kill()
-                if not isinstance(lost, CaseLost) or not lost.lost.fate.out_of_memory or lost.case.key in unfit:
+                if not isinstance(lost, CaseLost) or not lost.unfit or lost.case.key in unfit:
                     return reports
                 unfit[lost.case.key] = "the system killed its process for lack of memory"
             except (KeyboardInterrupt, pytest.exit.Exception):
