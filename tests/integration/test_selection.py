@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from integration.folders import output
 from integration.projects import Both, Project
 
 # Every test writes its name down. Those that do not fail are skipped: a run without measuring takes the least time.
@@ -116,6 +117,19 @@ def test_what_is_chosen_by_its_place_among_all_files_runs(tests: Project) -> Non
     result = tests.run()
     assert tests.lines("ran.txt") == ["a", "plain", "e a::b"]
     result.assert_outcomes(passed=1, skipped=2)
+
+
+@pytest.mark.parametrize("folder", ["proj [v2]", "proj::v2"])
+def test_a_folder_may_have_any_name_where_pytest_is_started_in_it(project: Project, folder: str) -> None:
+    project.write(f"{folder}/tests/test_model.py", "@perf\ndef test_it(modelperf):\n    pytest.skip('enough')\n")
+    project.at(folder).run("tests").assert_outcomes(skipped=1)
+
+
+def test_a_folder_that_no_argument_can_name_is_told(project: Project) -> None:
+    project.write("proj [v2]/test_model.py", "@perf\ndef test_it(modelperf):\n    pytest.skip('enough')\n")
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    assert "which takes what follows [ or :: for a test's name; start pytest in" in output(result)
 
 
 @pytest.mark.parametrize("ids", ["", ', ids=["x y", "ü漢", "a/b", "c\\\\d", "@group", "per cent %", "::", "]["]'])

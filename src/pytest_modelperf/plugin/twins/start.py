@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ...errors import in_words
+from ...errors import UsageError, in_words
 from .. import given
 from ..trees.tree import Tree
 from .messages import Start
@@ -53,6 +54,8 @@ _OWN_OPTIONS: dict[str, Any] = {
 # Switches of plugins that trace tests, profile them or run each in a fork: no model is timed under them. Off where they
 # are on alone, for an option of the user's own may have such a name.
 _NOT_TIMED = ("profile", "profile_svg", "memray", "testmon", "forked")
+# In an argument of pytest's a test's name or its parameters begin here, whatever the folder is called.
+_NAMES_A_TEST = re.compile(r"\[|::")
 # Plugins that do no work in a runner, and need no preparing for it.
 _NOT_IN_A_RUNNER = ("_cov", "pytest_cov")
 
@@ -66,15 +69,33 @@ def start(config: pytest.Config, path: Path, tree: Tree | None = None) -> Start:
     if factory is not None:
         own["basetemp"] = str(factory.mktemp("modelperf-runner"))
     arguments, workerinput = _arguments(config, tree), _workerinput(config)
-    if tree is None:
-        return Start(tuple(arguments), str(path), plain | own, workerinput, tuple(sys.path))
     folder = str(config.invocation_params.dir)
+    if tree is None:
+        return Start(tuple(arguments), _argument(str(path), folder), plain | own, workerinput, tuple(sys.path))
     arguments = [tree.argument(argument, folder) for argument in arguments]
     # Before the user's own, of which the last wins. pytest would look for one in the folders above the tree, too.
     rootdir = [f"--rootdir={tree.rootdir}"] if tree.rootdir else []
     # A tree whose ini file does not switch us on would skip its marked tests.
     options = {**_in_tree(plain, folder, tree), **own, "modelperf": True}
-    return Start((*rootdir, *arguments), tree.path(str(path)), options, workerinput, tree.sys_path(), tree)
+    there = _argument(tree.path(str(path)), tree.path(folder))
+    return Start((*rootdir, *arguments), there, options, workerinput, tree.sys_path(), tree)
+
+
+def _argument(path: str, folder: str) -> str:
+    """A file as an argument of a pytest that is started in this folder. Raises UsageError where it can be none."""
+    if not _NAMES_A_TEST.search(path):
+        return path
+    try:
+        relative = os.path.relpath(path, folder)
+    except ValueError:
+        # On another drive.
+        relative = path
+    if _NAMES_A_TEST.search(relative):
+        raise UsageError(
+            f"{path} cannot be given to the pytest of a runner, which takes what follows [ or :: for a test's name; "
+            f"start pytest in {os.path.dirname(path)}, rename the folder or the file, or use --modelperf-isolate=no"
+        )
+    return relative
 
 
 def _arguments(config: pytest.Config, tree: Tree | None) -> list[str]:
