@@ -21,6 +21,7 @@ from .examining.examination import Examination
 from .marker import is_marked, own_id, spec_of
 from .running.marked import ModelPerfFailure
 from .stash import RESULT
+from .subtests import is_whole
 from .twins.conversation import Conversation
 from .twins.remote import RunnerBroken, physical
 from .twins.runners import Runners
@@ -166,7 +167,7 @@ def _last_try(reports: list[pytest.TestReport]) -> list[pytest.TestReport] | Non
 
 def _in_teardown(reports: list[pytest.TestReport]) -> bool:
     """Whether a test with these reports so far was being torn down."""
-    return any(report.when == "call" or not report.passed for report in reports)
+    return any(report.when == "call" or not report.passed for report in reports if is_whole(report))
 
 
 def _where(reports: list[pytest.TestReport]) -> str:

@@ -34,6 +34,7 @@ from .running.marked import MarkedTests
 from .settings import Settings
 from .stash import DESK, SETTINGS
 from .stopped import FromWorkers, ToController
+from .subtests import is_whole
 from .summary import Summary
 from .terminated import Terminated
 from .trees.against import Against, of_worker
@@ -193,7 +194,7 @@ class Run:
         waited = self._locks.waited()
         if waited:
             report.modelperf_waited = waited  # type: ignore[attr-defined]
-        if report.nodeid in self._marked and report.skipped and not hasattr(report, "wasxfail"):
+        if report.nodeid in self._marked and report.skipped and is_whole(report) and not hasattr(report, "wasxfail"):
             report.modelperf_skipped = _why_skipped(report)  # type: ignore[attr-defined]
 
     def pytest_unconfigure(self) -> None:

@@ -25,6 +25,7 @@ from .marker import is_marked
 from .options import runs_nothing, written_as
 from .plan import planned
 from .settings import is_meant
+from .subtests import is_whole
 from .trees.git import GitError, git
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Summary:
             self._waited[device] = self._waited.get(device, 0.0) + seconds
         if report.failed:
             self._failed.add(report.nodeid)
-        elif report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
+        elif report.when == "call" and report.passed and is_whole(report) and not hasattr(report, "wasxfail"):
             self._passed.add(report.nodeid)
 
     def _take(self, nodeid: str, result: TestResult) -> None:
