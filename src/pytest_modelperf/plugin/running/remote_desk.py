@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -56,6 +55,7 @@ from ..twins.messages import (
 )
 from .desk import Opener
 from .logged import written_to
+from .time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from ...converting.making import Making
@@ -71,6 +71,8 @@ class RemoteDesk:
     def __init__(self, channel: Channel[ToRunner], imports: Imports | None = None) -> None:
         """`imports` are checked wherever a model may have imported more."""
         self._channel, self._imports = channel, imports
+        # A twin that converts waits for its turn as long as others do: no limit of its test is meant for that.
+        self.time_limit = TimeLimit()
         # How the model of the test is opened, and where it was, as long as the test may be asked for it.
         self._opener: Opener | None = None
         self._device: Device | None = None
@@ -112,7 +114,7 @@ class RemoteDesk:
                 raise TwinDone("a twin's part is done")
 
     def judge(self, passed: bool) -> Judged:
-        with _time_limit_held():
+        with self.time_limit.held():
             self._channel.send(BodyDone(passed))
             # Orders come first that were on their way to a body which a time limit has ended.
             while True:
@@ -169,7 +171,7 @@ class RemoteDesk:
         return bench
 
     def _candidates(self, opener: Opener, bench: LocalBench | None) -> Candidates | Unable:
-        _end_time_limit()
+        self.time_limit.end()
         assert bench is not None
         assert self._device is not None
         maker = opener.maker(bench.opened.path)
@@ -183,7 +185,7 @@ class RemoteDesk:
 
     def _convert(self, opener: Opener, order: Convert, bench: LocalBench | None) -> None:
         """Make a variant, in place of the original, which is closed."""
-        _end_time_limit()
+        self.time_limit.end()
         assert bench is not None
         assert self._device is not None
         volunteer(CONVERTING_SCORE)
@@ -233,29 +235,6 @@ class RemoteDesk:
     def _check_imports(self) -> None:
         if self._imports is not None:
             self._imports.check(sys.modules)
-
-
-def _end_time_limit() -> None:
-    """A twin waits for its turn as long as others convert: no time limit of its test is meant for that."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-
-
-@contextlib.contextmanager
-def _time_limit_held() -> Iterator[None]:
-    """Hold the clock of a time limit that a signal keeps (pytest-timeout's), as long as others measure the test.
-
-    Fresh processes may take minutes, and a verdict that nobody waits for would be taken for the next test's.
-    """
-    if not hasattr(signal, "setitimer"):
-        yield
-        return
-    seconds, interval = signal.setitimer(signal.ITIMER_REAL, 0.0)
-    try:
-        yield
-    finally:
-        if seconds:
-            signal.setitimer(signal.ITIMER_REAL, seconds, interval)
 
 
 def _released(bench: LocalBench, order: Release) -> Released:

@@ -151,6 +151,7 @@ def _configured(start: Start, channel: Channel[ToRunner], imports: Imports | Non
     desk = RemoteDesk(channel, imports)
     config.stash[IN_RUNNER] = True
     config.stash[DESK] = desk
+    config.pluginmanager.register(desk.time_limit, "modelperf-time-limit")
     config.pluginmanager.register(MarkedTests(desk), "modelperf-marked")
     # Last, and so asked first: what is torn down before a test is not in the memory that the test begins with.
     config.pluginmanager.register(RunnerPlugin(config, channel), "modelperf-runner")
