@@ -138,6 +138,25 @@ class TestTimeout:
         limited.stdout.no_fnmatch_line("*INTERNALERROR*")
 
 
+def test_faulthandler_counts_no_waiting(project: Project) -> None:
+    """It could end pytest itself, with all that was measured."""
+    project.write("pytest.ini", "[pytest]\nfaulthandler_timeout = 2\nfaulthandler_exit_on_timeout = true\n")
+    project.write(
+        "conftest.py",
+        """
+        import time
+
+        def pytest_sessionstart(session):
+            if hasattr(session.config, "workerinput"):
+                time.sleep(3)
+        """,
+    )
+    project.write("test_model.py", "@perf\ndef test_it(modelperf):\n    pytest.skip('enough')\n")
+    result = project.run()
+    result.assert_outcomes(skipped=1)
+    assert "Timeout" not in result.stderr.str()
+
+
 class TestRerunFailures:
     FLAKY = """
     @perf

@@ -6,6 +6,7 @@ It lives in the pytest process (or in each xdist worker) and never times anythin
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import traceback
 from collections.abc import Iterator, Mapping
 
@@ -38,6 +39,8 @@ class Coordinator:
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         if not is_marked(item) or self._is_skipped_here(item):
             return None
+        # As with pytest-timeout: waiting for devices and for fresh processes is no hang, and its runner has its own.
+        faulthandler.cancel_dump_traceback_later()
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         following = _following(item, nextitem)
         for report in _torn_down(item, nextitem, self._reports(item, following)):
