@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from pytest_modelperf.plugin.outside import Outside
+from pytest_modelperf.plugin.outside import Outside, show
 
 
 def test_it_writes_to_what_standard_error_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,3 +31,32 @@ def test_where_standard_error_is_no_file_it_is_silent(monkeypatch: pytest.Monkey
 def test_so_it_is_without_any(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     Outside().say("anything")
+
+
+def test_nobody_who_reads_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    ear, mouth = os.pipe()
+    with os.fdopen(mouth, "w") as errors:
+        monkeypatch.setattr(sys, "stderr", errors)
+        outside = Outside()
+    os.close(ear)
+    outside.say("anything")
+    outside.pytest_unconfigure()
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", "… ü".encode()), ("latin-1", b"? \xfc"), ("ascii", b"? ?")])
+def test_a_letter_that_a_terminal_lacks_is_a_question_mark(encoding: str, shown: bytes) -> None:
+    written = io.BytesIO()
+    terminal = io.TextIOWrapper(written, encoding=encoding)
+    show(terminal, "… ü")
+    assert written.getvalue() == shown
+    terminal.close()
+
+
+def test_a_terminal_that_is_gone_is_no_error() -> None:
+    ear, mouth = os.pipe()
+    os.close(ear)
+    terminal = os.fdopen(mouth, "w", encoding="utf-8")
+    show(terminal, "anything")
+    show(io.StringIO(), "anything")
+    with pytest.raises(BrokenPipeError):
+        terminal.close()

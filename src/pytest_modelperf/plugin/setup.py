@@ -26,7 +26,7 @@ from .examining.yardsticks import Yardsticks
 from .in_html import InHtml, is_written
 from .marker import is_marked
 from .options import check_settings, runs_nothing
-from .outside import Outside
+from .outside import Outside, show
 from .plan import planned
 from .ranks import ranks
 from .running.local import LocalDesk
@@ -333,8 +333,7 @@ def _progress(config: pytest.Config, outside: Outside) -> Progress:
 
     def write(text: str) -> None:
         # Past the writer, which would count the live line among the columns that it has filled.
-        writer._file.write(text)
-        writer._file.flush()
+        show(writer._file, text)
 
     def room() -> int:
         return int(writer.fullwidth - writer.width_of_current_line)
