@@ -70,12 +70,16 @@ TWO = ["cpu:threads=1", "cpu:threads=2"]
 
 @pytest.fixture(scope="module")
 def model():
-    return "model.onnx"
+    yield "model.onnx"
+    if open("own.txt").read() != str(os.getpid()):
+        raise OSError("no way down")
 
 class TestGroup:
     @pytest.mark.modelperf(devices=TWO)
     def test_on_two(self, modelperf, model):
         modelperf(model)
+        with open("own.txt", "w") as file:
+            file.write(str(os.getpid()))
 
     @pytest.mark.modelperf(devices=TWO[:1])
     def test_on_one(self, modelperf, model):
@@ -186,3 +190,9 @@ def apart(new_folder: Callable[[], Folder]) -> pytest.RunResult:
 def test_a_test_that_does_not_come_to_every_device_spoils_no_later_one(apart: pytest.RunResult) -> None:
     assert apart.parseoutcomes()["passed"] == 4
     assert "failed" not in apart.parseoutcomes()
+
+
+def test_what_a_process_of_a_further_device_cannot_tear_down_is_told(apart: pytest.RunResult) -> None:
+    assert apart.parseoutcomes()["warnings"] == 1
+    words = "the runner of test_a.py on cpu:threads=2 ended with exit code 1 when it was to tear down"
+    apart.stdout.fnmatch_lines([f"*ModelPerfWarning: {words}", "*OSError: no way down"])

@@ -173,11 +173,13 @@ class Peer(Generic[Answer]):
         if self.alive:
             os.kill(self.pid, number)
 
-    def close(self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS) -> None:
+    def close(self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS) -> Lost | None:
         """Say farewell, wait for the process to end by itself, and kill what is left of it.
 
-        Without a farewell the end of the line is one: then it has ENDING_SECONDS at most.
+        Without a farewell the end of the line is one: then it has ENDING_SECONDS at most. Gives what went wrong; None
+        where it ended in time, with exit code 0.
         """
+        by_itself = False
         try:
             self.resume()
             if farewell is None:
@@ -185,9 +187,12 @@ class Peer(Generic[Answer]):
             else:
                 with contextlib.suppress(PeerLost):
                     self.send(farewell)
-            wait_ended(self._process, timeout_s, None if farewell is None else self._overhear)
+            by_itself = wait_ended(self._process, timeout_s, None if farewell is None else self._overhear)
         finally:
             self.kill()
+        if not by_itself:
+            return Lost(self.name, Fate(f"did not end within {timeout_s:g} s and was killed"))
+        return Lost(self.name, self._fate()) if self._process.returncode else None
 
     def kill(self) -> None:
         """End the process and all it started, in sessions of their own, too."""

@@ -159,6 +159,15 @@ def test_all_are_stopped_before_any_other_has_its_turn() -> None:
     assert others.told == [Halt(7), Wake(7)]
 
 
+def test_what_goes_wrong_when_one_is_closed_on_another_rank_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_, _, others = peer()
+    gone = Gone(7, "", "the runner on rank 1 ended with exit code 1", words="Traceback", broken=True)
+    monkeypatch.setattr(others, "tell", lambda message: all_.file(1, gone))
+    wrong = all_.close()
+    assert isinstance(wrong, RunnerBroken)
+    assert (str(wrong), wrong.details) == ("the runner on rank 1 ended with exit code 1", "Traceback")
+
+
 def test_what_became_of_one_is_told_by_the_rank_that_lost_it() -> None:
     all_, _, _ = peer()
     assert str(all_.lost()) == "the runner of a.py on rank 0 was killed"

@@ -151,9 +151,9 @@ class Follower(Coordinator):
         try:
             runner = Runner(self._config, self._item.path, timeout_s, label, None, order.variables)
         except RunnerBroken as broken:
-            self._say(Gone(order.runner, "", str(broken), words=broken.details, broken=True))
+            self._say(_broken(order.runner, broken))
         except PeerLost as lost:
-            self._say(Gone(order.runner, "", str(lost), broken=True))
+            self._say(_broken(order.runner, RunnerBroken(str(lost))))
         else:
             self._holds[order.runner] = _Held(runner, main=not order.label)
 
@@ -189,9 +189,8 @@ class Follower(Coordinator):
 
     def _close(self, order: Close) -> None:
         held = self._holds.pop(order.runner, None)
-        if held is not None:
-            held.runner.close()
-        self._say(Done(order.runner))
+        wrong = held.runner.close() if held is not None else None
+        self._say(Done(order.runner) if wrong is None else _broken(order.runner, wrong))
 
     def _fail(self, order: Fail) -> None:
         examination = Examination(own_id(self._item), self._bureau)
@@ -235,6 +234,11 @@ class Follower(Coordinator):
                 self._line.receive(self._bureau.settings.timeout_s)
         except (EOFError, OSError, TimeoutError):
             return
+
+
+def _broken(number: int, broken: RunnerBroken) -> Gone:
+    """What to tell rank 0 of a runner that cannot work."""
+    return Gone(number, "", str(broken), words=broken.details, broken=True)
 
 
 def mine(message: ToRunner, place: Place) -> ToRunner:

@@ -126,14 +126,16 @@ class RankedPeer:
     def lost(self) -> Lost | RunnerBroken:
         return self._lost_elsewhere() or self._own.lost()
 
-    def close(self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS) -> None:
+    def close(self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS) -> Lost | RunnerBroken | None:
         self.resume()
         self._done.clear()
         # Together: what they tear down they may tear down together.
         self._leader.tell(Close(self._runner))
-        self._own.close(farewell, timeout_s)
+        wrong = self._own.close(farewell, timeout_s)
         self._await_done(timeout_s + ENDING_SECONDS)
         self._leader.leave(self._runner)
+        # A rank that has left has ended its run: with `-x` one may come to that first.
+        return wrong or self._gone_elsewhere()
 
     def kill(self) -> None:
         self._leader.tell(Kill(self._runner))

@@ -69,7 +69,9 @@ class RunnerPeer(Protocol):
     def pause(self) -> None: ...
     def resume(self) -> None: ...
     def lost(self) -> Lost | RunnerBroken: ...
-    def close(self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS) -> None: ...
+    def close(
+        self, farewell: object | None = None, timeout_s: float = ENDING_SECONDS
+    ) -> Lost | RunnerBroken | None: ...
     def kill(self) -> None: ...
 
 
@@ -189,10 +191,15 @@ class Runner:
         """What became of one that has died between two tests."""
         return self._told(self.peer.lost(), "between two tests; what runs on after a test may have ended it")
 
-    def close(self, *, at_once: bool = False) -> None:
-        """Let it tear down, and end it; `at_once` without freeing its memory object by object."""
-        self.peer.close(Finish(at_once), timeout_s=self.peer.timeout_s)
+    def close(self, *, at_once: bool = False) -> RunnerBroken | None:
+        """Let it tear down, and end it; `at_once` without freeing its memory object by object.
+
+        Gives what went wrong, None for nothing.
+        """
+        wrong = self.peer.close(Finish(at_once), timeout_s=self.peer.timeout_s)
+        told = self._told(wrong, "when it was to tear down") if wrong is not None else None
         self._close_log()
+        return told
 
     def kill(self) -> None:
         """End it at once, without a teardown."""

@@ -59,7 +59,10 @@ class Runners:
         """Let one runner tear down, and end it; `at_once` without freeing its memory object by object."""
         with self._taking:
             runner = self._started.pop((path, label))
-        runner.close(at_once=at_once)
+        wrong = runner.close(at_once=at_once)
+        # What goes wrong in another tree, or where nothing is to be torn down any more, is no fault of the test's.
+        if wrong is not None and runner.tree is None and not at_once:
+            self._warn(runner, wrong)
 
     def kill_one(self, path: Path, label: str) -> None:
         """End one runner at once, if it is there."""
@@ -71,7 +74,7 @@ class Runners:
     def close(self) -> None:
         """Let all runners tear down, and end them."""
         while self._started:
-            self._started.popitem()[1].close()
+            self.end(*next(reversed(self._started)))
 
     def kill(self) -> None:
         """End all runners at once, without a teardown."""
