@@ -159,6 +159,15 @@ def test_all_are_stopped_before_any_other_has_its_turn() -> None:
     assert others.told == [Halt(7), Wake(7)]
 
 
+def test_a_rank_that_cannot_be_stopped_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks(monkeypatch)
+    all_, _, others = peer(3)
+    all_.timeout_s = 0.05
+    monkeypatch.setattr(others, "tell", lambda message: all_.file(1, Done(7)))
+    with pytest.raises(Lost, match=r"the runner of a\.py on rank 2 could not be stopped within 0\.05 s"):
+        all_.pause()
+
+
 def test_what_goes_wrong_when_one_is_closed_on_another_rank_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     all_, _, others = peer()
     gone = Gone(7, "", "the runner on rank 1 ended with exit code 1", words="Traceback", broken=True)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ...errors import PeerLost
+from ...errors import PeerLost, UsageError, in_words
 from ...measuring.channel import Channel
 from ...measuring.locks import DeviceLocks
 from ...measuring.orders import TakeWeights, WriteWeights
@@ -152,8 +152,11 @@ class Follower(Coordinator):
             runner = Runner(self._config, self._item.path, timeout_s, label, None, order.variables)
         except RunnerBroken as broken:
             self._say(_broken(order.runner, broken))
-        except PeerLost as lost:
-            self._say(_broken(order.runner, RunnerBroken(str(lost))))
+        except (PeerLost, UsageError) as problem:
+            self._say(_broken(order.runner, RunnerBroken(str(problem))))
+        except OSError as error:
+            # No room for its log, or no file left to open.
+            self._say(_broken(order.runner, RunnerBroken(f"a runner {label} could not be started: {in_words(error)}")))
         else:
             self._holds[order.runner] = _Held(runner, main=not order.label)
 
@@ -170,9 +173,13 @@ class Follower(Coordinator):
             self._give_up(order.runner, lost)
 
     def _halt(self, order: Halt) -> None:
-        if order.runner in self._holds:
-            self._holds[order.runner].peer.pause()
-        self._say(Done(order.runner))
+        try:
+            if order.runner in self._holds:
+                self._holds[order.runner].peer.pause()
+        except Lost as lost:
+            self._give_up(order.runner, lost)
+        else:
+            self._say(Done(order.runner))
 
     def _wake(self, order: Wake) -> None:
         if order.runner in self._holds:

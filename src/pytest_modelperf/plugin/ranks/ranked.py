@@ -114,7 +114,10 @@ class RankedPeer:
             self._done.clear()
             self._leader.tell(Halt(self._runner))
             self._own.pause()
-            self._await_done(self.timeout_s)
+            late = self._await_done(self.timeout_s)
+            if late:
+                silent = f"{self.name.removesuffix(' on rank 0')} on {_ranks(late)}"
+                raise Lost(silent, Fate(f"could not be stopped within {self.timeout_s:g} s"))
             self._stopped = True
 
     def resume(self) -> None:
@@ -147,10 +150,13 @@ class RankedPeer:
         if self._leader.hear([self._own] if own else [], seconds):
             self._said[0].append(self._own.receive(0))
 
-    def _await_done(self, seconds: float) -> None:
+    def _await_done(self, seconds: float) -> list[int]:
+        """The ranks that have not done in this time what they were told."""
         deadline = time.monotonic() + seconds
         while not self._done.issuperset(self._leader.present) and time.monotonic() < deadline and not self._gone:
             self._leader.hear([], deadline - time.monotonic())
+        # One that is gone is told when it is next listened to.
+        return [] if self._gone else sorted(self._leader.present - self._done)
 
     def _check(self) -> None:
         """Raises Lost or RunnerBroken for a rank that is gone, or has lost its runner."""
