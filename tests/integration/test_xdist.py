@@ -181,6 +181,10 @@ def _shape(value: Any) -> Any:
 
 
 def _tests_of(result: pytest.RunResult) -> list[str]:
-    """The headings of the summary's tests, and its totals; a unit suits the figures, which no two runs share."""
+    """The headings of the summary's tests, and its totals; a unit suits the figures, which no two runs share.
+
+    Without what the machine was like when a run was accepted.
+    """
     lines = [line for line in section(result, "= modelperf") if "::" in line or line.startswith("totals")]
+    lines = [line for line in lines if "too unsteady" not in line]
     return [re.sub(r" in (ns|µs|ms|s)$", " in …", line) for line in lines]
