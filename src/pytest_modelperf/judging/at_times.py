@@ -20,7 +20,7 @@ PATH = "latency.mean"
 FEWEST_CALLS = 20
 # What is stated of the spread between pairs, as a standard deviation of logs, and counts for half a degree of freedom:
 # in 24 cases of five pairs, on a shared machine of two cores, means moved against medians by 3.5% from pair to pair
-# (median; 13% at the most), where a ratio of medians moves by 1%.
+# (median; 13% at the most), where ratios of medians move by 0.7%.
 MEANS_SPREAD = 0.035
 _STATED = Factor(1.0, 0.5)
 
