@@ -142,6 +142,8 @@ def test_alarms_are_as_rare_as_their_level(comparison: str, noise: str) -> None:
         ("pairs", "quiet"): "holds it in 98.0%: four degrees of freedom do not tell that pairs spread so little",
         ("pairs", "two states of runs"): "holds it in 98.0%: pairs in another state are trimmed, and still widen it",
         ("pairs", "two states of rounds"): "holds it in 99.5%: the same, of rounds",
+        ("cases in pairs", "two states of runs"): "holds it in 97.6% of 1,200: as pairs do",
+        ("cases in pairs", "two states of rounds"): "holds it in 97.1% of 1,200: as pairs do",
     }
 )
 def test_intervals_hold_the_truth_within_a_point_and_a_half(comparison: str, noise: str) -> None:
@@ -162,6 +164,7 @@ def test_a_single_case_alarms_at_most_at_its_level(comparison: str, noise: str) 
         ("windows", "two states of runs"): "1.9%: a window of five may lie in one state",
         ("windows", "two states of rounds"): "1.7%: a run that was slow throughout looks like no other of its window",
         ("pairs", "two states of runs"): "0.76%: most of five pairs may lie in one state",
+        ("cases in pairs", "two states of runs"): "1.0% of 1,200: the same",
     }
 )
 def test_each_case_of_ten_alarms_at_most_at_its_level(comparison: str, noise: str) -> None:
