@@ -57,6 +57,22 @@ def test_whom_somebody_else_has_reaped_has_ended(process: Process) -> None:
     assert process.returncode is not None
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process as ended before its last thread has")
+def test_whose_last_threads_are_still_ending_has_ended() -> None:
+    code = """if True:
+        import ctypes, threading, time
+
+        threading.Thread(target=time.sleep, args=(600,)).start()
+        ctypes.CDLL(None).pthread_exit(None)
+        """
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        try:
+            assert processes.wait_ended(process, PATIENCE_SECONDS)
+            assert process.poll() is None
+        finally:
+            process.kill()
+
+
 def test_something_is_done_while_waiting(process: Process) -> None:
     assert processes.wait_ended(process, PATIENCE_SECONDS, lambda: os.kill(process.pid, signal.SIGKILL))
 

@@ -24,14 +24,17 @@ _LONGEST_PAUSE_SECONDS = 0.05
 
 
 def ended(process: subprocess.Popen[Any]) -> bool:
-    """Whether it has ended, or is gone. It is not reaped by this."""
+    """Whether it has ended, or is gone. It is not reaped by this.
+
+    One whose main thread is gone has ended: until its last thread is gone, too, the system does not let us reap it.
+    """
     if process.returncode is not None:
         return True
     if os.name == "nt":
         return process.poll() is not None
     try:
-        if _HAS_WAITID:
-            return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+        if _HAS_WAITID and os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
+            return True
         return psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
     except (ChildProcessError, psutil.NoSuchProcess):
         # Somebody else has reaped it; this has Popen know so too.
