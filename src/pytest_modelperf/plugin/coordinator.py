@@ -33,7 +33,7 @@ class Coordinator:
 
     def __init__(self, config: pytest.Config, bureau: Bureau, locks: DeviceLocks) -> None:
         self._config, self._bureau, self.locks = config, bureau, locks
-        self._runners = Runners(config, bureau.settings.timeout_s)
+        self._runners = Runners(config, bureau.settings.timeout_s, bureau.seed)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:

@@ -58,7 +58,7 @@ def told(monkeypatch: pytest.MonkeyPatch, runner: Any, *orders: ToRank) -> list[
     monkeypatch.setattr(module, "Runner", runner)
     monkeypatch.setattr(module, "own_id", lambda item: item.nodeid)
     config: Any = SimpleNamespace(add_cleanup=lambda end: None, getoption=lambda name: False, rootpath="/")
-    bureau: Any = SimpleNamespace(settings=SimpleNamespace(timeout_s=1.0))
+    bureau: Any = SimpleNamespace(settings=SimpleNamespace(timeout_s=1.0), seed=1)
     locks: Any = None
     session: Any = SimpleNamespace(items=[])
     follower = Follower(config, bureau, locks, Place(1, 2, 1, 2, "a run", ""))

@@ -23,7 +23,8 @@ class FakeRunner:
 
     path, tree, has_died = PATH, None, False
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *given: object, seed: int) -> None:
+        self.seed = seed
         self.log: list[str] = []
 
     def obituary(self) -> RunnerBroken:
@@ -44,12 +45,12 @@ def made() -> list[FakeRunner]:
 
 @pytest.fixture
 def runners(made: list[FakeRunner]) -> Iterator[Runners]:
-    def make(*given: object) -> Any:
-        made.append(FakeRunner(*given))
+    def make(*given: object, **named: Any) -> Any:
+        made.append(FakeRunner(*given, **named))
         return made[-1]
 
     config: Any = None
-    runners = Runners(config, 1.0, make)
+    runners = Runners(config, 1.0, 3, make)
     for label in LABELS:
         runners.begin(PATH, label)
     yield runners
@@ -88,3 +89,13 @@ def test_one_that_has_died_is_told_of_and_replaced(
     assert new is made[-1]
     assert new is not dead
     assert (dead.log, told) == (["killed"], ["it was killed\nthe last lines of its output:\nouch"])
+
+
+def test_what_is_compared_has_one_seed(runners: Runners, made: list[FakeRunner]) -> None:
+    for label, attempt in (("now", "pair 2"), ("then", "pair 2"), ("now, again", "pair 3")):
+        runners.begin(PATH, label, attempt=attempt)
+    runners.begin(Path("test_other.py"))
+    first, *_, now, then, again, other = (one.seed for one in made)
+    assert {one.seed for one in made[: len(LABELS)]} == {first}
+    assert now == then
+    assert len({first, now, again, other}) == 4

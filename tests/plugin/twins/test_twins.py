@@ -67,7 +67,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
         monkeypatch.setattr(module, "side_by_side", list)
         nobody: Any = None
         twins = Twins(nobody, Path("test_a.py"), "test_a.py::test_speed", "", TREE, notes.append)
-        monkeypatch.setattr(twins, "_twin", lambda device, name, tree=None: FakeTwin(device, tree, log, dies))
+        monkeypatch.setattr(
+            twins, "_twin", lambda device, name, tree=None, attempt="": FakeTwin(device, tree, log, dies)
+        )
         monkeypatch.setattr(twins, "_check_model", lambda bench: None)
         monkeypatch.setattr(twins, "share_weights", lambda bench: None)
         return twins, log, notes

@@ -158,10 +158,10 @@ class Leading(Coordinator):
         super().__init__(config, bureau, locks)
         self._leader = leader
 
-        def make(config: pytest.Config, path: Path, timeout_s: float, label: str, tree: object) -> Runner:
+        def make(config: pytest.Config, path: Path, timeout_s: float, label: str, tree: object, seed: int) -> Runner:
             return RankedRunner(leader, config, path, timeout_s, label)
 
-        self._runners = Runners(config, bureau.settings.timeout_s, make)
+        self._runners = Runners(config, bureau.settings.timeout_s, bureau.seed, make)
 
     def pytest_report_header(self) -> str:
         together = f"{self._leader.size} processes (torchrun), rank 0 reports for all"

@@ -25,6 +25,7 @@ from ...errors import UsageError, in_words
 from ...measuring.channel import Channel
 from ...measuring.child import connect
 from ...measuring.memory import RUNNER_SCORE, volunteer
+from ...measuring.type_cache import begin_at
 from ...runtimes.tensorflow_devices import prepare_environment
 from ..marker import name_in_file
 from ..plan import planned
@@ -43,8 +44,8 @@ _IN_BETWEEN = re.compile(r"[/\\](_pytest|pluggy|pytest_modelperf)[/\\]")
 class RunnerPlugin:
     """The hooks of the runner's pytest: collects, runs the tests it is told, sends every report to the coordinator."""
 
-    def __init__(self, config: pytest.Config, channel: Channel[ToRunner]) -> None:
-        self._config, self._channel = config, channel
+    def __init__(self, config: pytest.Config, channel: Channel[ToRunner], seed: int) -> None:
+        self._config, self._channel, self._seed = config, channel, seed
         self._problems: list[str] = []
         self._ends_at_once = False
 
@@ -84,6 +85,8 @@ class RunnerPlugin:
             item = _find(session, order.test)
             following = _find(session, order.then) if order.then else None
             _prepare(item, order.device)
+            # What was used until here differs: by the tests before, and between the sides.
+            begin_at(self._seed)
             self._config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             self._channel.send(TestDone(str(session.shouldstop or ""), str(session.shouldfail or "")))
 
@@ -133,6 +136,7 @@ def main() -> None:
     assert isinstance(start, Start)
     sys.path[:] = start.sys_path
     imports = Imports(start.tree) if start.tree is not None else None
+    begin_at(start.seed)
     try:
         config = _configured(start, channel, imports)
     except BaseException as error:
@@ -154,7 +158,7 @@ def _configured(start: Start, channel: Channel[ToRunner], imports: Imports | Non
     config.pluginmanager.register(desk.time_limit, "modelperf-time-limit")
     config.pluginmanager.register(MarkedTests(desk), "modelperf-marked")
     # Last, and so asked first: what is torn down before a test is not in the memory that the test begins with.
-    config.pluginmanager.register(RunnerPlugin(config, channel), "modelperf-runner")
+    config.pluginmanager.register(RunnerPlugin(config, channel, start.seed), "modelperf-runner")
     return config
 
 
@@ -202,4 +206,4 @@ def _traceback(error: BaseException) -> str:
 def _prepare(item: pytest.Item, device: str) -> None:
     """Set what can only be set before a framework is first used, which a fixture may do: for the device to come."""
     likely = (device,) if device else planned([item], item.config.stash[SETTINGS])[0].devices
-    prepare_environment(Device.parse(likely[0]) if likely else Device("cpu"))
+    prepare_environment(Device.parse(likely[0] if likely else "cpu"))

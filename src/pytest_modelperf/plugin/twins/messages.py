@@ -34,8 +34,8 @@ from ..trees.tree import Tree
 class Start(Message, frozen=True):
     """Coordinator → runner, first of all: the arguments of the pytest to be, and what it collects.
 
-    `workerinput` is set as on an xdist worker, so that plugins that report stay silent in the runner. `tree` is the
-    one that the runner is in, where that is not the user's.
+    `workerinput` is set as on an xdist worker, so that plugins that report stay silent in the runner. `seed` settles
+    where CPython's cache of types begins. `tree` is the one that the runner is in, where that is not the user's.
     """
 
     arguments: tuple[str, ...]
@@ -43,6 +43,7 @@ class Start(Message, frozen=True):
     options: Mapping[str, Any]
     workerinput: Mapping[str, Any]
     sys_path: tuple[str, ...]
+    seed: int
     tree: Tree | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,9 +20,11 @@ class Runners:
     `end` and `kill_one` may be called in threads at once, each for a runner of its own; all else is one thread's.
     """
 
-    def __init__(self, config: pytest.Config, timeout_s: float, make: Callable[..., Runner] = Runner) -> None:
-        """`make` is called as the class Runner is."""
-        self._config, self._timeout_s, self._make = config, timeout_s, make
+    def __init__(
+        self, config: pytest.Config, timeout_s: float, seed: int, make: Callable[..., Runner] = Runner
+    ) -> None:
+        """`seed` settles those of the processes; `make` is called as the class Runner is."""
+        self._config, self._timeout_s, self._seed, self._make = config, timeout_s, seed, make
         self._started: dict[tuple[Path, str], Runner] = {}
         # Held while one is taken out of them, not while it ends.
         self._taking = threading.Lock()
@@ -31,9 +34,12 @@ class Runners:
         runner = self._started.get((path, ""))
         return runner is not None and not runner.has_died
 
-    def of(self, path: Path, label: str = "", tree: Tree | None = None) -> Runner:
-        """The runner of a file; with a label, its twin of that name. Raises RunnerBroken when it cannot start."""
-        runner = self.begin(path, label, tree)
+    def of(self, path: Path, label: str = "", tree: Tree | None = None, attempt: str = "") -> Runner:
+        """The runner of a file; with a label, its twin of that name. Raises RunnerBroken when it cannot start.
+
+        What is measured in the same `attempt` is compared, and has one seed.
+        """
+        runner = self.begin(path, label, tree, attempt)
         try:
             runner.ready()
         except BaseException:
@@ -41,7 +47,7 @@ class Runners:
             raise
         return runner
 
-    def begin(self, path: Path, label: str = "", tree: Tree | None = None) -> Runner:
+    def begin(self, path: Path, label: str = "", tree: Tree | None = None, attempt: str = "") -> Runner:
         """The same, and do not wait until it is ready.
 
         One that has died since its last test is told of, and replaced: that is no fault of the next test's.
@@ -52,7 +58,8 @@ class Runners:
             self._warn(known, known.obituary())
             known.kill()
         if (path, label) not in self._started:
-            self._started[path, label] = self._make(self._config, path, self._timeout_s, label, tree)
+            seed = zlib.crc32(f"{self._seed} {path} {attempt}".encode())
+            self._started[path, label] = self._make(self._config, path, self._timeout_s, label, tree, seed=seed)
         return self._started[path, label]
 
     def end(self, path: Path, label: str, *, at_once: bool = False) -> None:

@@ -60,8 +60,11 @@ _NAMES_A_TEST = re.compile(r"\[|::")
 _NOT_IN_A_RUNNER = ("_cov", "pytest_cov")
 
 
-def start(config: pytest.Config, path: Path, tree: Tree | None = None) -> Start:
-    """The first message to the runner of the file at `path`; of its counterpart in `tree` where there is one."""
+def start(config: pytest.Config, path: Path, seed: int, tree: Tree | None = None) -> Start:
+    """The first message to the runner of the file at `path`; of its counterpart in `tree` where there is one.
+
+    Processes that are compared with one another have one `seed`.
+    """
     plain = {name: value for name, value in vars(config.option).items() if _is_plain(value)}
     own = {name: value for name, value in _OWN_OPTIONS.items() if hasattr(config.option, name)}
     own |= {name: False for name in _NOT_TIMED if plain.get(name) is True}
@@ -71,14 +74,14 @@ def start(config: pytest.Config, path: Path, tree: Tree | None = None) -> Start:
     arguments, workerinput = _arguments(config, tree), _workerinput(config)
     folder = str(config.invocation_params.dir)
     if tree is None:
-        return Start(tuple(arguments), _argument(str(path), folder), plain | own, workerinput, tuple(sys.path))
+        return Start(tuple(arguments), _argument(str(path), folder), plain | own, workerinput, tuple(sys.path), seed)
     arguments = [tree.argument(argument, folder) for argument in arguments]
     # Before the user's own, of which the last wins. pytest would look for one in the folders above the tree, too.
     rootdir = [f"--rootdir={tree.rootdir}"] if tree.rootdir else []
     # A tree whose ini file does not switch us on would skip its marked tests.
     options = {**_in_tree(plain, folder, tree), **own, "modelperf": True}
     there = _argument(tree.path(str(path)), tree.path(folder))
-    return Start((*rootdir, *arguments), there, options, workerinput, tree.sys_path(), tree)
+    return Start((*rootdir, *arguments), there, options, workerinput, tree.sys_path(), seed, tree)
 
 
 def _argument(path: str, folder: str) -> str:

@@ -51,9 +51,18 @@ class Twin:
     """One test in a runner of its own: on `device`, where it is `label`ed to be, and in `tree` where there is one."""
 
     def __init__(
-        self, runners: Runners, path: Path, test: str, then: str, device: str, label: str, tree: Tree | None = None
+        self,
+        runners: Runners,
+        path: Path,
+        test: str,
+        then: str,
+        device: str,
+        label: str,
+        tree: Tree | None = None,
+        attempt: str = "",
     ) -> None:
-        self._runners, self._path, self._label, self._tree = runners, path, label, tree
+        """`then` is the next test of the test's own runner; `attempt` names what it is measured for, "" the first time."""
+        self._runners, self._path, self._label, self._tree, self._attempt = runners, path, label, tree, attempt
         self._test, self._then = test, then
         self.device = device
         self._runner: Runner | None = None
@@ -67,9 +76,9 @@ class Twin:
         """
         if self._tree is not None:
             _check_file(self._path, self._tree)
-        self._runners.begin(self._path, self._label, self._tree)
+        self._runners.begin(self._path, self._label, self._tree, self._attempt)
         yield
-        runner = self._runner = self._runners.of(self._path, self._label, self._tree)
+        runner = self._runner = self._runners.of(self._path, self._label, self._tree, self._attempt)
         runner.check(self._test)
         runner.peer.resume()
         # Another tree may lack the test that comes next here; and its fixtures give their models back before the pairs

@@ -171,8 +171,8 @@ class Twins:
 
         Gives why it could not be done, "" where it was. What was done stands, whatever becomes of a process afterwards.
         """
-        mine = [self._twin(device, name) for device in devices]
-        theirs = [self._twin(device, name, tree) for device in devices] if tree is not None else []
+        mine = [self._twin(device, name, attempt=name) for device in devices]
+        theirs = [self._twin(device, name, tree, name) for device in devices] if tree is not None else []
         try:
             benches = self._opened(mine, theirs)
             use(benches[: len(mine)], benches[len(mine) :])
@@ -225,10 +225,10 @@ class Twins:
         assert self.original is not None
         return refusal(self.original, bench)
 
-    def _twin(self, device: str, attempt: str = "", tree: Tree | None = None) -> Twin:
+    def _twin(self, device: str, name: str = "", tree: Tree | None = None, attempt: str = "") -> Twin:
         where = f"at {tree.name} on {device}" if tree is not None else f"on {device}"
-        label = ", ".join(filter(None, [where, attempt]))
-        return Twin(self._runners, self._path, self._test, self._then, device, label, tree)
+        label = ", ".join(filter(None, [where, name]))
+        return Twin(self._runners, self._path, self._test, self._then, device, label, tree, attempt)
 
 
 def _there_is(opened: RemoteBench | Missing | Refused | Absent) -> RemoteBench:
