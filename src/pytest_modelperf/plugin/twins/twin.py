@@ -61,7 +61,7 @@ class Twin:
         tree: Tree | None = None,
         attempt: str = "",
     ) -> None:
-        """`then` is the next test of the test's own runner; `attempt` names what it is measured for, "" the first time."""
+        """`then` is the next test of the test's own runner; `attempt` is what it is measured for, "" at first."""
         self._runners, self._path, self._label, self._tree, self._attempt = runners, path, label, tree, attempt
         self._test, self._then = test, then
         self.device = device
