@@ -34,9 +34,9 @@ def test_sides_count_types_from_one_number_and_pairs_from_others(new_folder: Cal
     repository.commit()
     folder.write("test_a.py", TEST)
     numbers = folder.path / "numbers"
-    options = ("--modelperf-against=HEAD", "--modelperf-pairs=4", BRIEF)
+    options = ("--modelperf-against=HEAD", "--modelperf-pairs=4", "--modelperf-confirm=0", BRIEF)
     folder.run(*options, env={"NUMBERS": str(numbers)}).assert_outcomes(passed=1)
     pairs = Counter(numbers.read_text().split())
     # Of the first pair one side has written the bytecode of its file before, and used fewer types in the test.
     assert list(pairs.values()).count(2) >= 3
-    assert len(pairs) in (4, 5)
+    assert len(pairs) >= 4

@@ -113,7 +113,7 @@ class Peer(Generic[Answer]):
         """What became of it, where its end of the line is dead. It is killed where it has not ended."""
         by_itself = wait_ended(self._process, ENDING_SECONDS)
         self.kill()
-        if not by_itself:
+        if not by_itself or self._process.returncode is None:
             return Lost(self.name, Fate("closed its connection without ending and was killed"))
         return Lost(self.name, self._fate())
 
@@ -190,7 +190,7 @@ class Peer(Generic[Answer]):
             by_itself = wait_ended(self._process, timeout_s, None if farewell is None else self._overhear)
         finally:
             self.kill()
-        if not by_itself:
+        if not by_itself or self._process.returncode is None:
             return Lost(self.name, Fate(f"did not end within {timeout_s:g} s and was killed"))
         return Lost(self.name, self._fate()) if self._process.returncode else None
 

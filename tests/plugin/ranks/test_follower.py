@@ -38,7 +38,7 @@ class Unstoppable(Peer[Any]):
 
 
 class FakeRunner:
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, seed: int) -> None:
         self.peer = Unstoppable()
 
     def last_words(self) -> str:
@@ -68,7 +68,7 @@ def told(monkeypatch: pytest.MonkeyPatch, runner: Any, *orders: ToRank) -> list[
 
 
 def test_a_runner_that_cannot_be_stopped_is_told_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = told(monkeypatch, FakeRunner, Launch(7, "", {}), Halt(7), Halt(7))
+    answers = told(monkeypatch, FakeRunner, Launch(7, "", {}, 1), Halt(7), Halt(7))
     assert answers == [Gone(7, "the runner", "could not be stopped and was killed", words="busy"), Done(7)]
 
 
@@ -80,12 +80,12 @@ def test_a_runner_that_cannot_be_stopped_is_told_as_gone(monkeypatch: pytest.Mon
     ],
 )
 def test_a_runner_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch, error: Exception, words: str) -> None:
-    def runner(*_: object) -> None:
+    def runner(*_: object, seed: int) -> None:
         raise error
 
-    assert told(monkeypatch, runner, Launch(7, "", {})) == [Gone(7, "", words, broken=True)]
+    assert told(monkeypatch, runner, Launch(7, "", {}, 1)) == [Gone(7, "", words, broken=True)]
 
 
 def test_what_goes_wrong_when_one_is_closed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = told(monkeypatch, FakeRunner, Launch(7, "", {}), Close(7), Close(7))
+    answers = told(monkeypatch, FakeRunner, Launch(7, "", {}, 1), Close(7), Close(7))
     assert answers == [Gone(7, "", "the runner ended with exit code 1", words="Traceback", broken=True), Done(7)]

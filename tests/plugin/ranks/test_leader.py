@@ -86,9 +86,9 @@ def test_a_rank_that_is_gone_is_not_waited_for(leader: Leader) -> None:
 
 def test_runners_are_started_on_all_ranks_in_a_world_of_their_own(leader: Leader) -> None:
     rank = met(leader)
-    number, variables = leader.launch("on cpu")
-    assert rank.receive(PATIENCE_SECONDS) == Launch(number, "on cpu", variables)
-    assert leader.launch("on cpu")[0] != number
+    number, variables = leader.launch("on cpu", 5)
+    assert rank.receive(PATIENCE_SECONDS) == Launch(number, "on cpu", variables, 5)
+    assert leader.launch("on cpu", 5)[0] != number
 
 
 def test_rank_0_holds_the_devices_of_all_ranks_of_its_host(monkeypatch: pytest.MonkeyPatch) -> None:

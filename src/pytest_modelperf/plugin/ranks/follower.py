@@ -149,7 +149,7 @@ class Follower(Coordinator):
         label = f"{order.label} on rank {self._place.rank}".strip()
         timeout_s = self._bureau.settings.timeout_s
         try:
-            runner = Runner(self._config, self._item.path, timeout_s, label, None, order.variables)
+            runner = Runner(self._config, self._item.path, timeout_s, label, None, order.variables, seed=order.seed)
         except RunnerBroken as broken:
             self._say(_broken(order.runner, broken))
         except (PeerLost, UsageError) as problem:

@@ -82,11 +82,11 @@ class Leader:
             raise PeerLost(f"rank {other[0]} has come to {other[1].test}, rank 0 to {test}; give all ranks the same")
         self._at.clear()
 
-    def launch(self, label: str) -> tuple[int, dict[str, str]]:
+    def launch(self, label: str, seed: int) -> tuple[int, dict[str, str]]:
         """Have a runner started on every other rank; gives its number, and the variables that rank 0's must have."""
         self._launched += 1
         variables = new_world(self._place)
-        self.tell(Launch(self._launched, label, variables))
+        self.tell(Launch(self._launched, label, variables, seed))
         return self._launched, variables
 
     def enter(self, runner: int, peer: RankedPeer) -> None:
@@ -159,7 +159,7 @@ class Leading(Coordinator):
         self._leader = leader
 
         def make(config: pytest.Config, path: Path, timeout_s: float, label: str, tree: object, seed: int) -> Runner:
-            return RankedRunner(leader, config, path, timeout_s, label)
+            return RankedRunner(leader, config, path, timeout_s, label, seed)
 
         self._runners = Runners(config, bureau.settings.timeout_s, bureau.seed, make)
 

@@ -25,12 +25,13 @@ class At(Message, frozen=True):
 class Launch(Message, frozen=True):
     """Rank 0 → rank: start a runner for the test's file, known by a number from now on.
 
-    `variables` are added to its environment: each set of runners is a world of its own.
+    `variables` are added to its environment: each set of runners is a world of its own. `seed` is that of all.
     """
 
     runner: int
     label: str
     variables: Mapping[str, str]
+    seed: int
 
 
 class Tell(Message, frozen=True):

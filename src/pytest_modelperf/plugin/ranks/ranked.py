@@ -212,11 +212,13 @@ class RankedRunner(Runner):
 
     in_step = True
 
-    def __init__(self, leader: Leader, config: pytest.Config, path: Path, timeout_s: float, label: str = "") -> None:
+    def __init__(
+        self, leader: Leader, config: pytest.Config, path: Path, timeout_s: float, label: str, seed: int
+    ) -> None:
         self._leader = leader
-        self._number, variables = leader.launch(label)
+        self._number, variables = leader.launch(label, seed)
         try:
-            super().__init__(config, path, timeout_s, f"{label} on rank 0".strip(), variables=variables)
+            super().__init__(config, path, timeout_s, f"{label} on rank 0".strip(), variables=variables, seed=seed)
         except BaseException:
             leader.tell(Kill(self._number))
             raise

@@ -25,7 +25,7 @@ from ...errors import UsageError, in_words
 from ...measuring.channel import Channel
 from ...measuring.child import connect
 from ...measuring.memory import RUNNER_SCORE, volunteer
-from ...measuring.type_cache import begin_at
+from ...measuring.type_cache import begin_at, drawn
 from ...runtimes.tensorflow_devices import prepare_environment
 from ..marker import name_in_file
 from ..plan import planned
@@ -86,7 +86,7 @@ class RunnerPlugin:
             following = _find(session, order.then) if order.then else None
             _prepare(item, order.device)
             # What was used until here differs: by the tests before, and between the sides.
-            begin_at(self._seed)
+            begin_at(drawn(self._seed, order.test))
             self._config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             self._channel.send(TestDone(str(session.shouldstop or ""), str(session.shouldfail or "")))
 
@@ -136,7 +136,7 @@ def main() -> None:
     assert isinstance(start, Start)
     sys.path[:] = start.sys_path
     imports = Imports(start.tree) if start.tree is not None else None
-    begin_at(start.seed)
+    begin_at(drawn(start.seed, "start"))
     try:
         config = _configured(start, channel, imports)
     except BaseException as error:
@@ -206,4 +206,4 @@ def _traceback(error: BaseException) -> str:
 def _prepare(item: pytest.Item, device: str) -> None:
     """Set what can only be set before a framework is first used, which a fixture may do: for the device to come."""
     likely = (device,) if device else planned([item], item.config.stash[SETTINGS])[0].devices
-    prepare_environment(Device.parse(likely[0] if likely else "cpu"))
+    prepare_environment(Device.parse(likely[0]) if likely else Device("cpu"))

@@ -35,7 +35,7 @@ class Start(Message, frozen=True):
     """Coordinator → runner, first of all: the arguments of the pytest to be, and what it collects.
 
     `workerinput` is set as on an xdist worker, so that plugins that report stay silent in the runner. `seed` settles
-    where CPython's cache of types begins. `tree` is the one that the runner is in, where that is not the user's.
+    from which numbers types are counted. `tree` is the one that the runner is in, where that is not the user's.
     """
 
     arguments: tuple[str, ...]

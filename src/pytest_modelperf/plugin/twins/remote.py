@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import signal
 import tempfile
 import time
@@ -93,12 +92,13 @@ class Runner:
         label: str = "",
         tree: Tree | None = None,
         variables: Mapping[str, str] | None = None,
-        seed: int | None = None,
+        *,
+        seed: int,
     ) -> None:
         """Start it; `ready` waits until it has collected `path`, or its counterpart in `tree`.
 
         `label` tells twins apart (`"on cpu:threads=1"`), `variables` are to be added to its environment. Processes
-        that are compared with one another have one `seed` (None: one of its own).
+        that are compared with one another have one `seed`.
         """
         self._variables = variables or {}
         self.path, self.tree = path, tree
@@ -107,7 +107,7 @@ class Runner:
         self._collected: Collected | None = None
         with self._becoming_ready():
             self.peer = self._started(config, timeout_s)
-            self.peer.send(start(config, path, secrets.randbits(32) if seed is None else seed, tree))
+            self.peer.send(start(config, path, seed, tree))
 
     def ready(self) -> None:
         """Wait until it has collected its file."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ...measuring.type_cache import drawn
 from ..trees.tree import Tree
 from .relay import warn_of_runner
 from .remote import Runner, RunnerBroken
@@ -58,7 +58,7 @@ class Runners:
             self._warn(known, known.obituary())
             known.kill()
         if (path, label) not in self._started:
-            seed = zlib.crc32(f"{self._seed} {path} {attempt}".encode())
+            seed = drawn(self._seed, str(path), attempt)
             self._started[path, label] = self._make(self._config, path, self._timeout_s, label, tree, seed=seed)
         return self._started[path, label]
 
